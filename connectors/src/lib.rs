@@ -1,0 +1,8 @@
+//! Where batches come from and go to. Each connector is a file; `SourceConfig` and `SinkConfig` choose one.
+//!
+//! Knows no plan, no SQL and no graph: a source gives slices of rows, a sink takes batches of them.
+
+pub mod config;
+pub mod setting;
+pub mod sink;
+pub mod source;
