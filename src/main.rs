@@ -1,2 +1,23 @@
-//! Placeholder. 
-fn main() {}
+//! The `littoral` command: parses the command line, calls one command, prints its failure once.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod command;
+mod failure;
+
+/// One pipeline file and SQL files, run on an edge tier and a cloud tier.
+#[derive(Parser)]
+#[command(name = "littoral", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: command::Command,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

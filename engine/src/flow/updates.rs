@@ -3,7 +3,7 @@
 //! All rows of one container stand at the epoch of its stamp. A stream that can only append leaves `diffs` out, which
 //! means +1 for every row. Not here: how containers are hashed to workers (`exchange.rs`).
 
-use arrow::array::{Array, Int64Array, RecordBatch};
+use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::Schema;
 use std::sync::Arc;
 use timely::Accountable;
@@ -25,7 +25,7 @@ impl Updates {
 
     /// Rows with a diff each.
     pub fn changes(rows: RecordBatch, diffs: Int64Array) -> Self {
-        debug_assert_eq!(rows.num_rows(), diffs.len());
+        debug_assert_eq!(rows.num_rows(), arrow::array::Array::len(&diffs));
         Updates { rows, diffs: Some(diffs) }
     }
 
