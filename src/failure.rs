@@ -33,3 +33,9 @@ impl Failure {
         }
     }
 }
+
+/// A file that cannot be written, as a failure that names it.
+pub fn writing(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Failure {
+    let path = path.display().to_string();
+    move |error| Failure::Given(format!("error: could not write \"{path}\"\n  caused by: {error}"))
+}

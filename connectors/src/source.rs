@@ -137,7 +137,7 @@ pub struct SourceContext {
 }
 
 /// Where the device of a record comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum DeviceFrom {
     /// The file's name without its ending.
     FileName,

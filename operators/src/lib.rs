@@ -4,4 +4,5 @@
 //! Knows no YAML, no SQL, no network and no clock.
 
 pub mod features;
+pub mod frame;
 pub mod infer;

@@ -54,7 +54,7 @@ pub struct Unsupported {
 }
 
 /// How a pipeline runs, whatever its parts.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSettings {
     /// Event time that one epoch of a recording covers, and wall time that one of a live source covers.
     pub epoch: Duration,

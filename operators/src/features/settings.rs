@@ -1,4 +1,4 @@
-//! Figures of a window of samples.
+//! What a features step may be asked for, as typed settings. The definitions are in `docs/features.md`.
 
 use serde::{Deserialize, Serialize};
 

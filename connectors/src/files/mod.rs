@@ -1,0 +1,54 @@
+//! File sources: Parquet, CSV, NDJSON, WAV. Each format reads one file in chunks; `replay` merges files by event time.
+//!
+//! `normalise` gives every chunk the columns `device` and `ts` and takes out what is not usable.
+
+pub mod lines;
+pub mod normalise;
+pub mod parquet;
+pub mod replay;
+pub mod wav;
+
+use arrow::array::RecordBatch;
+
+use crate::source::{BadReason, BadRecord};
+
+/// Different bad records a slice tells of; more are merged into the last one's count.
+const BAD_PER_CHUNK_MAX: usize = 64;
+/// Characters of a bad record's detail.
+const DETAIL_CHARS_MAX: usize = 200;
+
+/// Rows of one file with what was not usable.
+#[derive(Default)]
+pub struct Chunk {
+    /// Rows in the file's own columns.
+    pub rows: Option<RecordBatch>,
+    /// What could not be read.
+    pub bad: BadLog,
+}
+
+/// One file being read.
+pub trait FileReader: Send {
+    /// The next rows; none at the end.
+    fn next_chunk(&mut self) -> Option<Chunk>;
+}
+
+/// Bad records, like ones merged.
+#[derive(Debug, Default)]
+pub struct BadLog(pub Vec<BadRecord>);
+
+impl BadLog {
+    /// Adds `count` records of one kind.
+    pub fn add(&mut self, place: &str, reason: BadReason, detail: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let full = self.0.len() >= BAD_PER_CHUNK_MAX;
+        match self.0.iter_mut().rev().find(|b| b.reason == reason && (full || b.detail == detail)) {
+            Some(same) => same.count += count,
+            None => {
+                let detail: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
+                self.0.push(BadRecord { place: place.to_string(), reason, detail, count });
+            }
+        }
+    }
+}
