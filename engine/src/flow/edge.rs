@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use timely::container::NoopBuilder;
-use timely::dataflow::InputHandle;
 use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::worker::Worker;

@@ -103,7 +103,10 @@ impl Effects {
     fn make_deltas(&mut self, epoch: u64, changes: &HashMap<String, Updates>) -> Result<Vec<Delta>, Fatal> {
         let mut deltas = Vec::new();
         for (view, maker) in &mut self.deltas {
-            let Some(updates) = changes.get(view) else { continue };
+            let Some(updates) = changes.get(view) else {
+                deltas.extend(maker.take_waiting());
+                continue;
+            };
             let made = maker.epoch(epoch, &updates.rows, updates.diffs.as_ref())?;
             for refused in &made.refused {
                 tracing::warn!(view, device = refused.device, reason = refused.reason.as_str(), "a row of the view makes no delta");

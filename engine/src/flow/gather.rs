@@ -7,10 +7,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use arrow::compute::{SortColumn, concat, concat_batches, lexsort_to_indices, take, take_record_batch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{concat, concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::Message;
@@ -31,7 +32,7 @@ impl Outbox {
     pub fn take(&self, epoch: u64, schema: &SchemaRef) -> Result<Option<Updates>, ArrowError> {
         match self.0.borrow_mut().remove(&epoch) {
             None => Ok(None),
-            Some(parts) => merge(&parts, schema).map(Some),
+            Some(parts) => merge(&parts, schema).map(|u| Some(u).filter(|u| u.rows.num_rows() > 0)),
         }
     }
 }
@@ -80,28 +81,27 @@ fn merge(parts: &[Updates], schema: &SchemaRef) -> Result<Updates, ArrowError> {
     canonical(rows, diffs)
 }
 
-/// Sorts rows by all their sortable columns, retractions before insertions of equal rows.
+/// Sums the diffs of equal rows, drops what comes to nothing, and puts rows in the order of their row encoding.
 fn canonical(rows: RecordBatch, diffs: Option<ArrayRef>) -> Result<Updates, ArrowError> {
-    let mut columns: Vec<SortColumn> = rows
-        .columns()
-        .iter()
-        .filter(|c| sortable(c.data_type()))
-        .map(|c| SortColumn { values: c.clone(), options: None })
-        .collect();
-    columns.extend(diffs.iter().map(|d| SortColumn { values: d.clone(), options: None }));
-    if columns.is_empty() || rows.num_rows() < 2 {
-        return rebuilt(rows, diffs);
-    }
-    let order = lexsort_to_indices(&columns, None)?;
-    let diffs = diffs.map(|d| take(&d, &order, None)).transpose()?;
-    rebuilt(take_record_batch(&rows, &order)?, diffs)
-}
-
-fn rebuilt(rows: RecordBatch, diffs: Option<ArrayRef>) -> Result<Updates, ArrowError> {
     let diffs = diffs.and_then(|d| d.as_any().downcast_ref::<Int64Array>().cloned());
-    Ok(Updates { rows, diffs })
-}
-
-fn sortable(data_type: &DataType) -> bool {
-    data_type.is_primitive() || matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean)
+    let fields = rows.columns().iter().map(|c| SortField::new(c.data_type().clone())).collect();
+    let keys = RowConverter::new(fields)?.convert_columns(rows.columns())?;
+    let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
+    order.sort_by(|&a, &b| keys.row(a as usize).cmp(&keys.row(b as usize)));
+    let Some(diffs) = diffs else {
+        return Ok(Updates::insertions(take_record_batch(&rows, &UInt32Array::from(order))?));
+    };
+    let (mut kept, mut sums): (Vec<u32>, Vec<i64>) = (Vec::new(), Vec::new());
+    for row in order {
+        let diff = diffs.value(row as usize);
+        match (kept.last(), sums.last_mut()) {
+            (Some(&last), Some(sum)) if keys.row(last as usize) == keys.row(row as usize) => *sum += diff,
+            _ => {
+                kept.push(row);
+                sums.push(diff);
+            }
+        }
+    }
+    let (kept, sums): (Vec<u32>, Vec<i64>) = kept.into_iter().zip(sums).filter(|(_, sum)| *sum != 0).unzip();
+    Ok(Updates::changes(take_record_batch(&rows, &UInt32Array::from(kept))?, Int64Array::from(sums)))
 }

@@ -46,3 +46,14 @@ impl Accountable for Updates {
         self.rows.num_rows() as i64
     }
 }
+
+/// Needed where streams cross processes. Tiers run in one process each for now, so nothing is ever serialised.
+impl timely::dataflow::channels::ContainerBytes for Updates {
+    fn from_bytes(_: timely::bytes::arc::Bytes) -> Self {
+        Updates::default()
+    }
+    fn length_in_bytes(&self) -> usize {
+        0
+    }
+    fn into_bytes<W: std::io::Write>(&self, _: &mut W) {}
+}

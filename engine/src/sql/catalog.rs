@@ -1,0 +1,184 @@
+//! What SQL may name: tables, views, functions. Plans queries with DataFusion, without its execution engine (D5).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DataFusionError, Result, plan_err};
+use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::optimizer::analyzer::Analyzer;
+use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerRule};
+use datafusion::optimizer::{Optimizer, OptimizerContext};
+use datafusion::common::TableReference;
+use datafusion::sql::parser::DFParser;
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast::Statement;
+
+use super::window::window_functions;
+
+/// Rules that hold on streams that change as on tables that do not: they reshape a query without looking at its data.
+/// Left out on purpose: whatever reorders by statistics, and `SingleDistinctToGroupBy`, which only pays off in a batch.
+const RULES: [&str; 16] = [
+    "rewrite_set_comparison",
+    "optimize_unions",
+    "simplify_expressions",
+    "replace_distinct_aggregate",
+    "eliminate_join",
+    "decorrelate_predicate_subquery",
+    "scalar_subquery_to_join",
+    "decorrelate_lateral_join",
+    "extract_equijoin_predicate",
+    "eliminate_duplicated_expr",
+    "eliminate_filter",
+    "eliminate_cross_join",
+    "eliminate_outer_join",
+    "push_down_filter",
+    "eliminate_group_by_constant",
+    "optimize_projections",
+];
+
+/// Tables, views and functions by name.
+pub struct Catalog {
+    tables: HashMap<String, Arc<dyn TableSource>>,
+    scalars: HashMap<String, Arc<ScalarUDF>>,
+    aggregates: HashMap<String, Arc<AggregateUDF>>,
+    windows: HashMap<String, Arc<WindowUDF>>,
+    planners: Vec<Arc<dyn ExprPlanner>>,
+    options: ConfigOptions,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Catalog {
+    /// DataFusion's functions and the window functions, no tables.
+    pub fn new() -> Self {
+        let mut catalog = Catalog {
+            tables: HashMap::new(),
+            scalars: HashMap::new(),
+            aggregates: HashMap::new(),
+            windows: HashMap::new(),
+            planners: SessionStateDefaults::default_expr_planners(),
+            options: ConfigOptions::new(),
+        };
+        for function in SessionStateDefaults::default_scalar_functions().into_iter().chain(window_functions().into_iter().map(Arc::new)) {
+            catalog.insert_scalar(function);
+        }
+        for function in SessionStateDefaults::default_aggregate_functions() {
+            for name in std::iter::once(function.name()).chain(function.aliases().iter().map(String::as_str)) {
+                catalog.aggregates.insert(name.to_string(), function.clone());
+            }
+        }
+        for function in SessionStateDefaults::default_window_functions() {
+            catalog.windows.insert(function.name().to_string(), function);
+        }
+        catalog
+    }
+
+    fn insert_scalar(&mut self, function: Arc<ScalarUDF>) {
+        for name in std::iter::once(function.name()).chain(function.aliases().iter().map(String::as_str)) {
+            self.scalars.insert(name.to_string(), function.clone());
+        }
+    }
+
+    /// Adds a scalar function.
+    pub fn add_function(&mut self, function: ScalarUDF) {
+        self.insert_scalar(Arc::new(function));
+    }
+
+    /// Adds or replaces a table or view.
+    pub fn add_table(&mut self, name: &str, schema: SchemaRef) {
+        self.tables.insert(name.to_string(), Arc::new(LogicalTableSource::new(schema)));
+    }
+
+    /// Names of all tables and views.
+    pub fn table_names(&self) -> Vec<&str> {
+        self.tables.keys().map(String::as_str).collect()
+    }
+
+    /// Plans the text of one query: resolved, typed and coerced, not optimised.
+    ///
+    /// # Errors
+    /// When it does not parse, is no query, or does not fit the tables.
+    pub fn plan_query(&self, sql: &str) -> Result<LogicalPlan> {
+        let mut statements = DFParser::parse_sql(sql)?;
+        match (statements.pop_front(), statements.is_empty()) {
+            (Some(datafusion::sql::parser::Statement::Statement(statement)), true) => self.plan(*statement),
+            _ => plan_err!("expected one SELECT statement"),
+        }
+    }
+
+    /// Plans one parsed query.
+    ///
+    /// # Errors
+    /// When it does not fit the tables.
+    pub fn plan(&self, statement: Statement) -> Result<LogicalPlan> {
+        let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
+        let plan = SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)?;
+        Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})
+    }
+
+    /// Reshapes a planned query by the chosen rules.
+    ///
+    /// # Errors
+    /// When a rule fails, which is a defect of it.
+    pub fn optimise(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let chosen = |rule: &Arc<dyn OptimizerRule + Send + Sync>| RULES.contains(&rule.name());
+        let rules: Vec<_> = Optimizer::new().rules.into_iter().filter(chosen).collect();
+        debug_assert!(rules.iter().all(|r| matches!(r.apply_order(), Some(ApplyOrder::TopDown | ApplyOrder::BottomUp) | None)));
+        Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new().with_skip_failing_rules(false), |_, _| {})
+    }
+}
+
+impl ContextProvider for Catalog {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        match self.tables.get(name.table()) {
+            Some(table) => Ok(table.clone()),
+            None => {
+                let near = self.tables.keys().map(|t| (strsim::jaro_winkler(t, name.table()), t)).max_by(|a, b| a.0.total_cmp(&b.0));
+                let hint = near.filter(|(score, _)| *score > 0.7).map(|(_, t)| format!("; did you mean \"{t}\"?")).unwrap_or_default();
+                Err(DataFusionError::Plan(format!("there is no table or view \"{}\"{hint}", name.table())))
+            }
+        }
+    }
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.scalars.get(name).cloned()
+    }
+    fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.aggregates.get(name).cloned()
+    }
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.windows.get(name).cloned()
+    }
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &self.planners
+    }
+    fn options(&self) -> &ConfigOptions {
+        &self.options
+    }
+    fn udf_names(&self) -> Vec<String> {
+        self.scalars.keys().cloned().collect()
+    }
+    fn higher_order_function_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn udaf_names(&self) -> Vec<String> {
+        self.aggregates.keys().cloned().collect()
+    }
+    fn udwf_names(&self) -> Vec<String> {
+        self.windows.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,18 @@
+//! SQL: files of views to a plan, the plan to operators on timely and differential.
+//!
+//! `statement` splits and checks text; `catalog` plans with DataFusion's parser, analyser and a chosen list of rules; `lower`
+//! turns the logical plan into an own plan of few node kinds; `render` turns that into operators; `program` holds the views of
+//! a pipeline; `script` runs a file statement by statement. Not here: expressions of edge steps (`expression`).
+
+pub mod catalog;
+mod lower;
+mod plan;
+mod problem;
+mod program;
+mod render;
+pub mod script;
+mod statement;
+mod window;
+
+pub use problem::SqlProblem;
+pub use program::{InputTable, Program, Rendered};

@@ -1,0 +1,218 @@
+//! The views of a pipeline, compiled over its streams; rendered together, so that what two views read is there once.
+
+use std::collections::{BTreeSet, HashMap};
+
+use arrow::datatypes::SchemaRef;
+use datafusion::sql::sqlparser::ast::{CreateView, Statement};
+use timely::container::NoopBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Concatenate;
+use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::{Scope, Stream};
+
+use super::SqlProblem;
+use super::catalog::Catalog;
+use super::lower::lower;
+use super::plan::Plan;
+use super::render::{Changes, Renderer};
+use super::statement::{Parsed, parse};
+use crate::flow::updates::Updates;
+use crate::pipeline::SqlFile;
+
+/// A stream that views may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputTable {
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Whether it can only grow.
+    pub append_only: bool,
+}
+
+/// Views in the order of their definition.
+#[derive(Clone, Debug)]
+pub struct Program {
+    views: Vec<(String, Plan)>,
+    inputs: Vec<InputTable>,
+}
+
+/// What rendering gives.
+pub struct Rendered<'s> {
+    /// The wanted views' changes.
+    pub views: HashMap<String, Changes<'s>>,
+    /// Rows of the error collections of all views.
+    pub errors: Errors<'s>,
+}
+
+/// The error collections of all views, as one stream.
+pub struct Errors<'s>(pub Changes<'s>);
+
+impl<'s> Errors<'s> {
+    /// Tells a function how many errors each batch has; retracted ones do not count.
+    pub fn count_into(self, told: impl Fn(u64) + 'static) -> Stream<'s, u64, Updates> {
+        self.0.unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, "errors", move |_, _| {
+            move |input, output| {
+                input.for_each_stamp(|cap, data| {
+                    let mut session = output.session_with_builder(&cap);
+                    for updates in data {
+                        let new: i64 = (0..updates.rows.num_rows()).map(|row| updates.diff(row).max(0)).sum();
+                        told(new.unsigned_abs());
+                        session.give_container(updates);
+                    }
+                });
+            }
+        })
+    }
+}
+
+impl Program {
+    /// Compiles files of `CREATE VIEW` statements; the first problem of each file.
+    ///
+    /// # Errors
+    /// With problems that name the construct, file and line.
+    pub fn compile(files: &[SqlFile], inputs: &[InputTable]) -> Result<Program, Vec<SqlProblem>> {
+        let mut catalog = Catalog::new();
+        for input in inputs {
+            catalog.add_table(&input.name, input.schema.clone());
+        }
+        let (mut program, mut problems) = (Program { views: Vec::new(), inputs: inputs.to_vec() }, Vec::new());
+        for file in files {
+            let name = file.path.display().to_string();
+            match parse(&name, &file.text) {
+                Err(problem) => problems.push(problem),
+                Ok(statements) => {
+                    for statement in &statements {
+                        if let Err(message) = program.add_statement(&mut catalog, statement) {
+                            problems.push(SqlProblem::at(message, &name, &file.text, statement.line, statement.column));
+                        }
+                    }
+                }
+            }
+        }
+        if problems.is_empty() { Ok(program) } else { Err(problems) }
+    }
+
+    /// A program without views.
+    pub fn new(inputs: Vec<InputTable>) -> Self {
+        Program { views: Vec::new(), inputs }
+    }
+
+    fn add_statement(&mut self, catalog: &mut Catalog, parsed: &Parsed) -> Result<(), String> {
+        match &parsed.statement {
+            Statement::CreateView(view) => self.add_view(catalog, view).map(|_| ()),
+            other => {
+                let text = other.to_string();
+                let verb: Vec<&str> = text.split_whitespace().take(2).collect();
+                Err(format!("{} is not possible in a pipeline's views; only CREATE VIEW is", verb.join(" ")))
+            }
+        }
+    }
+
+    /// Adds a view by its statement.
+    ///
+    /// # Errors
+    /// When its query does not plan, or says what is not supported.
+    pub fn add_view(&mut self, catalog: &mut Catalog, view: &CreateView) -> Result<String, String> {
+        let name = view.name.0.last().and_then(|p| p.as_ident()).map(normal).ok_or("a view needs a plain name")?;
+        if catalog.table_names().contains(&name.as_str()) {
+            return Err(format!("there is a table or view \"{name}\" already"));
+        }
+        if !view.columns.is_empty() {
+            return Err(format!("view \"{name}\": a list of column names is not supported yet; name the columns with AS"));
+        }
+        self.add_query(catalog, &name, Statement::Query(view.query.clone())).map_err(|e| format!("view \"{name}\": {e}"))?;
+        Ok(name)
+    }
+
+    /// Adds a query as a view of a name.
+    ///
+    /// # Errors
+    /// When it does not plan, or says what is not supported.
+    pub fn add_query(&mut self, catalog: &mut Catalog, name: &str, query: Statement) -> Result<(), String> {
+        let plan = catalog.plan(query).map_err(|e| e.strip_backtrace())?;
+        let plan = catalog.optimise(plan).map_err(|e| e.strip_backtrace())?;
+        self.add_plan(catalog, name, &plan)
+    }
+
+    /// Adds a logical plan as a view of a name.
+    ///
+    /// # Errors
+    /// When it says what is not supported.
+    pub fn add_plan(&mut self, catalog: &mut Catalog, name: &str, plan: &datafusion::logical_expr::LogicalPlan) -> Result<(), String> {
+        let plan = lower(plan, &|table| self.append_only(table)).map_err(|what| format!("{what} is not supported yet"))?;
+        let names: BTreeSet<&String> = plan.schema.fields().iter().map(|f| f.name()).collect();
+        if names.len() < plan.schema.fields().len() {
+            return Err("two columns have the same name; give one another with AS".into());
+        }
+        catalog.add_table(name, plan.schema.clone());
+        self.views.push((name.to_string(), plan));
+        Ok(())
+    }
+
+    fn append_only(&self, name: &str) -> bool {
+        let view = self.views.iter().find(|(n, _)| n == name).map(|(_, p)| p.append_only);
+        view.or_else(|| self.inputs.iter().find(|i| i.name == name).map(|i| i.append_only)).unwrap_or(false)
+    }
+
+    /// Name, columns, and whether it can only grow, of every view.
+    pub fn views(&self) -> impl Iterator<Item = (&str, SchemaRef, bool)> {
+        self.views.iter().map(|(name, plan)| (name.as_str(), plan.schema.clone(), plan.append_only))
+    }
+
+    /// The columns of a view.
+    pub fn schema(&self, view: &str) -> Option<SchemaRef> {
+        self.views.iter().find(|(n, _)| n == view).map(|(_, p)| p.schema.clone())
+    }
+
+    /// Tables and views that a view reads itself.
+    pub fn reads(&self, view: &str) -> Vec<String> {
+        let mut out = Vec::new();
+        if let Some((_, plan)) = self.views.iter().find(|(n, _)| n == view) {
+            plan.reads(&mut out);
+        }
+        out
+    }
+
+    /// Columns of an input that some view reads; none when no view reads the input.
+    pub fn columns_used(&self, input: &str) -> Option<Vec<String>> {
+        let table = self.inputs.iter().find(|i| i.name == input)?;
+        if !self.views.iter().any(|(name, _)| self.reads(name).iter().any(|r| r == input)) {
+            return None;
+        }
+        let mut indices = Vec::new();
+        self.views.iter().for_each(|(_, plan)| plan.columns_of(input, &mut indices));
+        let used: BTreeSet<usize> = indices.into_iter().collect();
+        Some(used.into_iter().filter_map(|i| table.schema.fields().get(i)).map(|f| f.name().clone()).collect())
+    }
+
+    /// Renders the wanted views, and the views that they read, each once.
+    pub fn render<'s>(&self, scope: Scope<'s, u64>, inputs: HashMap<String, Changes<'s>>, wanted: &[String]) -> Rendered<'s> {
+        let mut renderer = Renderer { scope, relations: inputs, errors: Vec::new() };
+        let needed = self.needed(wanted);
+        for (name, plan) in self.views.iter().filter(|(name, _)| needed.contains(name)) {
+            if let Some(stream) = renderer.plan(name, plan) {
+                renderer.relations.insert(name.clone(), stream);
+            }
+        }
+        let views = wanted.iter().filter_map(|name| renderer.relations.get(name).map(|s| (name.clone(), s.clone()))).collect();
+        let errors = renderer.scope.concatenate(std::mem::take(&mut renderer.errors));
+        Rendered { views, errors: Errors(errors) }
+    }
+
+    /// The wanted views with all views beneath them.
+    fn needed(&self, wanted: &[String]) -> BTreeSet<String> {
+        let mut needed: BTreeSet<String> = wanted.iter().cloned().collect();
+        for (name, _) in self.views.iter().rev() {
+            if needed.contains(name) {
+                needed.extend(self.reads(name));
+            }
+        }
+        needed
+    }
+}
+
+/// A name as SQL means it: lower case unless quoted.
+pub fn normal(name: &datafusion::sql::sqlparser::ast::Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
+}
