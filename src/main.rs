@@ -6,6 +6,8 @@ use clap::Parser;
 
 mod command;
 mod failure;
+mod metrics_endpoint;
+mod summary;
 
 /// One pipeline file and SQL files, run on an edge tier and a cloud tier.
 #[derive(Parser)]

@@ -15,5 +15,8 @@ pub mod placement;
 pub mod plan;
 pub mod remedy;
 #[cfg(feature = "sql")]
+pub mod run;
+pub mod spec;
+#[cfg(feature = "sql")]
 pub mod sql;
 pub mod telemetry;

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use crate::failure::Failure;
 
 mod check;
+mod pipeline;
 mod plan;
 mod run;
 mod sql;

@@ -1,7 +1,7 @@
 //! Remediation: a row that a view gains triggers an action, once.
 //!
-//! The key of an action is made of the pipeline, the rule and the row, so the same row never acts twice while the ledger
-//! remembers it. Freshness is judged against event time, before anything is sent; a stale row is counted and not acted on.
+//! The key of an action is made of the pipeline, the rule and the row without its times, so the same finding never acts
+//! twice while the ledger remembers it, however often its newest time moves. Freshness is judged against event time, before anything is sent; a stale row is counted and not acted on.
 //! Not here: what a web hook is (`littoral_connectors::http`); sending is an `Actuator`'s.
 
 pub mod actuators;
@@ -64,6 +64,8 @@ pub struct Remedies {
     rule: Remediation,
     pipeline: String,
     actuator: Box<dyn Actuator>,
+    /// Columns that tell when, which do not make a row another one.
+    times: Vec<String>,
     done: HashSet<String>,
     order: VecDeque<String>,
 }
@@ -80,7 +82,7 @@ pub struct Acted {
 impl Remedies {
     /// A rule with what carries its actions out.
     pub fn new(pipeline: &str, rule: Remediation, actuator: Box<dyn Actuator>) -> Self {
-        Remedies { rule, pipeline: pipeline.to_string(), actuator, done: HashSet::new(), order: VecDeque::new() }
+        Remedies { rule, pipeline: pipeline.to_string(), actuator, times: Vec::new(), done: HashSet::new(), order: VecDeque::new() }
     }
 
     /// Acts on the rows that the rule's view gained in an epoch.
@@ -95,19 +97,23 @@ impl Remedies {
         writer.finish()?;
         let bytes = writer.into_inner();
         let times = newest_times(&updates.rows)?;
+        let timed = |f: &&std::sync::Arc<arrow::datatypes::Field>| matches!(f.data_type(), DataType::Timestamp(..));
+        self.times = updates.rows.schema().fields().iter().filter(timed).map(|f| f.name().clone()).collect();
         for (row, line) in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate() {
             if updates.diff(row) <= 0 {
                 continue;
             }
             let Ok(Value::Object(content)) = serde_json::from_slice(line) else { continue };
-            self.act(epoch, now_us, times.get(row).copied().flatten(), content, line, &mut acted);
+            self.act(epoch, now_us, times.get(row).copied().flatten(), content, &mut acted);
         }
         Ok(acted)
     }
 
-    fn act(&mut self, epoch: u64, now_us: Option<i64>, at_us: Option<i64>, row: Map<String, Value>, line: &[u8], acted: &mut Acted) {
+    fn act(&mut self, epoch: u64, now_us: Option<i64>, at_us: Option<i64>, row: Map<String, Value>, acted: &mut Acted) {
         let name = self.rule.name.clone();
-        let content = [self.pipeline.as_bytes(), name.as_bytes(), line].join(&0x1f);
+        let known: Map<String, Value> = row.iter().filter(|(column, _)| !self.times.contains(column)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let known = Value::Object(known).to_string();
+        let content = [self.pipeline.as_bytes(), name.as_bytes(), known.as_bytes()].join(&0x1f);
         let key = format!("{name}-{:016x}", fingerprint(&content));
         if self.done.contains(&key) {
             return;

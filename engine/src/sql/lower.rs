@@ -72,17 +72,34 @@ fn construct(plan: &LogicalPlan) -> Refused {
     }
 }
 
+/// The columns that the scan gives and its filters read; the filters; then only what the scan gives.
 fn table_scan(scan: &TableScan, schema: SchemaRef, append_only: AppendOnly<'_>) -> Result<Plan, Refused> {
+    if scan.fetch.is_some() {
+        return Err("LIMIT in a view".into());
+    }
     let name = scan.table_name.table().to_string();
-    let columns = scan.projection.clone().unwrap_or_else(|| (0..scan.source.schema().fields().len()).collect());
-    let mut plan = Plan { append_only: append_only(&name), node: Node::Input { name, columns }, schema };
+    let table = scan.source.schema();
+    let given = scan.projection.clone().unwrap_or_else(|| (0..table.fields().len()).collect());
+    let mut read = given.clone();
+    for column in scan.filters.iter().flat_map(Expr::column_refs) {
+        let index = table.index_of(&column.name).map_err(|e| e.to_string())?;
+        if !read.contains(&index) {
+            read.push(index);
+        }
+    }
+    let fields: Vec<Field> = read.iter().map(|&i| table.field(i).clone().with_nullable(true)).collect();
+    let wide = Arc::new(Schema::new(fields));
+    let frame = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &wide).map_err(|e| e.strip_backtrace())?;
+    let mut plan = Plan { append_only: append_only(&name), node: Node::Input { name, columns: read.clone() }, schema: wide.clone() };
     for predicate in &scan.filters {
-        plan = filter(plan, physical(predicate, &scan.projected_schema)?);
+        plan = filter(plan, physical(predicate, &frame)?);
     }
-    match scan.fetch {
-        None => Ok(plan),
-        Some(_) => Err("LIMIT in a view".into()),
+    if read.len() == given.len() {
+        return Ok(Plan { schema, ..plan });
     }
+    let column = |(i, f): (usize, &Arc<Field>)| Arc::new(datafusion::physical_expr::expressions::Column::new(f.name(), i)) as Arc<dyn PhysicalExpr>;
+    let columns = wide.fields().iter().take(given.len()).enumerate().map(column).collect();
+    Ok(Plan { append_only: plan.append_only, node: Node::Project { input: Box::new(plan), columns }, schema })
 }
 
 fn filter(input: Plan, predicate: Arc<dyn PhysicalExpr>) -> Plan {
