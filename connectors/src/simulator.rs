@@ -211,7 +211,8 @@ impl Motor {
         let white = self.random.normal();
         let noise: f64 = self.colour.iter_mut().map(|c| c.step(white)).sum();
         let shaft = TAU * self.shaft_hz * t;
-        0.012 + 0.012 * shaft.sin() + 0.008 * (2.0 * shaft).sin() + self.noise * noise + ring
+        let tones: f64 = TONES.iter().map(|&(multiple, level)| level * (multiple * shaft).sin()).sum();
+        0.012 + tones + self.noise * noise + ring
     }
 
     /// The strength of an impact at this sample, mostly none.
@@ -236,8 +237,12 @@ impl Motor {
     }
 }
 
+/// Multiples of shaft speed and levels in g of a motor's steady tones: imbalance and misalignment.
+const TONES: [(f64, f64); 2] = [(1.0, 0.012), (2.0, 0.008)];
+
 /// Frequency in Hz, damping ratio and gain of the resonances that colour the noise of a healthy motor.
-const COLOUR: [(f64, f64, f64); 4] = [(120.0, 0.3, 0.30), (1050.0, 0.08, 0.17), (2080.0, 0.06, 0.15), (3600.0, 0.12, 0.04)];
+const COLOUR: [(f64, f64, f64); 5] =
+    [(110.0, 0.45, 0.19), (1150.0, 0.075, 0.18), (2100.0, 0.056, 0.12), (3280.0, 0.16, 0.063), (4410.0, 0.078, 0.092)];
 
 /// The resonances that a fault rings: which ones depends on the path from the fault to the housing.
 fn rings(fault: Fault, rate_hz: f64) -> Vec<Resonance> {

@@ -42,7 +42,7 @@ pub fn resolve(context: &Context<'_>, relations: &[String], pipeline: &mut Pipel
 fn given(context: &Context<'_>, test: &Node, written: &written::Test, problems: &mut Problems) -> Vec<crate::pipeline::Source> {
     let mut out = Vec::new();
     for (name, value) in &written.given {
-        let Some(own) = context.part("sources", name) else {
+        let Some(own) = context.written.get("sources").and_then(|s| s.get(name)) else {
             let known: Vec<&str> = context.tree.get("sources").map(Node::entries).unwrap_or_default().iter().map(|(n, ..)| n.as_str()).collect();
             problems.at(test, format!("test \"{}\" gives \"{name}\", which is no source", written.name), nearest_or_all(name, &known));
             continue;

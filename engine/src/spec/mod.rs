@@ -48,12 +48,13 @@ pub fn load_text(text: &str, name: &str, folder: &Path, overrides: &[Override]) 
     let mut problems = Problems::new(name, text);
     let Some(mut tree) = tree::parse(text, &mut problems) else { return Err(problems.sorted()) };
     let schema = json_schema();
+    let written = tree.clone();
     overrides::apply(&mut tree, overrides, &schema, &mut problems);
     shape::check(&tree, &schema, &mut problems);
     if !problems.is_empty() {
         return Err(problems.sorted());
     }
-    let pipeline = resolve::resolve(&tree, folder, name, &mut problems);
+    let pipeline = resolve::resolve(&tree, &written, folder, name, &mut problems);
     match pipeline {
         Some(pipeline) if problems.is_empty() => Ok(pipeline),
         _ => Err(problems.sorted()),

@@ -25,8 +25,10 @@ const SQL_BYTES_MAX: u64 = 1 << 20;
 
 /// What resolving works on.
 pub struct Context<'a> {
-    /// The whole file.
+    /// The whole file, overrides put on it.
     pub tree: &'a Node,
+    /// The file as it is written: what tests build upon.
+    pub written: &'a Node,
     /// Where relative paths start.
     pub folder: &'a Path,
     /// The file's name, for places.
@@ -64,8 +66,8 @@ pub fn typed<T: DeserializeOwned>(node: &Node, left_out: &[&str], what: &str, pr
 }
 
 /// Resolves a tree whose shape is right.
-pub fn resolve(tree: &Node, folder: &Path, file: &str, problems: &mut Problems) -> Option<Pipeline> {
-    let context = Context { tree, folder, file };
+pub fn resolve(tree: &Node, written: &Node, folder: &Path, file: &str, problems: &mut Problems) -> Option<Pipeline> {
+    let context = Context { tree, written, folder, file };
     let sources = sources(&context, problems);
     let parts = |key: &str| tree.get(key).map(Node::entries).unwrap_or_default();
     let mut params = Vec::new();
