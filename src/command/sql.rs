@@ -1,19 +1,122 @@
-//! `littoral sql`.
+//! `littoral sql`: runs a SQL file over files to their end, and prints what its queries answer.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use clap::Args;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
+use arrow::compute::cast;
+use arrow::csv::WriterBuilder;
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::error::ArrowError;
+use arrow::json::LineDelimitedWriter;
+use arrow::util::pretty::pretty_format_batches;
+use clap::{Args, ValueEnum};
+use littoral_engine::flow::updates::Updates;
+use littoral_engine::sql::script::{Answer, ScriptError, ScriptOptions, run as run_script};
 
 use crate::failure::Failure;
 
 /// Arguments of `littoral sql`.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  littoral sql report.sql --table orders=orders.parquet --format csv\n  littoral sql changes.sql --changes --format json")]
 pub struct SqlArgs {
     /// The SQL file.
-    pub file: PathBuf,
+    file: PathBuf,
+    /// A table from a file (parquet, csv, json). May be repeated.
+    #[arg(long = "table", value_name = "NAME=PATH", value_parser = table)]
+    tables: Vec<(String, PathBuf)>,
+    /// Print what each epoch changed, with the columns epoch and diff, instead of the rows at the end.
+    #[arg(long)]
+    changes: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Timely workers.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A drawn table.
+    Table,
+    /// Comma-separated values with a header line.
+    Csv,
+    /// One JSON object a row, a line each.
+    Json,
+}
+
+fn table(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, path) = text.split_once('=').ok_or("write NAME=PATH")?;
+    if name.is_empty() || path.is_empty() {
+        return Err("write NAME=PATH".into());
+    }
+    Ok((name.to_string(), PathBuf::from(path)))
 }
 
 /// Runs the command.
 pub fn run(args: &SqlArgs) -> Result<(), Failure> {
-    Err(Failure::Given(format!("error: \"{}\": not built yet", args.file.display())))
+    let name = args.file.display().to_string();
+    let text = std::fs::read_to_string(&args.file).map_err(|e| Failure::Given(format!("error: could not read \"{name}\"\n  caused by: {e}")))?;
+    let options = ScriptOptions { tables: args.tables.clone(), workers: usize::from(args.workers) };
+    let answers = run_script(&name, &text, &options).map_err(|error| match error {
+        ScriptError::Given(problem) => Failure::Given(problem.to_string()),
+        ScriptError::File { .. } => Failure::Given(format!("error: {error}")),
+        ScriptError::Running(_) => Failure::Running(Box::new(error)),
+    })?;
+    for answer in &answers {
+        let rows = if args.changes { changes(answer) } else { shown(&answer.rows) };
+        rows.and_then(|rows| print(&rows, args.format)).map_err(|e| Failure::Running(Box::new(e)))?;
+    }
+    Ok(())
+}
+
+/// All changes with their epochs and diffs in front.
+fn changes(answer: &Answer) -> Result<RecordBatch, ArrowError> {
+    let mut fields = vec![Arc::new(Field::new("epoch", DataType::UInt64, false)), Arc::new(Field::new("diff", DataType::Int64, false))];
+    fields.extend(answer.schema.fields().iter().cloned());
+    let schema = Arc::new(Schema::new(fields));
+    let one = |(epoch, updates): &(u64, Updates)| {
+        let rows = updates.rows.num_rows();
+        let diffs: Int64Array = (0..rows).map(|r| updates.diff(r)).collect();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(vec![*epoch; rows])), Arc::new(diffs)];
+        columns.extend(updates.rows.columns().iter().cloned());
+        RecordBatch::try_new(schema.clone(), columns)
+    };
+    let batches: Vec<RecordBatch> = answer.changes.iter().map(one).collect::<Result<_, _>>()?;
+    shown(&arrow::compute::concat_batches(&schema, &batches)?)
+}
+
+/// Times in UTC, so that they print as RFC 3339 with a zone.
+fn shown(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        let time = matches!(field.data_type(), DataType::Timestamp(..));
+        let column = if time { cast(column, &utc)? } else { column.clone() };
+        fields.push(Field::new(field.name(), column.data_type().clone(), field.is_nullable()));
+        columns.push(column);
+    }
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+}
+
+fn print(rows: &RecordBatch, format: Format) -> Result<(), ArrowError> {
+    let text = match format {
+        Format::Table => format!("{}\n", pretty_format_batches(std::slice::from_ref(rows))?),
+        Format::Csv => {
+            let mut writer = WriterBuilder::new().with_header(true).build(Vec::new());
+            writer.write(rows)?;
+            String::from_utf8_lossy(&writer.into_inner()).into_owned()
+        }
+        Format::Json => {
+            let mut writer = LineDelimitedWriter::new(Vec::new());
+            writer.write(rows)?;
+            writer.finish()?;
+            String::from_utf8_lossy(&writer.into_inner()).into_owned()
+        }
+    };
+    print!("{text}");
+    Ok(())
 }

@@ -5,6 +5,7 @@
 pub mod lines;
 pub mod normalise;
 pub mod parquet;
+pub mod plain;
 pub mod replay;
 pub mod wav;
 

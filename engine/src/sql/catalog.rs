@@ -98,6 +98,20 @@ impl Catalog {
         self.tables.insert(name.to_string(), Arc::new(LogicalTableSource::new(schema)));
     }
 
+    /// Takes a table or view away.
+    pub fn remove(&mut self, name: &str) {
+        self.tables.remove(name);
+    }
+
+    /// The columns of a `CREATE TABLE`.
+    ///
+    /// # Errors
+    /// When a type is not known.
+    pub fn table_schema(&self, columns: Vec<datafusion::sql::sqlparser::ast::ColumnDef>) -> Result<datafusion::arrow::datatypes::Schema> {
+        let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
+        SqlToRel::new_with_options(self, parser).build_schema(columns)
+    }
+
     /// Names of all tables and views.
     pub fn table_names(&self) -> Vec<&str> {
         self.tables.keys().map(String::as_str).collect()

@@ -93,6 +93,16 @@ impl Program {
         if problems.is_empty() { Ok(program) } else { Err(problems) }
     }
 
+    /// Adds an input.
+    pub fn add_input(&mut self, input: InputTable) {
+        self.inputs.push(input);
+    }
+
+    /// Takes a view away that no other view reads.
+    pub fn remove(&mut self, view: &str) {
+        self.views.retain(|(name, _)| name != view);
+    }
+
     /// A program without views.
     pub fn new(inputs: Vec<InputTable>) -> Self {
         Program { views: Vec::new(), inputs }

@@ -1,0 +1,47 @@
+//! Reads a table file whole, as it is: Parquet, CSV with a header, NDJSON. For SQL over files, not for streams.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::csv::reader::Format;
+use arrow::error::ArrowError;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+/// Lines from which types are inferred.
+const INFER_LINES: usize = 10_000;
+
+/// The rows of a file; its ending tells the format. An empty table is one batch without rows.
+///
+/// # Errors
+/// When the file cannot be read, is broken, or has an ending other than parquet, csv, json, ndjson or jsonl.
+pub fn read(path: &Path) -> Result<Vec<RecordBatch>, ArrowError> {
+    let open = || File::open(path).map_err(|e| ArrowError::IoError(e.to_string(), e));
+    let (schema, mut batches): (_, Vec<RecordBatch>) = match path.extension().and_then(|e| e.to_str()) {
+        Some("parquet") => {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(open()?)?;
+            let schema = builder.schema().clone();
+            (schema, builder.build()?.collect::<Result<_, _>>()?)
+        }
+        Some("csv") => {
+            let (schema, _) = Format::default().with_header(true).infer_schema(open()?, Some(INFER_LINES))?;
+            let schema = Arc::new(schema);
+            (schema.clone(), arrow::csv::ReaderBuilder::new(schema).with_header(true).build(open()?)?.collect::<Result<_, _>>()?)
+        }
+        Some("json" | "ndjson" | "jsonl") => {
+            let (schema, _) = arrow::json::reader::infer_json_schema(BufReader::new(open()?), Some(INFER_LINES))?;
+            let schema = Arc::new(schema);
+            (schema.clone(), arrow::json::ReaderBuilder::new(schema).build(BufReader::new(open()?))?.collect::<Result<_, _>>()?)
+        }
+        _ => return Err(ArrowError::InvalidArgumentError("a table file ends in parquet, csv, json, ndjson or jsonl".into())),
+    };
+    // The metadata of a file is not part of a table's columns.
+    let schema = Arc::new(schema.as_ref().clone().with_metadata(Default::default()));
+    batches = batches.into_iter().map(|b| RecordBatch::try_new(schema.clone(), b.columns().to_vec())).collect::<Result<_, _>>()?;
+    if batches.is_empty() {
+        batches.push(RecordBatch::new_empty(schema));
+    }
+    Ok(batches)
+}

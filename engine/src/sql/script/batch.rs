@@ -1,0 +1,78 @@
+//! DataFusion's own batch execution over tables as they stand: for the rows that `INSERT`, `UPDATE` and `DELETE` name, for
+//! files, and as the oracle of the tests. Never for the answer of a query.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::datasource::MemTable;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use littoral_connectors::files::plain;
+
+use crate::sql::window::window_functions;
+
+/// Rows of a query over tables, run as a batch.
+///
+/// # Errors
+/// With what DataFusion says.
+pub fn answer(sql: &str, tables: &[(String, RecordBatch)]) -> Result<RecordBatch, String> {
+    let mut config = SessionConfig::new().with_target_partitions(1);
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    let context = SessionContext::new_with_config(config);
+    for function in window_functions() {
+        context.register_udf(function);
+    }
+    for (name, rows) in tables {
+        let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).map_err(|e| e.strip_backtrace())?;
+        context.register_table(name.as_str(), Arc::new(table)).map_err(|e| e.strip_backtrace())?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|e| e.to_string())?;
+    let batches = runtime.block_on(async {
+        let frame = context.sql(sql).await?;
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        frame.collect().await.map(|batches| (schema, batches))
+    });
+    let (schema, batches) = batches.map_err(|e| e.strip_backtrace())?;
+    let schema = batches.first().map_or(schema, |b| b.schema());
+    concat_batches(&schema, &batches).map_err(|e| e.to_string())
+}
+
+/// Reads a Parquet, CSV or JSON file whole; its ending tells which.
+///
+/// # Errors
+/// When it cannot be read, or has another ending.
+pub fn read_file(path: &Path) -> Result<RecordBatch, String> {
+    let batches = plain::read(path).map_err(|e| e.to_string())?;
+    let schema = batches.first().map(|b| b.schema()).ok_or("the file has no columns")?;
+    let rows = concat_batches(&schema, &batches).map_err(|e| e.to_string())?;
+    conform(&rows, &micros(&schema))
+}
+
+/// Rows with the columns of a schema, by position; types are cast.
+///
+/// # Errors
+/// When the number of columns differs, or a value does not fit.
+pub fn conform(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+    if rows.num_columns() != schema.fields().len() {
+        return Err(format!("{} columns are given, but the table has {}", rows.num_columns(), schema.fields().len()));
+    }
+    let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
+    let one = |(c, f): (&ArrayRef, &Arc<Field>)| match c.data_type() == f.data_type() {
+        true => Ok(c.clone()),
+        false => arrow::compute::cast_with_options(c, f.data_type(), &options).map_err(|e| format!("column \"{}\": {e}", f.name())),
+    };
+    let columns: Vec<ArrayRef> = rows.columns().iter().zip(schema.fields()).map(one).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema.clone(), columns).map_err(|e| e.to_string())
+}
+
+/// A schema whose times are microseconds and whose text is plain.
+pub fn micros(schema: &Schema) -> SchemaRef {
+    let field = |f: &Arc<Field>| match f.data_type() {
+        DataType::Timestamp(_, zone) => Field::new(f.name(), DataType::Timestamp(TimeUnit::Microsecond, zone.clone()), f.is_nullable()),
+        DataType::Utf8View | DataType::LargeUtf8 => Field::new(f.name(), DataType::Utf8, f.is_nullable()),
+        _ => f.as_ref().clone(),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}

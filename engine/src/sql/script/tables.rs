@@ -1,0 +1,261 @@
+//! The tables of a script: what each holds now, and what each epoch changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::row::{OwnedRow, RowConverter, SortField};
+use datafusion::sql::sqlparser::ast::{
+    AssignmentTarget, ColumnOption, CreateTable, CreateTableOptions, FromTable, Insert, SqlOption, Statement, TableConstraint, TableFactor, TableObject,
+};
+
+use super::batch::{answer, conform, micros};
+use super::table_name;
+use crate::flow::updates::Updates;
+use crate::sql::catalog::Catalog;
+use crate::sql::program::normal;
+
+/// A table.
+struct Table {
+    schema: SchemaRef,
+    /// Columns of the primary key; none when there is none.
+    key: Vec<usize>,
+    rows: RecordBatch,
+}
+
+/// Tables with their history.
+#[derive(Default)]
+pub struct Tables {
+    tables: BTreeMap<String, Table>,
+    /// Changes of closed epochs: (epoch, table, rows).
+    pub history: Vec<(u64, String, Updates)>,
+    open: Vec<(String, Updates)>,
+    epoch: u64,
+}
+
+impl Tables {
+    /// Adds an empty table.
+    pub fn add(&mut self, name: &str, schema: SchemaRef, key: Vec<usize>) {
+        let rows = RecordBatch::new_empty(schema.clone());
+        self.tables.insert(name.to_string(), Table { schema, key, rows });
+    }
+
+    /// Name and columns of every table.
+    pub fn schemas(&self) -> impl Iterator<Item = (&String, &SchemaRef)> {
+        self.tables.iter().map(|(name, table)| (name, &table.schema))
+    }
+
+    /// Puts a file's rows into a table at epoch 0.
+    pub fn load(&mut self, name: &str, rows: RecordBatch) -> Result<(), String> {
+        let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
+        table.rows = rows.clone();
+        self.history.push((0, name.to_string(), Updates::insertions(rows)));
+        Ok(())
+    }
+
+    /// Closes the open epoch.
+    pub fn seal(&mut self) {
+        self.epoch += 1;
+        for (name, updates) in self.open.drain(..) {
+            self.history.push((self.epoch, name, updates));
+        }
+    }
+
+    /// Rows of every table as they stand.
+    fn current(&self) -> Vec<(String, RecordBatch)> {
+        self.tables.iter().map(|(name, table)| (name.clone(), table.rows.clone())).collect()
+    }
+
+    /// Carries out a change; whether it changed anything.
+    pub fn change(&mut self, statement: &Statement) -> Result<bool, String> {
+        let (name, gone, come) = match statement {
+            Statement::Insert(insert) => self.insert(insert)?,
+            Statement::Update(update) => self.update(update)?,
+            Statement::Delete(delete) => {
+                let from = match &delete.from {
+                    FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from) => from,
+                };
+                let name = plain_table(from.first().map(|f| &f.relation))?;
+                let gone = self.selected(&name, "*", delete.selection.as_ref().map(ToString::to_string))?;
+                (name, gone, None)
+            }
+            other => return Err(format!("{other} is not supported yet")),
+        };
+        self.replace(&name, gone, come)
+    }
+
+    fn table(&self, name: &str) -> Result<&Table, String> {
+        self.tables.get(name).ok_or_else(|| format!("there is no table \"{name}\""))
+    }
+
+    fn insert(&self, insert: &Insert) -> Result<(String, RecordBatch, Option<RecordBatch>), String> {
+        let TableObject::TableName(name) = &insert.table else { return Err("INSERT needs a table".into()) };
+        let name = table_name(name)?;
+        let table = self.table(&name)?;
+        let source = insert.source.as_ref().ok_or("INSERT needs VALUES or a query")?;
+        let rows = answer(&source.to_string(), &self.current())?;
+        let rows = match insert.columns.is_empty() {
+            true => conform(&rows, &table.schema)?,
+            false => by_name(&rows, &insert.columns.iter().map(|c| c.0.last().and_then(|p| p.as_ident()).map(normal).unwrap_or_default()).collect::<Vec<_>>(), &table.schema)?,
+        };
+        let gone = match table.key.is_empty() {
+            true => RecordBatch::new_empty(table.schema.clone()),
+            false => table.with_keys_of(&rows)?,
+        };
+        let rows = if table.key.is_empty() { rows } else { table.newest_by_key(&rows)? };
+        Ok((name, gone, Some(rows)))
+    }
+
+    fn update(&self, update: &datafusion::sql::sqlparser::ast::Update) -> Result<(String, RecordBatch, Option<RecordBatch>), String> {
+        let name = plain_table(Some(&update.table.relation))?;
+        let table = self.table(&name)?;
+        let mut assigned: HashMap<String, String> = HashMap::new();
+        for assignment in &update.assignments {
+            let AssignmentTarget::ColumnName(column) = &assignment.target else { return Err("UPDATE of several columns at once is not supported yet".into()) };
+            let column = table_name(column)?;
+            if table.schema.column_with_name(&column).is_none() {
+                return Err(format!("table \"{name}\" has no column \"{column}\""));
+            }
+            assigned.insert(column, assignment.value.to_string());
+        }
+        let column = |f: &std::sync::Arc<arrow::datatypes::Field>| match assigned.get(f.name()) {
+            Some(value) => format!("{value} AS \"{}\"", f.name()),
+            None => format!("\"{}\"", f.name()),
+        };
+        let columns: Vec<String> = table.schema.fields().iter().map(column).collect();
+        let condition = update.selection.as_ref().map(ToString::to_string);
+        let gone = self.selected(&name, "*", condition.clone())?;
+        let come = self.selected(&name, &columns.join(", "), condition)?;
+        Ok((name, gone, Some(come)))
+    }
+
+    fn selected(&self, name: &str, columns: &str, condition: Option<String>) -> Result<RecordBatch, String> {
+        let table = self.table(name)?;
+        let filter = condition.map(|c| format!(" WHERE {c}")).unwrap_or_default();
+        let rows = answer(&format!("SELECT {columns} FROM \"{name}\"{filter}"), &self.current())?;
+        conform(&rows, &table.schema)
+    }
+
+    fn replace(&mut self, name: &str, gone: RecordBatch, come: Option<RecordBatch>) -> Result<bool, String> {
+        let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
+        let come = come.unwrap_or_else(|| RecordBatch::new_empty(table.schema.clone()));
+        let kept = without(&table.rows, &gone)?;
+        table.rows = concat_batches(&table.schema, [&kept, &come]).map_err(|e| e.to_string())?;
+        let diffs: Int64Array = std::iter::repeat_n(-1, gone.num_rows()).chain(std::iter::repeat_n(1, come.num_rows())).collect();
+        let rows = concat_batches(&table.schema, [&gone, &come]).map_err(|e| e.to_string())?;
+        let changed = rows.num_rows() > 0;
+        self.open.push((name.to_string(), Updates::changes(rows, diffs)));
+        Ok(changed)
+    }
+}
+
+impl Table {
+    fn key_rows(&self, rows: &RecordBatch) -> Result<Vec<OwnedRow>, String> {
+        encoded(&rows.project(&self.key).map_err(|e| e.to_string())?)
+    }
+
+    /// Rows that have a key of `new`.
+    fn with_keys_of(&self, new: &RecordBatch) -> Result<RecordBatch, String> {
+        let keys: std::collections::HashSet<OwnedRow> = self.key_rows(new)?.into_iter().collect();
+        let mask: BooleanArray = self.key_rows(&self.rows)?.iter().map(|k| Some(keys.contains(k))).collect();
+        filter_record_batch(&self.rows, &mask).map_err(|e| e.to_string())
+    }
+
+    /// Of rows with one key the last.
+    fn newest_by_key(&self, rows: &RecordBatch) -> Result<RecordBatch, String> {
+        let keys = self.key_rows(rows)?;
+        let last: HashMap<&OwnedRow, usize> = keys.iter().enumerate().map(|(i, k)| (k, i)).collect();
+        let mask: BooleanArray = keys.iter().enumerate().map(|(i, k)| Some(last.get(k) == Some(&i))).collect();
+        filter_record_batch(rows, &mask).map_err(|e| e.to_string())
+    }
+}
+
+fn encoded(rows: &RecordBatch) -> Result<Vec<OwnedRow>, String> {
+    let fields = rows.columns().iter().map(|c| SortField::new(c.data_type().clone())).collect();
+    let converted = RowConverter::new(fields).and_then(|c| c.convert_columns(rows.columns())).map_err(|e| e.to_string())?;
+    Ok(converted.iter().map(|r| r.owned()).collect())
+}
+
+/// Rows less others, each as often as it stands there.
+fn without(rows: &RecordBatch, gone: &RecordBatch) -> Result<RecordBatch, String> {
+    let mut counts: HashMap<OwnedRow, usize> = HashMap::new();
+    for row in encoded(gone)? {
+        *counts.entry(row).or_default() += 1;
+    }
+    let keep = |row: OwnedRow| match counts.get_mut(&row) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            Some(false)
+        }
+        _ => Some(true),
+    };
+    let mask: BooleanArray = encoded(rows)?.into_iter().map(keep).collect();
+    debug_assert_eq!(mask.len(), rows.num_rows());
+    filter_record_batch(rows, &mask).map_err(|e| e.to_string())
+}
+
+/// Rows of named columns as rows of the table; columns not named are null.
+fn by_name(rows: &RecordBatch, names: &[String], schema: &SchemaRef) -> Result<RecordBatch, String> {
+    if rows.num_columns() != names.len() {
+        return Err(format!("{} columns are named, but {} are given", names.len(), rows.num_columns()));
+    }
+    if let Some(unknown) = names.iter().find(|n| schema.column_with_name(n).is_none()) {
+        return Err(format!("the table has no column \"{unknown}\""));
+    }
+    let column = |f: &std::sync::Arc<arrow::datatypes::Field>| match names.iter().position(|n| n == f.name()) {
+        Some(i) => arrow::compute::cast(rows.column(i), f.data_type()).map_err(|e| e.to_string()),
+        None => Ok(arrow::array::new_null_array(f.data_type(), rows.num_rows())),
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema.clone(), columns).map_err(|e| e.to_string())
+}
+
+fn plain_table(factor: Option<&TableFactor>) -> Result<String, String> {
+    match factor {
+        Some(TableFactor::Table { name, .. }) => table_name(name),
+        _ => Err("a change needs one plain table".into()),
+    }
+}
+
+/// Columns, primary key and file of a `CREATE TABLE`.
+pub fn definition(catalog: &Catalog, create: &CreateTable) -> Result<(SchemaRef, Vec<usize>, Option<PathBuf>), String> {
+    let schema = catalog.table_schema(create.columns.clone()).map_err(|e| e.strip_backtrace())?;
+    let schema = micros(&schema);
+    let mut key = Vec::new();
+    for column in &create.columns {
+        let primary = |o: &datafusion::sql::sqlparser::ast::ColumnOptionDef| matches!(o.option, ColumnOption::PrimaryKey(_));
+        if column.options.iter().any(primary) {
+            key.push(normal(&column.name));
+        }
+    }
+    for constraint in &create.constraints {
+        match constraint {
+            TableConstraint::PrimaryKey(primary) => key.extend(primary.columns.iter().map(|c| c.column.expr.to_string().trim_matches('"').to_string())),
+            other => return Err(format!("constraint {other} is not supported yet")),
+        }
+    }
+    let key = key.iter().map(|k| schema.index_of(k).map_err(|_| format!("there is no column \"{k}\" for the primary key"))).collect::<Result<_, _>>()?;
+    Ok((schema, key, file(create)?))
+}
+
+/// The file of `WITH (connector = 'file', path = '…')`.
+fn file(create: &CreateTable) -> Result<Option<PathBuf>, String> {
+    let options: &[SqlOption] = match &create.table_options {
+        CreateTableOptions::None => return Ok(None),
+        CreateTableOptions::With(options) | CreateTableOptions::Options(options) => options,
+        _ => return Err("these options of CREATE TABLE are not supported yet".into()),
+    };
+    let mut path = None;
+    for option in options {
+        let SqlOption::KeyValue { key, value } = option else { return Err(format!("option {option} is not supported yet")) };
+        let value = value.to_string().trim_matches('\'').to_string();
+        match (normal(key).as_str(), value.as_str()) {
+            ("connector", "file" | "single_file") | ("type", "source") | ("format", "csv" | "json" | "parquet") => {}
+            ("path", _) => path = Some(PathBuf::from(value)),
+            (key, value) => return Err(format!("option {key} = '{value}' of CREATE TABLE is not supported yet")),
+        }
+    }
+    Ok(path)
+}
