@@ -68,6 +68,17 @@ pub fn run(args: &SqlArgs) -> Result<(), Failure> {
     for answer in &answers {
         let rows = if args.changes { changes(answer) } else { shown(&answer.rows) };
         rows.and_then(|rows| print(&rows, args.format)).map_err(|e| Failure::Running(Box::new(e)))?;
+        tell_errors(&answer.errors).map_err(|e| Failure::Running(Box::new(e)))?;
+    }
+    Ok(())
+}
+
+/// Rows that have no answer are told on standard error, a few of them with the reason.
+fn tell_errors(errors: &RecordBatch) -> Result<(), ArrowError> {
+    const SHOWN: usize = 5;
+    if errors.num_rows() > 0 {
+        eprintln!("warning: {} rows have no answer because of an error", errors.num_rows());
+        eprintln!("{}", pretty_format_batches(&[errors.slice(0, errors.num_rows().min(SHOWN))])?);
     }
     Ok(())
 }

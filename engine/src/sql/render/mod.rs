@@ -16,6 +16,8 @@ mod groups;
 mod join;
 mod rows;
 
+pub use rows::error_schema;
+
 /// A stream of changes.
 pub type Changes<'s> = Stream<'s, u64, Updates>;
 

@@ -22,12 +22,21 @@ use super::tables::Tables;
 use crate::flow::gather::gather;
 use crate::flow::updates::Updates;
 use crate::sql::Program;
+use crate::sql::render::error_schema;
 
 type Input = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Updates>>;
 type Changes = Vec<(u64, Updates)>;
 
+/// Changes of a view, and rows of its error collection at the end.
+pub struct Outcome {
+    /// What each epoch changed.
+    pub changes: Changes,
+    /// Columns `view` and `error`.
+    pub errors: RecordBatch,
+}
+
 /// The changes of a view, epoch by epoch.
-pub fn execute(program: &Program, tables: &Tables, view: &str, workers: usize) -> Result<Changes, String> {
+pub fn execute(program: &Program, tables: &Tables, view: &str, workers: usize) -> Result<Outcome, String> {
     let schema = program.schema(view).ok_or("the view is not there")?;
     let job = Job {
         program: program.clone(),
@@ -35,7 +44,7 @@ pub fn execute(program: &Program, tables: &Tables, view: &str, workers: usize) -
         tables: tables.schemas().map(|(n, _)| n.clone()).collect(),
         history: tables.history.clone(),
         schema,
-        out: Mutex::new(Ok(Vec::new())),
+        out: Mutex::new(Ok((Vec::new(), Vec::new()))),
     };
     let job = Arc::new(job);
     let shared = job.clone();
@@ -44,7 +53,9 @@ pub fn execute(program: &Program, tables: &Tables, view: &str, workers: usize) -
         done?;
     }
     let mut out = job.out.lock().unwrap_or_else(PoisonError::into_inner);
-    std::mem::replace(&mut *out, Ok(Vec::new()))
+    let (changes, errors) = std::mem::replace(&mut *out, Ok((Vec::new(), Vec::new())))?;
+    let errors = sum(&errors, &error_schema()).map_err(|e| e.to_string())?;
+    Ok(Outcome { changes, errors })
 }
 
 struct Job {
@@ -53,12 +64,12 @@ struct Job {
     tables: Vec<String>,
     history: Vec<(u64, String, Updates)>,
     schema: SchemaRef,
-    out: Mutex<Result<Changes, String>>,
+    out: Mutex<Result<(Changes, Changes), String>>,
 }
 
 impl Job {
     fn run(&self, worker: &mut timely::worker::Worker) {
-        let (mut inputs, outbox, probe) = worker.dataflow::<u64, _, _>(|scope| {
+        let (mut inputs, outbox, errors, probe) = worker.dataflow::<u64, _, _>(|scope| {
             let (mut inputs, mut streams) = (HashMap::new(), HashMap::new());
             for name in &self.tables {
                 let mut input = Input::new_with_builder();
@@ -72,13 +83,15 @@ impl Job {
                 done.probe_with(&probe);
                 outbox
             });
-            (inputs, outbox, probe)
+            let (errors, done) = gather(rendered.errors.0, "errors");
+            done.probe_with(&probe);
+            (inputs, outbox, errors, probe)
         });
         if worker.index() != 0 {
             return;
         }
         let last = self.history.iter().map(|(e, ..)| *e).max().unwrap_or(0);
-        let mut found: Result<Changes, String> = Ok(Vec::new());
+        let mut found: Result<(Changes, Changes), String> = Ok((Vec::new(), Vec::new()));
         for epoch in 0..=last {
             for (_, table, updates) in self.history.iter().filter(|(e, ..)| *e == epoch) {
                 if let Some(input) = inputs.get_mut(table) {
@@ -91,9 +104,12 @@ impl Job {
             }
             let taken = outbox.as_ref().map_or(Ok(None), |o| o.take(epoch, &self.schema));
             match (taken, &mut found) {
-                (Ok(Some(updates)), Ok(all)) => all.push((epoch, updates)),
+                (Ok(Some(updates)), Ok((all, _))) => all.push((epoch, updates)),
                 (Err(error), Ok(_)) => found = Err(error.to_string()),
                 _ => {}
+            }
+            if let (Ok(Some(updates)), Ok((_, all))) = (errors.take(epoch, &error_schema()), &mut found) {
+                all.push((epoch, updates));
             }
         }
         *self.out.lock().unwrap_or_else(PoisonError::into_inner) = found;

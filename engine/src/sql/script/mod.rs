@@ -44,6 +44,8 @@ pub struct Answer {
     pub rows: RecordBatch,
     /// What each epoch changed.
     pub changes: Vec<(u64, Updates)>,
+    /// Rows that have no answer, with why: columns `view` and `error`.
+    pub errors: RecordBatch,
 }
 
 /// Why a script stopped.
@@ -212,10 +214,10 @@ impl Script {
 
     fn answer(&self, view: &str, tail: Tail) -> Result<Answer, String> {
         let schema = self.program.schema(view).ok_or("the query is not there")?;
-        let changes = execute::execute(&self.program, &self.tables, view, self.workers)?;
+        let execute::Outcome { changes, errors } = execute::execute(&self.program, &self.tables, view, self.workers)?;
         let rows = execute::sum(&changes, &schema).map_err(|e| e.to_string())?;
         let rows = execute::order(rows, &tail.sort, tail.skip, tail.fetch).map_err(|e| e.strip_backtrace())?;
-        Ok(Answer { schema, rows, changes })
+        Ok(Answer { schema, rows, changes, errors })
     }
 }
 
