@@ -14,7 +14,9 @@ impl MetricsEndpoint {
     /// Listens at a loopback address.
     pub fn start(address: SocketAddr) -> Result<Self, Failure> {
         if !address.ip().is_loopback() {
-            return Err(Failure::Given(format!("error: metrics address \"{address}\" is not loopback\n  = help: use 127.0.0.1 and a port; the endpoint has no access control")));
+            return Err(Failure::Given(format!(
+                "error: metrics address \"{address}\" is not loopback\n  = help: use 127.0.0.1 and a port; the endpoint has no access control"
+            )));
         }
         PrometheusBuilder::new()
             .with_http_listener(address)

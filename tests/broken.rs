@@ -15,7 +15,8 @@ fn folder() -> PathBuf {
 
 #[test]
 fn each_broken_pipeline_is_refused_with_its_message() {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
     files.sort();
     assert!(files.len() >= 9, "the broken pipelines are there");
     for file in files {

@@ -130,7 +130,13 @@ fn on_real_recordings_every_faulty_bearing_is_found_and_the_healthy_one_left_alo
         let device = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
         let raised = rows.iter().filter(|r| r["device"] == device.as_str()).count();
         assert_eq!(raised == 0, device.starts_with("normal"), "{device} raised {raised}");
-        let fault = if device.starts_with("ir") { "inner_race" } else if device.starts_with('b') { "ball" } else { "outer_race" };
+        let fault = if device.starts_with("ir") {
+            "inner_race"
+        } else if device.starts_with('b') {
+            "ball"
+        } else {
+            "outer_race"
+        };
         let right = rows.iter().filter(|r| r["device"] == device.as_str() && r["fault"] == fault).count();
         assert!(right * 100 >= raised * 99, "{device}: {right} of {raised} name the fault");
     }
@@ -183,11 +189,10 @@ fn a_truncated_recording_among_others_is_counted() {
     run(folder.path().join("c.yaml").to_str().unwrap(), &[], &[]);
     let bytes = std::fs::read(&parquet).unwrap();
     std::fs::write(folder.path().join("b.parquet"), &bytes[..bytes.len() / 2]).unwrap();
-    let read = "pipeline: r\nsources:\n  s: { connector: parquet, path: '*.parquet', sample_rate_hz: 10, device: { fixed: d } }\nsteps:\n  all: { sql: 'SELECT device, x FROM s' }\nviews: [v.sql]\nkpi:\n  n: { view: n, target: '>= 3' }\n";
-    std::fs::write(folder.path().join("v.sql"), "CREATE VIEW n AS SELECT count(*) AS n FROM all").unwrap();
-    std::fs::write(folder.path().join("v.sql"), "CREATE VIEW n AS SELECT count(x) AS n FROM \"all\"").unwrap();
+    let read = "pipeline: r\nsources:\n  s: { connector: parquet, path: '*.parquet', sample_rate_hz: 10, device: { fixed: d } }\nsteps:\n  all: { sql: 'SELECT device, x FROM s' }\nviews: [v.sql]\nkpi:\n  rows: { view: counted, target: '>= 3' }\n";
+    std::fs::write(folder.path().join("v.sql"), "CREATE VIEW counted AS SELECT count(x) AS c FROM \"all\"").unwrap();
     std::fs::write(folder.path().join("r.yaml"), read).unwrap();
     let last = run(folder.path().join("r.yaml").to_str().unwrap(), &[], &[]);
     assert_eq!(last["bad"]["s.malformed"], 1, "{last}");
-    assert_eq!(last["kpi"]["n"]["value"], 3.0, "{last}");
+    assert_eq!(last["kpi"]["rows"]["value"], 3.0, "{last}");
 }

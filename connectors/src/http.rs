@@ -78,7 +78,9 @@ impl Webhook {
         match request.send(body.to_string()) {
             Ok(answer) if answer.status().is_success() => Outcome::Delivered,
             Ok(answer) => Outcome::Refused(answer.status().as_u16()),
-            Err(error @ (ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_))) => Outcome::NotSent(error.to_string()),
+            Err(error @ (ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_))) => {
+                Outcome::NotSent(error.to_string())
+            }
             Err(ureq::Error::Io(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused => Outcome::NotSent(e.to_string()),
             Err(error) => Outcome::Unknown(error.to_string()),
         }

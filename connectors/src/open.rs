@@ -43,7 +43,10 @@ pub fn source_schema(config: &SourceConfig, context: &SourceContext) -> Result<S
 /// The columns of a source whose values are JSON objects.
 pub fn message_schema(columns: &std::collections::BTreeMap<String, crate::config::ColumnType>, context: &SourceContext) -> SchemaRef {
     let key = |name: &str| {
-        context.time_column.as_deref() == Some(name) || name == "ts" || name == "device" || matches!(&context.device, DeviceFrom::Column(c) if c == name)
+        context.time_column.as_deref() == Some(name)
+            || name == "ts"
+            || name == "device"
+            || matches!(&context.device, DeviceFrom::Column(c) if c == name)
     };
     let values = columns.iter().filter(|(name, _)| !key(name)).map(|(name, t)| Field::new(name, t.arrow(), false));
     crate::files::normalise::source_schema(values)

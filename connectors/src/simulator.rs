@@ -117,12 +117,15 @@ impl Source for Simulator {
         }
         let interval = 1e6 / self.rate_hz;
         let times: ArrayRef = Arc::new(
-            TimestampMicrosecondArray::from_iter_values((self.played..until).map(|i| (i as f64 * interval).round() as i64)).with_timezone("UTC"),
+            TimestampMicrosecondArray::from_iter_values((self.played..until).map(|i| (i as f64 * interval).round() as i64))
+                .with_timezone("UTC"),
         );
-        let mut slice = Slice { id: self.next, due: Some(Duration::from_micros((self.slice_us * self.next as f64) as u64)), ..Slice::default() };
+        let mut slice =
+            Slice { id: self.next, due: Some(Duration::from_micros((self.slice_us * self.next as f64) as u64)), ..Slice::default() };
         for motor in &mut self.motors {
             let samples: ArrayRef = Arc::new(Float32Array::from(motor.play(count)));
-            let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&motor.name, count))), times.clone()];
+            let mut columns: Vec<ArrayRef> =
+                vec![Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&motor.name, count))), times.clone()];
             for column in &self.columns {
                 columns.push(match *column {
                     "de" => samples.clone(),
@@ -167,7 +170,12 @@ impl Resonance {
     fn new(hz: f64, damping: f64, gain: f64, rate_hz: f64) -> Self {
         let radius = (-damping * TAU * hz / rate_hz).exp();
         let angle = TAU * hz / rate_hz;
-        Resonance { a: 2.0 * radius * angle.cos(), b: radius * radius, gain: gain * (1.0 - radius * radius) * angle.sin(), state: (0.0, 0.0) }
+        Resonance {
+            a: 2.0 * radius * angle.cos(),
+            b: radius * radius,
+            gain: gain * (1.0 - radius * radius) * angle.sin(),
+            state: (0.0, 0.0),
+        }
     }
 
     fn step(&mut self, input: f64) -> f64 {
@@ -227,7 +235,13 @@ impl Motor {
         };
         let period = 1.0 / (multiple * self.shaft_hz);
         self.next_impact_s += period * (1.0 + slip * self.random.normal());
-        let grown = if t < self.onset_s { 0.0 } else if self.growth_s > 0.0 { ((t - self.onset_s) / self.growth_s).min(1.0) } else { 1.0 };
+        let grown = if t < self.onset_s {
+            0.0
+        } else if self.growth_s > 0.0 {
+            ((t - self.onset_s) / self.growth_s).min(1.0)
+        } else {
+            1.0
+        };
         let load = match self.fault {
             Fault::InnerRace => 0.55 + 0.45 * (TAU * self.shaft_hz * t).cos(),
             Fault::Ball => 0.65 + 0.35 * (TAU * CAGE * self.shaft_hz * t).cos(),

@@ -135,7 +135,8 @@ impl Parquet {
         let file = create(path)?;
         let name = path.display().to_string();
         let handle = file.try_clone().map_err(failed(&name))?;
-        let writer = ArrowWriter::try_new(file, Arc::new(schema.clone()), None).map_err(|e| SinkError::File { path: name.clone(), cause: Box::new(e) })?;
+        let writer = ArrowWriter::try_new(file, Arc::new(schema.clone()), None)
+            .map_err(|e| SinkError::File { path: name.clone(), cause: Box::new(e) })?;
         Ok(Parquet { path: name, writer, handle })
     }
 

@@ -45,10 +45,19 @@ pub enum EdgeError {
 ///
 /// # Errors
 /// When the fragment cannot be read, or a source or step fails for good.
-pub fn run(path: &Path, folder: &Path, limit: Option<Duration>, out: &mut dyn Write) -> Result<serde_json::Map<String, serde_json::Value>, EdgeError> {
+pub fn run(
+    path: &Path,
+    folder: &Path,
+    limit: Option<Duration>,
+    out: &mut dyn Write,
+) -> Result<serde_json::Map<String, serde_json::Value>, EdgeError> {
     let fragment = read(path)?;
     let totals = Arc::new(Totals::default());
-    let shared = Arc::new(Shared { specs: RwLock::new(SpecStore::new(&fragment.params)), totals: totals.clone(), ending: Arc::new(Ending::default()) });
+    let shared = Arc::new(Shared {
+        specs: RwLock::new(SpecStore::new(&fragment.params)),
+        totals: totals.clone(),
+        ending: Arc::new(Ending::default()),
+    });
     work(&fragment, folder, limit, &shared, out).map_err(EdgeError::Running)?;
     match shared.ending.take_failure() {
         Some(failure) => Err(EdgeError::Running(failure)),
@@ -76,7 +85,9 @@ fn work(fragment: &Fragment, folder: &Path, limit: Option<Duration>, shared: &Ar
     }
     let mut stages = Vec::new();
     for step in &fragment.steps {
-        let input = schemas.get(&step.from).ok_or_else(|| format!("step \"{}\" reads \"{}\", which is not in the fragment", step.name, step.from))?;
+        let input = schemas
+            .get(&step.from)
+            .ok_or_else(|| format!("step \"{}\" reads \"{}\", which is not in the fragment", step.name, step.from))?;
         let stage = Stage::new(step, input, &fragment.params)?;
         schemas.insert(step.name.clone(), stage.output_schema());
         stages.push((step.from.clone(), stage));

@@ -12,7 +12,12 @@ use littoral_edge::{EdgeError, run};
 
 /// Runs the edge fragment of a pipeline on this device.
 #[derive(Parser)]
-#[command(name = "littoral-edge", version, about, after_help = "Examples:\n  littoral plan pipeline.yaml --fragment edge.json\n  littoral-edge edge.json --for 30s > insights.ndjson")]
+#[command(
+    name = "littoral-edge",
+    version,
+    about,
+    after_help = "Examples:\n  littoral plan pipeline.yaml --fragment edge.json\n  littoral-edge edge.json --for 30s > insights.ndjson"
+)]
 struct Cli {
     /// The fragment, as `littoral plan --fragment` writes it.
     fragment: PathBuf,

@@ -183,14 +183,27 @@ impl Framer {
         }
         for values in cut.channels.drain(..) {
             let item = Arc::new(Field::new("item", DataType::Float32, false));
-            columns.push(Arc::new(FixedSizeListArray::try_new(item, self.settings.size as i32, Arc::new(Float32Array::from(values)), None)?));
+            columns.push(Arc::new(FixedSizeListArray::try_new(
+                item,
+                self.settings.size as i32,
+                Arc::new(Float32Array::from(values)),
+                None,
+            )?));
         }
         RecordBatch::try_new(self.output.clone(), columns)
     }
 }
 
 impl KeyState {
-    fn take_run(&mut self, start: usize, end: usize, times: &TimestampMicrosecondArray, samples: &[&Float32Array], settings: &FrameSettings, cut: &mut Cut) {
+    fn take_run(
+        &mut self,
+        start: usize,
+        end: usize,
+        times: &TimestampMicrosecondArray,
+        samples: &[&Float32Array],
+        settings: &FrameSettings,
+        cut: &mut Cut,
+    ) {
         let mut row = start;
         while row < end {
             let good = self.good_until(row, end, times, samples);
@@ -272,7 +285,15 @@ impl KeyState {
     }
 
     /// Takes rows that follow each other without a break, cutting frames as they fill up.
-    fn append(&mut self, mut row: usize, end: usize, times: &TimestampMicrosecondArray, samples: &[&Float32Array], settings: &FrameSettings, cut: &mut Cut) {
+    fn append(
+        &mut self,
+        mut row: usize,
+        end: usize,
+        times: &TimestampMicrosecondArray,
+        samples: &[&Float32Array],
+        settings: &FrameSettings,
+        cut: &mut Cut,
+    ) {
         while row < end {
             if self.skip > 0 {
                 let passed = self.skip.min(end - row);

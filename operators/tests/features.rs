@@ -57,7 +57,14 @@ fn a_constant_window_gives_zeros_and_never_nan() {
 }
 
 fn envelope(hz: f64) -> Feature {
-    Feature::Envelope(Envelope { band_hz: None, at: [("f".to_string(), hz)].into(), shaft_hz: None, shaft_rpm_column: None, tolerance: 0.02, harmonics: 1 })
+    Feature::Envelope(Envelope {
+        band_hz: None,
+        at: [("f".to_string(), hz)].into(),
+        shaft_hz: None,
+        shaft_rpm_column: None,
+        tolerance: 0.02,
+        harmonics: 1,
+    })
 }
 
 #[test]

@@ -30,14 +30,23 @@ fn frames(size: usize, hop: usize, batches: &[RecordBatch]) -> (Vec<(String, i64
     let (mut out, mut total) = (Vec::new(), FrameStats::default());
     for b in batches {
         let s = framer.push(b, &mut out).unwrap();
-        total = FrameStats { frames: total.frames + s.frames, gaps: total.gaps + s.gaps, time_back: total.time_back + s.time_back, bad_samples: total.bad_samples + s.bad_samples };
+        total = FrameStats {
+            frames: total.frames + s.frames,
+            gaps: total.gaps + s.gaps,
+            time_back: total.time_back + s.time_back,
+            bad_samples: total.bad_samples + s.bad_samples,
+        };
     }
     let mut rows = Vec::new();
     for b in &out {
         let list = b.column(2).as_fixed_size_list();
         for r in 0..b.num_rows() {
             let values = list.value(r).as_primitive::<arrow::datatypes::Float32Type>().values().iter().map(|v| v.to_bits()).collect();
-            rows.push((b.column(0).as_string::<i32>().value(r).to_string(), b.column(1).as_primitive::<arrow::datatypes::TimestampMicrosecondType>().value(r), values));
+            rows.push((
+                b.column(0).as_string::<i32>().value(r).to_string(),
+                b.column(1).as_primitive::<arrow::datatypes::TimestampMicrosecondType>().value(r),
+                values,
+            ));
         }
     }
     rows.sort();

@@ -7,7 +7,10 @@ use crate::failure::Failure;
 
 /// Arguments of `littoral check`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  littoral check queries/bearing-health/pipeline.yaml\n  littoral check --schema > pipeline.schema.json", arg_required_else_help = true)]
+#[command(
+    after_help = "Examples:\n  littoral check queries/bearing-health/pipeline.yaml\n  littoral check --schema > pipeline.schema.json",
+    arg_required_else_help = true
+)]
 pub struct CheckArgs {
     #[command(flatten)]
     pipeline: Option<PipelineArgs>,

@@ -11,7 +11,9 @@ use crate::failure::{Failure, writing};
 
 /// Arguments of `littoral plan`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  littoral plan queries/bearing-health/pipeline.yaml\n  littoral plan queries/bearing-health/pipeline.yaml --svg plan.svg")]
+#[command(
+    after_help = "Examples:\n  littoral plan queries/bearing-health/pipeline.yaml\n  littoral plan queries/bearing-health/pipeline.yaml --svg plan.svg"
+)]
 pub struct PlanArgs {
     #[command(flatten)]
     pipeline: PipelineArgs,

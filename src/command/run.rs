@@ -20,7 +20,9 @@ const WATCH: Duration = Duration::from_millis(20);
 
 /// Arguments of `littoral run`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  littoral run queries/bearing-health/pipeline.yaml\n  littoral run queries/bearing-health/pipeline.yaml --set sources.vibration.connector=parquet --set sources.vibration.path='recordings/*.parquet'\n  littoral run queries/host-health/pipeline.yaml --for 30s | jq .exceptions")]
+#[command(
+    after_help = "Examples:\n  littoral run queries/bearing-health/pipeline.yaml\n  littoral run queries/bearing-health/pipeline.yaml --set sources.vibration.connector=parquet --set sources.vibration.path='recordings/*.parquet'\n  littoral run queries/host-health/pipeline.yaml --for 30s | jq .exceptions"
+)]
 pub struct RunArgs {
     #[command(flatten)]
     pipeline: PipelineArgs,

@@ -18,7 +18,9 @@ use crate::failure::Failure;
 
 /// Arguments of `littoral sql`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  littoral sql report.sql --table orders=orders.parquet --format csv\n  littoral sql changes.sql --changes --format json")]
+#[command(
+    after_help = "Examples:\n  littoral sql report.sql --table orders=orders.parquet --format csv\n  littoral sql changes.sql --changes --format json"
+)]
 pub struct SqlArgs {
     /// The SQL file.
     file: PathBuf,
@@ -58,7 +60,8 @@ fn table(text: &str) -> Result<(String, PathBuf), String> {
 /// Runs the command.
 pub fn run(args: &SqlArgs) -> Result<(), Failure> {
     let name = args.file.display().to_string();
-    let text = std::fs::read_to_string(&args.file).map_err(|e| Failure::Given(format!("error: could not read \"{name}\"\n  caused by: {e}")))?;
+    let text =
+        std::fs::read_to_string(&args.file).map_err(|e| Failure::Given(format!("error: could not read \"{name}\"\n  caused by: {e}")))?;
     let options = ScriptOptions { tables: args.tables.clone(), workers: usize::from(args.workers) };
     let answers = run_script(&name, &text, &options).map_err(|error| match error {
         ScriptError::Given(problem) => Failure::Given(problem.to_string()),

@@ -55,14 +55,26 @@ pub fn open(text: Text, config: &FileSource, context: &SourceContext) -> Result<
     Ok(Box::new(Replay::new(schema, tracks, context.slice, BadLog::default())))
 }
 
-fn open_one(text: Text, path: &Path, config: &FileSource, context: &SourceContext, schema: &mut Option<SchemaRef>) -> Result<Track, SourceError> {
+fn open_one(
+    text: Text,
+    path: &Path,
+    config: &FileSource,
+    context: &SourceContext,
+    schema: &mut Option<SchemaRef>,
+) -> Result<Track, SourceError> {
     let place = path.display().to_string();
     let fail = |cause: Box<dyn std::error::Error + Send + Sync>| SourceError::Open { path: place.clone(), cause };
     let file = || File::open(path).map_err(|e| fail(e.into()));
-    let found = infer(text, file()?).map_err(|e| fail(e.into()))?;
+    let found = match (text, &config.columns) {
+        // A JSON object names its values, so what is set needs no look at the file.
+        (Text::Json, Some(_)) => Schema::empty(),
+        _ => infer(text, file()?).map_err(|e| fail(e.into()))?,
+    };
     let own = decode_schema(&found, text, config, context);
     if context.time_column.is_none() && config.sample_rate_hz.is_none() && own.column_with_name("ts").is_none() {
-        return Err(SourceError::Setting(format!("\"{place}\" has no times; give the source event_time: {{ column: … }} or sample_rate_hz")));
+        return Err(SourceError::Setting(format!(
+            "\"{place}\" has no times; give the source event_time: {{ column: … }} or sample_rate_hz"
+        )));
     }
     if let Some(missing) = needed(config, context).into_iter().find(|n| text == Text::Csv && own.column_with_name(n).is_none()) {
         let there: Vec<&str> = found.fields().iter().map(|f| f.name().as_str()).collect();
@@ -90,8 +102,11 @@ fn infer(text: Text, file: File) -> Result<Schema, ArrowError> {
         Text::Json => {
             // Broken lines must not keep the good ones from telling their types.
             let lines = BufReader::new(file).lines().map_while(Result::ok).take(INFER_LINES);
-            let values = lines.filter_map(|l| serde_json::from_str::<serde_json::Value>(&l).ok()).filter(|v| v.is_object());
-            arrow::json::reader::infer_json_schema_from_iterator(values.map(Ok))
+            let values: Vec<serde_json::Value> =
+                lines.filter_map(|l| serde_json::from_str::<serde_json::Value>(&l).ok()).filter(|v| v.is_object()).collect();
+            let all = arrow::json::reader::infer_json_schema_from_iterator(values.iter().map(Ok));
+            // Where lines contradict each other the first one tells; the others are bad records then.
+            all.or_else(|_| arrow::json::reader::infer_json_schema_from_iterator(values.first().map(Ok).into_iter()))
         }
     }
 }
@@ -126,13 +141,18 @@ fn decode_schema(found: &Schema, text: Text, config: &FileSource, context: &Sour
     if text == Text::Json {
         let absent = config.columns.iter().flatten().filter(|(n, _)| found.column_with_name(n).is_none());
         fields.extend(absent.map(|(n, t)| Field::new(n, if *t == ColumnType::Timestamp { DataType::Utf8 } else { t.arrow() }, true)));
+        let keys: Vec<String> = needed(config, context).into_iter().filter(|n| !fields.iter().any(|f| f.name() == n)).collect();
+        fields.extend(keys.iter().map(|n| Field::new(n, DataType::Utf8, true)));
     }
     Arc::new(Schema::new(fields))
 }
 
 fn values_schema(own: &Schema, context: &SourceContext) -> SchemaRef {
     let key = |name: &str| {
-        context.time_column.as_deref() == Some(name) || name == "ts" || name == "device" || matches!(&context.device, DeviceFrom::Column(c) if c == name)
+        context.time_column.as_deref() == Some(name)
+            || name == "ts"
+            || name == "device"
+            || matches!(&context.device, DeviceFrom::Column(c) if c == name)
     };
     let wanted = |name: &str| context.wanted.as_ref().is_none_or(|w| w.iter().any(|c| c == name));
     source_schema(own.fields().iter().filter(|f| !key(f.name()) && wanted(f.name())).map(|f| f.as_ref().clone()))
@@ -235,7 +255,9 @@ impl LineFile {
 fn decode(text: Text, schema: &SchemaRef, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
     let batches: Vec<RecordBatch> = match text {
         Text::Csv => arrow::csv::ReaderBuilder::new(schema.clone()).with_batch_size(BLOCK_LINES).build(bytes)?.collect::<Result<_, _>>()?,
-        Text::Json => arrow::json::ReaderBuilder::new(schema.clone()).with_batch_size(BLOCK_LINES).build(bytes)?.collect::<Result<_, _>>()?,
+        Text::Json => {
+            arrow::json::ReaderBuilder::new(schema.clone()).with_batch_size(BLOCK_LINES).build(bytes)?.collect::<Result<_, _>>()?
+        }
     };
     concat_batches(schema, &batches)
 }

@@ -1,8 +1,9 @@
 //! Gives the rows of a file the columns every source has: `device`, `ts`, then values; takes out rows that are not usable.
 //!
-//! Not usable: a sample that is not a finite number, a time that is missing or before its predecessor's in the same
-//! file, a missing device. Each is counted with its reason. A chunk without any of these is passed on without copying.
+//! Not usable: a sample that is not a finite number, a time that is missing or before that of its device's
+//! last row in the same file, a missing device. Each is counted with its reason. A chunk without any of these is passed on without copying.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Float32Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
@@ -13,6 +14,9 @@ use arrow::error::ArrowError;
 use super::BadLog;
 use crate::config::ColumnType;
 use crate::source::{BadReason, DeviceFrom, SourceContext};
+
+/// Devices of one file whose last time is remembered; rows of further ones are not held against it.
+const DEVICES_MAX: usize = 100_000;
 
 /// The type of `ts`.
 pub fn time_type() -> DataType {
@@ -50,12 +54,19 @@ pub struct Normaliser {
     constants: Vec<(String, f32)>,
     place: String,
     next_row: u64,
-    last_us: Option<i64>,
+    last_us: HashMap<String, i64>,
 }
 
 impl Normaliser {
     /// For one file; `sample_rate_hz` makes times where no column holds them.
-    pub fn new(schema: SchemaRef, context: &SourceContext, place: &str, device: String, sample_rate_hz: Option<f64>, constants: Vec<(String, f32)>) -> Self {
+    pub fn new(
+        schema: SchemaRef,
+        context: &SourceContext,
+        place: &str,
+        device: String,
+        sample_rate_hz: Option<f64>,
+        constants: Vec<(String, f32)>,
+    ) -> Self {
         Normaliser {
             schema,
             device: context.device.clone(),
@@ -65,7 +76,7 @@ impl Normaliser {
             constants,
             place: place.to_string(),
             next_row: 0,
-            last_us: None,
+            last_us: HashMap::new(),
         }
     }
 
@@ -130,7 +141,11 @@ impl Normaliser {
             DeviceFrom::Column(name) => {
                 let column = rows.column_by_name(name).cloned().unwrap_or_else(|| new_null_array(&DataType::Utf8, n));
                 let column = cast(&column, &DataType::Utf8)?;
-                column.as_any().downcast_ref::<StringArray>().cloned().ok_or_else(|| ArrowError::CastError(format!("column \"{name}\" is not text")))
+                column
+                    .as_any()
+                    .downcast_ref::<StringArray>()
+                    .cloned()
+                    .ok_or_else(|| ArrowError::CastError(format!("column \"{name}\" is not text")))
             }
         }
     }
@@ -164,27 +179,43 @@ impl Normaliser {
                 }
             }
         }
-        let back = self.time_back(times, &mut keep);
+        let back = self.time_back(devices, times, &mut keep);
         bad.add(&self.place, BadReason::TimeBack, "a time before its predecessor's", back);
         keep.iter().any(|k| !k).then(|| BooleanArray::from(keep))
     }
 
-    /// Drops rows whose time is before that of the last row kept. Only where one file is one device: a file of several may
-    /// have them one after the other.
-    fn time_back(&mut self, times: &ArrayRef, keep: &mut [bool]) -> u64 {
+    /// Drops rows whose time is before that of their device's last row kept.
+    fn time_back(&mut self, devices: &ArrayRef, times: &ArrayRef, keep: &mut [bool]) -> u64 {
         let Some(times) = times.as_any().downcast_ref::<TimestampMicrosecondArray>() else { return 0 };
-        let mut count = 0;
-        for (at, keep) in times.values().iter().zip(keep) {
+        let Some(devices) = devices.as_any().downcast_ref::<StringArray>() else { return 0 };
+        let (mut count, mut run, mut last) = (0, None, None);
+        for (row, (at, keep)) in times.values().iter().zip(keep).enumerate() {
             if !*keep {
                 continue;
             }
-            if self.last_us.is_some_and(|last| *at < last) {
+            // Rows of one device come in runs, so the map is asked once a run.
+            let device = devices.value(row);
+            if run != Some(device) {
+                self.remember(run, last);
+                (run, last) = (Some(device), self.last_us.get(device).copied());
+            }
+            if last.is_some_and(|last| *at < last) {
                 *keep = false;
                 count += 1;
             } else {
-                self.last_us = Some(*at);
+                last = Some(*at);
             }
         }
+        self.remember(run, last);
         count
+    }
+
+    fn remember(&mut self, device: Option<&str>, last: Option<i64>) {
+        let (Some(device), Some(last)) = (device, last) else { return };
+        if let Some(slot) = self.last_us.get_mut(device) {
+            *slot = last;
+        } else if self.last_us.len() < DEVICES_MAX {
+            self.last_us.insert(device.to_string(), last);
+        }
     }
 }

@@ -76,7 +76,12 @@ fn open_one(path: &Path, config: &FileSource, context: &SourceContext, schema: &
     Ok(Track::new(&place, Box::new(ParquetFile { reader, place: place.clone(), failed: false }), normaliser))
 }
 
-fn constants(config: &FileSource, context: &SourceContext, number: impl Fn(&str) -> Option<f64>, place: &str) -> Result<Vec<(String, f32)>, SourceError> {
+fn constants(
+    config: &FileSource,
+    context: &SourceContext,
+    number: impl Fn(&str) -> Option<f64>,
+    place: &str,
+) -> Result<Vec<(String, f32)>, SourceError> {
     let wanted = |name: &String| context.wanted.as_ref().is_none_or(|w| w.contains(name));
     let one = |name: &String| match number(name) {
         Some(value) => Ok((name.clone(), value as f32)),

@@ -102,7 +102,11 @@ impl Source for Replay {
         // A stretch without any row is passed over, but keeps its place in time.
         let index = earliest.saturating_sub(start).div_euclid(self.slice_us);
         let end = start.saturating_add(index.saturating_add(1).saturating_mul(self.slice_us));
-        let mut slice = Slice { id: self.next, due: Some(Duration::from_micros(index.unsigned_abs().saturating_mul(self.slice_us.unsigned_abs()))), ..Slice::default() };
+        let mut slice = Slice {
+            id: self.next,
+            due: Some(Duration::from_micros(index.unsigned_abs().saturating_mul(self.slice_us.unsigned_abs()))),
+            ..Slice::default()
+        };
         self.next += 1;
         for track in &mut self.tracks {
             take_until(track, end, &mut slice, &mut bad);
@@ -115,7 +119,8 @@ impl Source for Replay {
 fn take_until(track: &mut Track, end: i64, slice: &mut Slice, bad: &mut BadLog) {
     while track.next_us(bad).is_some_and(|t| t < end) {
         let Some(batch) = track.pending.pop_front() else { return };
-        let cut = times(&batch).partition_point(|&t| t < end);
+        // Rows of several devices in one file need not be in order; the first that is not due ends the slice.
+        let cut = times(&batch).iter().position(|&t| t >= end).unwrap_or(batch.num_rows());
         let taken = batch.slice(0, cut);
         slice.raw_bytes += value_bytes(&taken);
         slice.batches.push(taken);

@@ -83,7 +83,9 @@ impl FileReader for WavFile {
             bad.add(&self.place, BadReason::Malformed, &error, 1);
         }
         let rows = samples.len() / channels;
-        let column = |c: usize| -> ArrayRef { Arc::new(Float32Array::from_iter_values(samples.iter().skip(c).step_by(channels).take(rows).copied())) };
+        let column = |c: usize| -> ArrayRef {
+            Arc::new(Float32Array::from_iter_values(samples.iter().skip(c).step_by(channels).take(rows).copied()))
+        };
         let rows = RecordBatch::try_new(self.schema.clone(), (0..channels).map(column).collect()).ok();
         Some(Chunk { rows, bad })
     }

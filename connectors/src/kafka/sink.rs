@@ -57,7 +57,9 @@ pub struct Topic {
 /// When the key column is not there, or the client cannot be made.
 pub fn open_sink(config: &KafkaSink, schema: &Schema) -> Result<Box<dyn Sink>, SinkError> {
     let key = config.key.as_ref().map(|name| schema.index_of(name)).transpose();
-    let key = key.map_err(|_| SinkError::Setting(format!("kafka: there is no column \"{}\" for the key", config.key.as_deref().unwrap_or_default())))?;
+    let key = key.map_err(|_| {
+        SinkError::Setting(format!("kafka: there is no column \"{}\" for the key", config.key.as_deref().unwrap_or_default()))
+    })?;
     let attempt = format!("could not write topic \"{}\" on broker \"{}\"", config.topic, config.brokers);
     let producer = ClientConfig::new()
         .set("bootstrap.servers", &config.brokers)
@@ -74,7 +76,11 @@ impl Sink for Topic {
     fn write(&mut self, _epoch: u64, rows: &RecordBatch) -> Result<(), SinkError> {
         let bytes = to_lines(rows)?;
         let options = FormatOptions::default();
-        let keys = self.key.and_then(|i| rows.columns().get(i)).map(|c| ArrayFormatter::try_new(c.as_ref(), &options).map(|f| (c, f))).transpose()?;
+        let keys = self
+            .key
+            .and_then(|i| rows.columns().get(i))
+            .map(|c| ArrayFormatter::try_new(c.as_ref(), &options).map(|f| (c, f)))
+            .transpose()?;
         for (row, value) in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate() {
             let key = keys.as_ref().filter(|(c, _)| c.is_valid(row)).map(|(_, f)| f.value(row).to_string());
             self.send(key.as_deref(), value)?;

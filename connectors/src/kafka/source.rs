@@ -102,7 +102,10 @@ fn assign(consumer: &BaseConsumer, config: &KafkaSource, partitions: &[i32]) -> 
 }
 
 fn ends(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, KafkaError> {
-    partitions.iter().map(|p| consumer.fetch_watermarks(topic, *p, METADATA_WAIT).map(|(low, high)| (*p, if high > low { high } else { 0 }))).collect()
+    partitions
+        .iter()
+        .map(|p| consumer.fetch_watermarks(topic, *p, METADATA_WAIT).map(|(low, high)| (*p, if high > low { high } else { 0 })))
+        .collect()
 }
 
 fn topic(config: &KafkaSource, context: &SourceContext, consumer: BaseConsumer, until: Option<BTreeMap<i32, i64>>) -> Topic {

@@ -103,7 +103,8 @@ impl DeltaMaker {
             Verdict::Nack { device, param, .. } => (device, param, false),
         };
         // Any parameter's change moves the spec epoch of the device.
-        if let (Verdict::Ack { spec_epoch, .. } | Verdict::Nack { spec_epoch, .. }, Some(target)) = (verdict, self.devices.get_mut(device)) {
+        if let (Verdict::Ack { spec_epoch, .. } | Verdict::Nack { spec_epoch, .. }, Some(target)) = (verdict, self.devices.get_mut(device))
+        {
             target.spec_epoch = *spec_epoch;
         }
         if *param != self.param.name {

@@ -152,7 +152,8 @@ impl SpecStore {
     }
 
     fn set(&mut self, device: &str, index: usize, value: Value, spec_epoch: u64, now_us: i64) {
-        let new = || Device { current: self.defaults.clone(), history: VecDeque::new(), changed_us: vec![None; self.defaults.values.len()] };
+        let new =
+            || Device { current: self.defaults.clone(), history: VecDeque::new(), changed_us: vec![None; self.defaults.values.len()] };
         let device = self.devices.entry(device.to_string()).or_insert_with(new);
         device.history.push_back(device.current.clone());
         if device.history.len() > HISTORY_SPECS_MAX {
@@ -240,9 +241,17 @@ impl SpecStore {
 fn column(param: &Param, index: usize, specs: &[&Spec]) -> ArrayRef {
     let values = specs.iter().map(|s| s.values.get(index));
     match &param.kind {
-        ParamKind::F32 { default, .. } => Arc::new(Float32Array::from_iter_values(values.map(|v| if let Some(Value::F32(x)) = v { *x } else { *default }))),
-        ParamKind::I64 { default, .. } => Arc::new(Int64Array::from_iter_values(values.map(|v| if let Some(Value::I64(x)) = v { *x } else { *default }))),
-        ParamKind::Bool { default } => Arc::new(BooleanArray::from_iter(values.map(|v| Some(if let Some(Value::Bool(x)) = v { *x } else { *default })))),
-        ParamKind::Model { .. } => Arc::new(StringArray::from_iter_values(values.map(|v| if let Some(Value::Model(x)) = v { x.as_str() } else { "" }))),
+        ParamKind::F32 { default, .. } => {
+            Arc::new(Float32Array::from_iter_values(values.map(|v| if let Some(Value::F32(x)) = v { *x } else { *default })))
+        }
+        ParamKind::I64 { default, .. } => {
+            Arc::new(Int64Array::from_iter_values(values.map(|v| if let Some(Value::I64(x)) = v { *x } else { *default })))
+        }
+        ParamKind::Bool { default } => {
+            Arc::new(BooleanArray::from_iter(values.map(|v| Some(if let Some(Value::Bool(x)) = v { *x } else { *default }))))
+        }
+        ParamKind::Model { .. } => {
+            Arc::new(StringArray::from_iter_values(values.map(|v| if let Some(Value::Model(x)) = v { x.as_str() } else { "" })))
+        }
     }
 }

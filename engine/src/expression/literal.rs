@@ -47,8 +47,24 @@ pub enum Kind {
 }
 
 const KINDS: [Kind; 18] = [
-    Kind::Bool, Kind::I8, Kind::I16, Kind::I32, Kind::I64, Kind::U8, Kind::U16, Kind::U32, Kind::U64,
-    Kind::F32, Kind::F64, Kind::Utf8, Kind::Utf8View, Kind::TimestampUs, Kind::TimestampUsUtc, Kind::TimestampNs, Kind::Date32, Kind::Interval,
+    Kind::Bool,
+    Kind::I8,
+    Kind::I16,
+    Kind::I32,
+    Kind::I64,
+    Kind::U8,
+    Kind::U16,
+    Kind::U32,
+    Kind::U64,
+    Kind::F32,
+    Kind::F64,
+    Kind::Utf8,
+    Kind::Utf8View,
+    Kind::TimestampUs,
+    Kind::TimestampUsUtc,
+    Kind::TimestampNs,
+    Kind::Date32,
+    Kind::Interval,
 ];
 
 impl Kind {

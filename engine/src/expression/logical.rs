@@ -14,9 +14,27 @@ pub fn param_column(name: &str) -> String {
 }
 
 const OPERATORS: [Operator; 21] = [
-    Operator::Eq, Operator::NotEq, Operator::Lt, Operator::LtEq, Operator::Gt, Operator::GtEq, Operator::Plus, Operator::Minus,
-    Operator::Multiply, Operator::Divide, Operator::Modulo, Operator::And, Operator::Or, Operator::IsDistinctFrom, Operator::IsNotDistinctFrom,
-    Operator::BitwiseAnd, Operator::BitwiseOr, Operator::BitwiseXor, Operator::BitwiseShiftLeft, Operator::BitwiseShiftRight, Operator::StringConcat,
+    Operator::Eq,
+    Operator::NotEq,
+    Operator::Lt,
+    Operator::LtEq,
+    Operator::Gt,
+    Operator::GtEq,
+    Operator::Plus,
+    Operator::Minus,
+    Operator::Multiply,
+    Operator::Divide,
+    Operator::Modulo,
+    Operator::And,
+    Operator::Or,
+    Operator::IsDistinctFrom,
+    Operator::IsNotDistinctFrom,
+    Operator::BitwiseAnd,
+    Operator::BitwiseOr,
+    Operator::BitwiseXor,
+    Operator::BitwiseShiftLeft,
+    Operator::BitwiseShiftRight,
+    Operator::StringConcat,
 ];
 
 /// A scalar function of the device by name.
@@ -105,7 +123,9 @@ pub fn to_logical(scalar: &Scalar) -> Result<Expr, String> {
             let pairs = pairs.iter().map(pair).collect::<Result<_, _>>()?;
             Expr::Case(Case::new(operand.as_deref().map(inner).transpose()?, pairs, otherwise.as_deref().map(inner).transpose()?))
         }
-        Scalar::InList(e, list, negated) => Expr::InList(InList::new(inner(e)?, list.iter().map(to_logical).collect::<Result<_, _>>()?, *negated)),
+        Scalar::InList(e, list, negated) => {
+            Expr::InList(InList::new(inner(e)?, list.iter().map(to_logical).collect::<Result<_, _>>()?, *negated))
+        }
         Scalar::Like(e, pattern, negated, any_case) => Expr::Like(Like::new(*negated, inner(e)?, inner(pattern)?, None, *any_case)),
         Scalar::Call(name, args) => {
             let func = function(name).ok_or_else(|| format!("function {name}"))?;

@@ -77,7 +77,9 @@ impl Scalar {
             Scalar::Param(name) if !out.contains(name) => out.push(name.clone()),
             Scalar::Column(_) | Scalar::Literal(_) | Scalar::Param(_) => {}
             Scalar::Binary(_, a, b) | Scalar::Like(a, b, ..) => [a, b].iter().for_each(|s| s.params(out)),
-            Scalar::Not(a) | Scalar::Negate(a) | Scalar::IsNull(a) | Scalar::IsNotNull(a) | Scalar::Cast(a, _) | Scalar::TryCast(a, _) => a.params(out),
+            Scalar::Not(a) | Scalar::Negate(a) | Scalar::IsNull(a) | Scalar::IsNotNull(a) | Scalar::Cast(a, _) | Scalar::TryCast(a, _) => {
+                a.params(out)
+            }
             Scalar::Case(operand, pairs, otherwise) => {
                 operand.iter().chain(otherwise).for_each(|s| s.params(out));
                 pairs.iter().for_each(|(when, then)| [when, then].iter().for_each(|s| s.params(out)));

@@ -140,7 +140,8 @@ impl RowProgram {
                 filter_record_batch(batch, keep.as_boolean())?
             }
         };
-        let columns: Vec<ArrayRef> = self.project.iter().map(|e| e.evaluate(&kept)?.into_array(kept.num_rows())).collect::<Result<_, _>>()?;
+        let columns: Vec<ArrayRef> =
+            self.project.iter().map(|e| e.evaluate(&kept)?.into_array(kept.num_rows())).collect::<Result<_, _>>()?;
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(kept.num_rows()));
         debug_assert!(columns.iter().all(|c| c.len() == kept.num_rows()));
         Ok(RecordBatch::try_new_with_options(self.output.clone(), columns, &options)?)

@@ -55,7 +55,12 @@ struct Flow {
 }
 
 /// Builds the dataflow on this worker; the first worker also drives it until the input ends.
-pub fn run_worker(worker: &mut Worker, tier: &EdgeTier, schemas: &HashMap<String, SchemaRef>, port: Option<(EdgePort, Vec<Intake>)>) -> Result<(), Fatal> {
+pub fn run_worker(
+    worker: &mut Worker,
+    tier: &EdgeTier,
+    schemas: &HashMap<String, SchemaRef>,
+    port: Option<(EdgePort, Vec<Intake>)>,
+) -> Result<(), Fatal> {
     let flow = build(worker, tier, schemas)?;
     match port {
         None => Ok(()),
@@ -86,7 +91,8 @@ fn build(worker: &mut Worker, tier: &EdgeTier, schemas: &HashMap<String, SchemaR
         let probe = ProbeHandle::new();
         let mut outlets = Vec::new();
         for outlet in &tier.fragment.outlets {
-            let (stream, schema) = streams.get(&outlet.stream).ok_or_else(|| format!("there is no stream \"{}\" to send", outlet.stream))?;
+            let (stream, schema) =
+                streams.get(&outlet.stream).ok_or_else(|| format!("there is no stream \"{}\" to send", outlet.stream))?;
             let (outbox, done) = gather(stream.clone(), &format!("outlet {}", outlet.stream));
             done.probe_with(&probe);
             outlets.push((outlet.clone(), schema.clone(), outbox));
@@ -216,7 +222,8 @@ impl<'a> Driver<'a> {
             if self.stopping() {
                 return None;
             }
-            let replays_ready = self.intakes.iter().enumerate().all(|(i, n)| n.pace.is_none() || n.ended() || slices.iter().any(|(t, _)| *t == i));
+            let replays_ready =
+                self.intakes.iter().enumerate().all(|(i, n)| n.pace.is_none() || n.ended() || slices.iter().any(|(t, _)| *t == i));
             let live = self.intakes.iter().any(|n| n.pace.is_none() && !n.ended());
             if self.intakes.iter().all(Intake::ended) && slices.is_empty() {
                 return None;

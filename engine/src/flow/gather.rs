@@ -12,13 +12,13 @@ use arrow::compute::{concat, concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
+use timely::communication::Push;
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::Message;
 use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::channels::pushers::exchange::Distributor;
 use timely::dataflow::operators::generic::Operator;
-use timely::communication::Push;
 use timely::progress::Stamp;
 
 use crate::flow::updates::Updates;
@@ -71,10 +71,8 @@ fn merge(parts: &[Updates], schema: &SchemaRef) -> Result<Updates, ArrowError> {
     let diffs = match parts.iter().any(|p| p.diffs.is_some()) {
         false => None,
         true => {
-            let each: Vec<Int64Array> = parts
-                .iter()
-                .map(|p| p.diffs.clone().unwrap_or_else(|| Int64Array::from(vec![1; p.rows.num_rows()])))
-                .collect();
+            let each: Vec<Int64Array> =
+                parts.iter().map(|p| p.diffs.clone().unwrap_or_else(|| Int64Array::from(vec![1; p.rows.num_rows()]))).collect();
             Some(concat(&each.iter().map(|a| a as &dyn arrow::array::Array).collect::<Vec<_>>())?)
         }
     };

@@ -123,7 +123,14 @@ impl Intake {
         shared.totals.add(Counter::BytesRaw, slice.raw_bytes);
         for record in &slice.bad {
             shared.totals.add_bad(&self.name, record.reason, record.count);
-            tracing::warn!(source = self.name, place = record.place, reason = record.reason.as_str(), count = record.count, detail = record.detail, "bad record");
+            tracing::warn!(
+                source = self.name,
+                place = record.place,
+                reason = record.reason.as_str(),
+                count = record.count,
+                detail = record.detail,
+                "bad record"
+            );
         }
         for batch in &slice.batches {
             let late = self.observe(batch);

@@ -38,11 +38,8 @@ fn problem(source: &Source, error: &dyn Error) -> Problem {
 /// Whether somebody other than a frame step at the edge reads the source, so that its own rows need the tag.
 fn stamped(pipeline: &Pipeline, source: &Source) -> bool {
     let framed_at_edge = |name: &str| pipeline.place.get(name) != Some(&crate::pipeline::Tier::Cloud);
-    let by_step = pipeline
-        .steps
-        .iter()
-        .filter(|s| s.from == source.name)
-        .any(|s| !matches!(s.op, StepOp::Frame(_)) || !framed_at_edge(&s.name));
+    let by_step =
+        pipeline.steps.iter().filter(|s| s.from == source.name).any(|s| !matches!(s.op, StepOp::Frame(_)) || !framed_at_edge(&s.name));
     by_step || outside_readers(pipeline, source)
 }
 

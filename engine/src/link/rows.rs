@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    UInt64Array,
+};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, SchemaRef, UInt64Type};
@@ -71,7 +74,9 @@ fn encode_column(column: &ArrayRef, sent: &mut Sent, out: &mut Vec<u8>) -> Resul
         DataType::Boolean => out.extend(packed(column.as_boolean().values().iter())),
         DataType::Utf8 => encode_text(column.as_string::<i32>(), sent, out),
         DataType::Float32 => split(&floats(column.as_primitive::<Float32Type>()), out),
-        DataType::Float64 => split(&column.as_primitive::<Float64Type>().values().iter().map(|v| v.to_bits().to_le_bytes()).collect::<Vec<_>>(), out),
+        DataType::Float64 => {
+            split(&column.as_primitive::<Float64Type>().values().iter().map(|v| v.to_bits().to_le_bytes()).collect::<Vec<_>>(), out)
+        }
         DataType::FixedSizeList(_, n) => {
             let list = column.as_fixed_size_list();
             let width = *n as usize;
@@ -153,7 +158,13 @@ fn flags(reader: &mut Reader<'_>, rows: usize) -> Result<BooleanBuffer, LinkErro
     Ok(BooleanBuffer::collect_bool(rows, |i| bytes.get(i / 8).is_some_and(|b| b & (1 << (i % 8)) != 0)))
 }
 
-fn decode_column(reader: &mut Reader<'_>, field: &Field, rows: usize, nulls: Option<NullBuffer>, received: &mut Received) -> Result<ArrayRef, LinkError> {
+fn decode_column(
+    reader: &mut Reader<'_>,
+    field: &Field,
+    rows: usize,
+    nulls: Option<NullBuffer>,
+    received: &mut Received,
+) -> Result<ArrayRef, LinkError> {
     Ok(match field.data_type() {
         DataType::Boolean => Arc::new(BooleanArray::new(flags(reader, rows)?, nulls)),
         DataType::Utf8 => decode_text(reader, rows, nulls, received)?,
@@ -166,7 +177,9 @@ fn decode_column(reader: &mut Reader<'_>, field: &Field, rows: usize, nulls: Opt
             let values = Float32Array::from(join32(reader, rows * (*n).max(0) as usize)?);
             Arc::new(FixedSizeListArray::try_new(item.clone(), *n, Arc::new(values), nulls)?)
         }
-        DataType::UInt64 => Arc::new(UInt64Array::try_new(sums(reader, rows)?.into_iter().map(|v| v as u64).collect::<Vec<_>>().into(), nulls)?),
+        DataType::UInt64 => {
+            Arc::new(UInt64Array::try_new(sums(reader, rows)?.into_iter().map(|v| v as u64).collect::<Vec<_>>().into(), nulls)?)
+        }
         other => {
             let wide: ArrayRef = Arc::new(Int64Array::try_new(sums(reader, rows)?.into(), nulls)?);
             cast_with_options(&wide, other, &CastOptions { safe: false, ..CastOptions::default() })?

@@ -169,13 +169,37 @@ pub struct Param {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ParamKind {
     /// A 32-bit float in a closed range, changed by at most `max_step` at a time.
-    F32 { default: f32, min: f32, max: f32, max_step: Option<f32> },
+    F32 {
+        /// Before any delta.
+        default: f32,
+        /// Least.
+        min: f32,
+        /// Greatest.
+        max: f32,
+        /// Largest change at a time.
+        max_step: Option<f32>,
+    },
     /// A 64-bit integer in a closed range, changed by at most `max_step` at a time.
-    I64 { default: i64, min: i64, max: i64, max_step: Option<i64> },
+    I64 {
+        /// Before any delta.
+        default: i64,
+        /// Least.
+        min: i64,
+        /// Greatest.
+        max: i64,
+        /// Largest change at a time.
+        max_step: Option<i64>,
+    },
     /// A truth value.
-    Bool { default: bool },
+    Bool {
+        /// Before any delta.
+        default: bool,
+    },
     /// A model file.
-    Model { default: PathBuf },
+    Model {
+        /// Before any delta.
+        default: PathBuf,
+    },
 }
 
 /// A SQL file.
@@ -300,7 +324,12 @@ pub enum Expected {
     /// Exactly these rows in any order, each naming the columns it cares for.
     Rows(Vec<serde_json::Map<String, serde_json::Value>>),
     /// A number of rows in this range, both ends included.
-    Count { at_least: u64, at_most: Option<u64> },
+    Count {
+        /// Rows at least.
+        at_least: u64,
+        /// Rows at most; any number when none.
+        at_most: Option<u64>,
+    },
     /// At least one row for each of these.
     Contains(Vec<serde_json::Map<String, serde_json::Value>>),
 }

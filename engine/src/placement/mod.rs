@@ -78,7 +78,8 @@ impl Placement {
             if let (Some((Tier::Cloud, reason)), Some((Tier::Edge, own_reason))) = (above, own) {
                 if own_reason == "pinned" && reason == "pinned" {
                     let help = format!("pin \"{}\" to edge too, or \"{}\" to cloud", step.from, step.name);
-                    let message = format!("step \"{}\" is pinned to the edge but reads \"{}\", which is in the cloud", step.name, step.from);
+                    let message =
+                        format!("step \"{}\" is pinned to the edge but reads \"{}\", which is in the cloud", step.name, step.from);
                     problems.push(Problem::rule(message, help));
                 } else if own_reason == "pinned" {
                     lift(graph, &step.from, &mut tiers);
@@ -101,15 +102,10 @@ impl Placement {
 
     /// Cuts the graph. `captured` relations are needed in the cloud whole, whoever else reads them.
     pub fn cut(&self, graph: &Graph, captured: &[String]) -> Cut {
-        let at = |tier: Tier| -> Vec<FragmentStep> {
-            graph.steps.iter().filter(|s| self.tier(graph, &s.name) == tier).cloned().collect()
-        };
+        let at = |tier: Tier| -> Vec<FragmentStep> { graph.steps.iter().filter(|s| self.tier(graph, &s.name) == tier).cloned().collect() };
         let outlets = self.outlets(graph, captured);
         let fragment = |sources, steps, outlets| fragment(&graph.pipeline, sources, steps, outlets);
-        Cut {
-            edge: fragment(graph.sources.clone(), at(Tier::Edge), outlets),
-            cloud: fragment(Vec::new(), at(Tier::Cloud), Vec::new()),
-        }
+        Cut { edge: fragment(graph.sources.clone(), at(Tier::Edge), outlets), cloud: fragment(Vec::new(), at(Tier::Cloud), Vec::new()) }
     }
 
     fn outlets(&self, graph: &Graph, captured: &[String]) -> Vec<Outlet> {

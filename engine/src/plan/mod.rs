@@ -108,13 +108,15 @@ fn node_text(out: &mut String, node: &PlanNode) {
     };
     let _ = writeln!(out, "  {} [{}{growth}]{reads}  ({})", node.name, node.kind, node.reason);
     if !node.columns.is_empty() {
-        let columns: Vec<String> = node.columns.iter().map(|c| format!("{} {}{}", c.name, c.data_type, if c.nullable { "?" } else { "" })).collect();
+        let columns: Vec<String> =
+            node.columns.iter().map(|c| format!("{} {}{}", c.name, c.data_type, if c.nullable { "?" } else { "" })).collect();
         let _ = writeln!(out, "      {}", columns.join(", "));
     }
 }
 
 fn columns(schema: &SchemaRef) -> Vec<PlanColumn> {
-    let column = |f: &arrow::datatypes::FieldRef| PlanColumn { name: f.name().clone(), data_type: short(f.data_type()), nullable: f.is_nullable() };
+    let column =
+        |f: &arrow::datatypes::FieldRef| PlanColumn { name: f.name().clone(), data_type: short(f.data_type()), nullable: f.is_nullable() };
     schema.fields().iter().map(column).collect()
 }
 

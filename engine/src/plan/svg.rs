@@ -25,11 +25,15 @@ pub fn draw(report: &PlanReport) -> String {
     let width = MARGIN * 2 + (depth.values().max().copied().unwrap_or(0) + 1) * (BOX_WIDTH + GAP_X);
     let height = cut_y + GAP_Y + cloud_rows * (BOX_HEIGHT + GAP_Y) + MARGIN;
     let mut out = String::new();
-    let _ = writeln!(out, r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="12">"#);
+    let _ = writeln!(
+        out,
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="12">"#
+    );
     out.push_str(r##"<defs><marker id="a" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#555"/></marker></defs>"##);
     let _ = writeln!(out, "\n<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>");
     let _ = writeln!(out, r##"<line x1="0" y1="{cut_y}" x2="{width}" y2="{cut_y}" stroke="#c33" stroke-dasharray="8 4"/>"##);
-    let _ = writeln!(out, r##"<text x="8" y="{}" fill="#c33">edge</text><text x="8" y="{}" fill="#c33">cloud</text>"##, cut_y - 6, cut_y + 16);
+    let _ =
+        writeln!(out, r##"<text x="8" y="{}" fill="#c33">edge</text><text x="8" y="{}" fill="#c33">cloud</text>"##, cut_y - 6, cut_y + 16);
     for node in &report.nodes {
         arrows(&mut out, node, &places);
     }
@@ -77,7 +81,12 @@ fn arrows(out: &mut String, node: &PlanNode, places: &Places<'_>) {
         let Some(&(x1, y1)) = places.get(read.as_str()) else { continue };
         let dash = if node.kind == "delta" { r#" stroke-dasharray="4 3""# } else { "" };
         let (from_x, from_y, to_y) = (x1 + BOX_WIDTH, y1 + BOX_HEIGHT / 2, y2 + BOX_HEIGHT / 2);
-        let _ = writeln!(out, r##"<path d="M{from_x},{from_y} C{},{from_y} {},{to_y} {x2},{to_y}" fill="none" stroke="#555"{dash} marker-end="url(#a)"/>"##, from_x + 30, x2.saturating_sub(30));
+        let _ = writeln!(
+            out,
+            r##"<path d="M{from_x},{from_y} C{},{from_y} {},{to_y} {x2},{to_y}" fill="none" stroke="#555"{dash} marker-end="url(#a)"/>"##,
+            from_x + 30,
+            x2.saturating_sub(30)
+        );
     }
 }
 
@@ -91,7 +100,16 @@ fn shape(out: &mut String, node: &PlanNode, places: &Places<'_>) {
         _ => "#e3f5e1",
     };
     let _ = writeln!(out, r##"<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" fill="{fill}" stroke="#555"/>"##);
-    let _ = writeln!(out, r##"<text x="{}" y="{}">{}</text><text x="{}" y="{}" fill="#666">{}</text>"##, x + 8, y + 18, escape(&node.name), x + 8, y + 35, node.kind);
+    let _ = writeln!(
+        out,
+        r##"<text x="{}" y="{}">{}</text><text x="{}" y="{}" fill="#666">{}</text>"##,
+        x + 8,
+        y + 18,
+        escape(&node.name),
+        x + 8,
+        y + 35,
+        node.kind
+    );
 }
 
 fn escape(text: &str) -> String {

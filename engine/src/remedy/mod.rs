@@ -111,7 +111,8 @@ impl Remedies {
 
     fn act(&mut self, epoch: u64, now_us: Option<i64>, at_us: Option<i64>, row: Map<String, Value>, acted: &mut Acted) {
         let name = self.rule.name.clone();
-        let known: Map<String, Value> = row.iter().filter(|(column, _)| !self.times.contains(column)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let known: Map<String, Value> =
+            row.iter().filter(|(column, _)| !self.times.contains(column)).map(|(k, v)| (k.clone(), v.clone())).collect();
         let known = Value::Object(known).to_string();
         let content = [self.pipeline.as_bytes(), name.as_bytes(), known.as_bytes()].join(&0x1f);
         let key = format!("{name}-{:016x}", fingerprint(&content));

@@ -126,13 +126,10 @@ impl Running {
 }
 
 fn tiers(graph: &Graph, cut: Cut, options: &RunOptions, totals: &Arc<Totals>, ending: &Arc<Ending>) -> Result<Tiers, Fatal> {
-    let shared = || Arc::new(Shared { specs: RwLock::new(SpecStore::new(&graph.pipeline.params)), totals: totals.clone(), ending: ending.clone() });
-    let inlets: Vec<(String, SchemaRef)> = cut
-        .edge
-        .outlets
-        .iter()
-        .filter_map(|o| graph.schemas.get(&o.stream).map(|s| (o.stream.clone(), projected(o, s))))
-        .collect();
+    let shared =
+        || Arc::new(Shared { specs: RwLock::new(SpecStore::new(&graph.pipeline.params)), totals: totals.clone(), ending: ending.clone() });
+    let inlets: Vec<(String, SchemaRef)> =
+        cut.edge.outlets.iter().filter_map(|o| graph.schemas.get(&o.stream).map(|s| (o.stream.clone(), projected(o, s)))).collect();
     let program = pruned_program(graph, &inlets, &cut)?;
     let watched = watched(&graph.pipeline, options);
     let schemas = graph.schemas.iter().map(|(n, s)| (n.clone(), s.clone())).collect();
@@ -149,7 +146,8 @@ fn pruned_program(graph: &Graph, inlets: &[(String, SchemaRef)], cut: &Cut) -> R
     let tables: Vec<InputTable> =
         inlets.iter().cloned().chain(in_cloud).map(|(name, schema)| InputTable { name, schema, append_only: true }).collect();
     let files: &[SqlFile] = &graph.pipeline.views;
-    Program::compile(files, &tables).map_err(|problems| problems.into_iter().next().map_or_else(|| "views do not compile".into(), Fatal::from))
+    Program::compile(files, &tables)
+        .map_err(|problems| problems.into_iter().next().map_or_else(|| "views do not compile".into(), Fatal::from))
 }
 
 /// Steps and views that the cloud's driver reads.
@@ -210,12 +208,20 @@ fn sink_error(name: &str, error: littoral_connectors::sink::SinkError) -> Fatal 
 fn actuator(name: &str, send: &SinkConfig) -> Result<Box<dyn crate::remedy::Actuator>, Fatal> {
     match send {
         SinkConfig::Http(settings) => Ok(Box::new(Hook(Webhook::new(settings)?))),
-        SinkConfig::Json(file) => Ok(Box::new(ActionFile::create(&file.path).map_err(|e| format!("could not write \"{}\": {e}", file.path.display()))?)),
+        SinkConfig::Json(file) => {
+            Ok(Box::new(ActionFile::create(&file.path).map_err(|e| format!("could not write \"{}\": {e}", file.path.display()))?))
+        }
         _ => Err(format!("remediation \"{name}\" can send to connector http or json").into()),
     }
 }
 
-fn start_edge(tier: EdgeTier, schemas: HashMap<String, SchemaRef>, port: EdgePort, intakes: Vec<Intake>, workers: usize) -> Result<JoinHandle<()>, Fatal> {
+fn start_edge(
+    tier: EdgeTier,
+    schemas: HashMap<String, SchemaRef>,
+    port: EdgePort,
+    intakes: Vec<Intake>,
+    workers: usize,
+) -> Result<JoinHandle<()>, Fatal> {
     let schemas: HashMap<String, SchemaRef> = intakes.iter().map(|i| (i.name.clone(), i.schema.clone())).chain(schemas).collect();
     let (tier, schemas, hands) = (Arc::new(tier), Arc::new(schemas), Arc::new(Mutex::new(Some((port, intakes)))));
     let ending = tier.shared.ending.clone();

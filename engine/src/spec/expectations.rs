@@ -23,13 +23,21 @@ pub fn resolve(context: &Context<'_>, relations: &[String], pipeline: &mut Pipel
         for (of, value) in &written.expect {
             if !relations.contains(of) {
                 let known: Vec<&str> = relations.iter().map(String::as_str).collect();
-                problems.at(item, format!("test \"{}\" expects something of \"{of}\", which is no source, step or view", written.name), nearest_or_all(of, &known));
+                problems.at(
+                    item,
+                    format!("test \"{}\" expects something of \"{of}\", which is no source, step or view", written.name),
+                    nearest_or_all(of, &known),
+                );
             }
             match expected(value) {
                 Some(what) => expect.push(Expectation { of: of.clone(), what }),
                 None => {
                     let help = "write a list of rows, { count: 3 }, { count: \">= 1\" } or { contains: [rows] }";
-                    problems.at(item, format!("test \"{}\": what is expected of \"{of}\" is not understood", written.name), Some(help.into()));
+                    problems.at(
+                        item,
+                        format!("test \"{}\": what is expected of \"{of}\" is not understood", written.name),
+                        Some(help.into()),
+                    );
                 }
             }
         }
@@ -43,7 +51,8 @@ fn given(context: &Context<'_>, test: &Node, written: &written::Test, problems: 
     let mut out = Vec::new();
     for (name, value) in &written.given {
         let Some(own) = context.written.get("sources").and_then(|s| s.get(name)) else {
-            let known: Vec<&str> = context.tree.get("sources").map(Node::entries).unwrap_or_default().iter().map(|(n, ..)| n.as_str()).collect();
+            let known: Vec<&str> =
+                context.tree.get("sources").map(Node::entries).unwrap_or_default().iter().map(|(n, ..)| n.as_str()).collect();
             problems.at(test, format!("test \"{}\" gives \"{name}\", which is no source", written.name), nearest_or_all(name, &known));
             continue;
         };
@@ -112,5 +121,7 @@ fn expected(value: &Value) -> Option<Expected> {
     }
     let text = count.as_str()?.trim();
     let number = |prefix: &str| text.strip_prefix(prefix).and_then(|n| n.trim().parse::<u64>().ok());
-    number(">=").map(|n| Expected::Count { at_least: n, at_most: None }).or_else(|| number("<=").map(|n| Expected::Count { at_least: 0, at_most: Some(n) }))
+    number(">=")
+        .map(|n| Expected::Count { at_least: n, at_most: None })
+        .or_else(|| number("<=").map(|n| Expected::Count { at_least: 0, at_most: Some(n) }))
 }

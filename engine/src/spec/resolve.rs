@@ -89,9 +89,13 @@ pub fn resolve(tree: &Node, written: &Node, folder: &Path, file: &str, problems:
     let run = run_settings(&context, problems);
     let mut unsupported = Vec::new();
     for param in params.iter().filter(|p| p.fallback_after.is_some()) {
-        unsupported.push(Unsupported { path: format!("params.{}.fallback_after", param.name), place: context.origin("params", &param.name, "fallback_after").place(file) });
+        unsupported.push(Unsupported {
+            path: format!("params.{}.fallback_after", param.name),
+            place: context.origin("params", &param.name, "fallback_after").place(file),
+        });
     }
-    let relations: Vec<String> = sources.iter().map(|s| s.name.clone()).chain(steps.iter().map(|s| s.name.clone())).chain(view_names).collect();
+    let relations: Vec<String> =
+        sources.iter().map(|s| s.name.clone()).chain(parts("steps").iter().map(|(n, ..)| n.clone())).chain(view_names).collect();
     let mut pipeline = Pipeline {
         name: tree.get("pipeline").map(|n| n.json()).and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default(),
         folder: folder.to_path_buf(),
@@ -202,7 +206,13 @@ fn param(context: &Context<'_>, name: &str, written: &written::Param, problems: 
         },
         ParamType::Model => match written.default.as_str().map(|p| context.folder.join(p)) {
             Some(path) if path.is_file() => ParamKind::Model { default: path },
-            Some(path) => return fail("default", format!("there is no model file \"{}\"", path.display()), Some("correct the path; it starts at the pipeline file's folder")),
+            Some(path) => {
+                return fail(
+                    "default",
+                    format!("there is no model file \"{}\"", path.display()),
+                    Some("correct the path; it starts at the pipeline file's folder"),
+                );
+            }
             None => return fail("default", "default must be the path of a model".into(), None),
         },
     };
@@ -307,7 +317,11 @@ fn infer_settings(context: &Context<'_>, name: &str, infer: &written::Infer, par
         return match &param.kind {
             ParamKind::Model { default } => Some(make(default.clone(), Some(param.name.clone()))),
             _ => {
-                problems.push(&context.origin("steps", name, "infer"), format!("step \"{name}\": param \"{}\" is not of type model", param.name), None);
+                problems.push(
+                    &context.origin("steps", name, "infer"),
+                    format!("step \"{name}\": param \"{}\" is not of type model", param.name),
+                    None,
+                );
                 None
             }
         };
@@ -337,13 +351,21 @@ fn unique(context: &Context<'_>, sources: &[Source], views: &[String], problems:
     let steps = context.tree.get("steps").map(Node::entries).unwrap_or_default();
     for (name, origin, _) in steps {
         if !seen.insert(name) {
-            problems.push(origin, format!("there are two things named \"{name}\""), Some("sources, steps and views share one space of names".into()));
+            problems.push(
+                origin,
+                format!("there are two things named \"{name}\""),
+                Some("sources, steps and views share one space of names".into()),
+            );
         }
     }
     for name in views {
         if !seen.insert(name) {
             let at = context.tree.get("views").map(|n| n.origin.clone()).unwrap_or_default();
-            problems.push(&at, format!("there are two things named \"{name}\""), Some("sources, steps and views share one space of names".into()));
+            problems.push(
+                &at,
+                format!("there are two things named \"{name}\""),
+                Some("sources, steps and views share one space of names".into()),
+            );
         }
     }
 }

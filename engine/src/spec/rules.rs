@@ -72,7 +72,11 @@ fn remediations(context: &Context<'_>, relations: &[String], pipeline: &mut Pipe
         let basis = match (&written.requires, written.acts_on) {
             (Some(text), None) => fresh(text).or_else(|| {
                 let at = context.origin("remediate", name, "requires");
-                problems.push(&at, format!("remediation \"{name}\": \"{text}\" is not a requirement"), Some("write requires: fresh(30s)".into()));
+                problems.push(
+                    &at,
+                    format!("remediation \"{name}\": \"{text}\" is not a requirement"),
+                    Some("write requires: fresh(30s)".into()),
+                );
                 None
             }),
             (None, Some(_)) => Some(Basis::Provisional),
@@ -84,11 +88,21 @@ fn remediations(context: &Context<'_>, relations: &[String], pipeline: &mut Pipe
             }
         };
         if !matches!(written.send, SinkConfig::Http(_) | SinkConfig::Json(_)) {
-            problems.push(&context.origin("remediate", name, "send"), format!("remediation \"{name}\" can send to connector http or json"), None);
+            problems.push(
+                &context.origin("remediate", name, "send"),
+                format!("remediation \"{name}\" can send to connector http or json"),
+                None,
+            );
         }
         let there = reads(context, "remediate", name, "on", &written.on, relations, problems);
         if let (Some(basis), true) = (basis, there) {
-            pipeline.remediations.push(Remediation { name: name.clone(), on: written.on, basis, at_most_once: written.at_most_once, send: written.send });
+            pipeline.remediations.push(Remediation {
+                name: name.clone(),
+                on: written.on,
+                basis,
+                at_most_once: written.at_most_once,
+                send: written.send,
+            });
         }
     }
 }
@@ -115,7 +129,11 @@ fn kpis(context: &Context<'_>, relations: &[String], pipeline: &mut Pipeline, pr
         let target = target(&written.target);
         if target.is_none() {
             let at = context.origin("kpi", name, "target");
-            problems.push(&at, format!("kpi \"{name}\": \"{}\" is not a target", written.target), Some("write a comparison and a number, such as \"<= 0.01\"".into()));
+            problems.push(
+                &at,
+                format!("kpi \"{name}\": \"{}\" is not a target", written.target),
+                Some("write a comparison and a number, such as \"<= 0.01\"".into()),
+            );
         }
         if let (Some(target), true) = (target, reads(context, "kpi", name, "view", &written.view, relations, problems)) {
             pipeline.kpis.push(Kpi { name: name.clone(), view: written.view, target });
@@ -125,7 +143,8 @@ fn kpis(context: &Context<'_>, relations: &[String], pipeline: &mut Pipeline, pr
 
 fn target(text: &str) -> Option<Target> {
     let text = text.trim();
-    let signs = [("<=", Relation::AtMost), (">=", Relation::AtLeast), ("==", Relation::Equal), ("<", Relation::Less), (">", Relation::More)];
+    let signs =
+        [("<=", Relation::AtMost), (">=", Relation::AtLeast), ("==", Relation::Equal), ("<", Relation::Less), (">", Relation::More)];
     let (rest, relation) = signs.into_iter().find_map(|(sign, relation)| text.strip_prefix(sign).map(|rest| (rest, relation)))?;
     let value: f64 = rest.trim().parse().ok()?;
     value.is_finite().then_some(Target { relation, value })

@@ -69,7 +69,11 @@ fn with_shared(mut tagged: Value, shared: &[(&str, Value)], required: &[&str], d
 /// A branch refers to its connector's settings beside its tag; here they become one map of keys.
 fn inline(branch: &mut Value, definitions: &Value) {
     let Some(branch) = branch.as_object_mut() else { return };
-    let Some(target) = branch.remove("$ref").and_then(|r| r.as_str().and_then(|r| r.rsplit('/').next()).and_then(|n| definitions.get(n)).cloned()) else { return };
+    let Some(target) =
+        branch.remove("$ref").and_then(|r| r.as_str().and_then(|r| r.rsplit('/').next()).and_then(|n| definitions.get(n)).cloned())
+    else {
+        return;
+    };
     let mut properties = branch.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     properties.extend(target.get("properties").and_then(Value::as_object).cloned().unwrap_or_default());
     let mut required = branch.get("required").and_then(Value::as_array).cloned().unwrap_or_default();

@@ -105,7 +105,8 @@ impl<'a> Walk<'a> {
                 None => self.problems.at(node, format!("{what} is empty"), None),
             },
             _ => {
-                let known: Vec<&str> = names.into_iter().chain(maps.iter().filter_map(|m| properties(m)).flat_map(|p| p.keys().map(String::as_str))).collect();
+                let known: Vec<&str> =
+                    names.into_iter().chain(maps.iter().filter_map(|m| properties(m)).flat_map(|p| p.keys().map(String::as_str))).collect();
                 self.one_of(node, &known, what);
             }
         }
@@ -183,7 +184,9 @@ fn expected(schema: &Value) -> String {
     };
     match schema.get("type") {
         Some(Value::String(one)) => name(one),
-        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).filter(|t| *t != "null").map(name).collect::<Vec<_>>().join(" or "),
+        Some(Value::Array(many)) => {
+            many.iter().filter_map(Value::as_str).filter(|t| *t != "null").map(name).collect::<Vec<_>>().join(" or ")
+        }
         _ => "something else".into(),
     }
 }

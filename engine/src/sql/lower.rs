@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::{DFSchema, NullEquality};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, NullEquality};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, TableScan, Volatility};
@@ -97,7 +97,8 @@ fn table_scan(scan: &TableScan, schema: SchemaRef, append_only: AppendOnly<'_>) 
     if read.len() == given.len() {
         return Ok(Plan { schema, ..plan });
     }
-    let column = |(i, f): (usize, &Arc<Field>)| Arc::new(datafusion::physical_expr::expressions::Column::new(f.name(), i)) as Arc<dyn PhysicalExpr>;
+    let column =
+        |(i, f): (usize, &Arc<Field>)| Arc::new(datafusion::physical_expr::expressions::Column::new(f.name(), i)) as Arc<dyn PhysicalExpr>;
     let columns = wide.fields().iter().take(given.len()).enumerate().map(column).collect();
     Ok(Plan { append_only: plan.append_only, node: Node::Project { input: Box::new(plan), columns }, schema })
 }
@@ -185,6 +186,8 @@ fn physical(expr: &Expr, frame: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, Refu
     debug_assert!(walked.is_ok());
     match refused {
         Some(what) => Err(what),
-        None => create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(|e| e.strip_backtrace()),
+        None => {
+            create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(|e| e.strip_backtrace())
+        }
     }
 }

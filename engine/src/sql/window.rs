@@ -13,7 +13,9 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 
 /// The window functions.
 pub fn window_functions() -> Vec<ScalarUDF> {
-    [Part::Both, Part::Start, Part::End].map(|part| ScalarUDF::from(Tumble { part, signature: Signature::any(2, Volatility::Immutable) })).into()
+    [Part::Both, Part::Start, Part::End]
+        .map(|part| ScalarUDF::from(Tumble { part, signature: Signature::any(2, Volatility::Immutable) }))
+        .into()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

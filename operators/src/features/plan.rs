@@ -79,7 +79,9 @@ impl FeaturePlan {
     /// When nothing is asked for, a column comes twice, or a setting is out of range.
     pub fn new(features: &[Feature], window: usize, sample_rate_hz: f64) -> Result<Self, FeatureError> {
         if window < 4 || !(sample_rate_hz.is_finite() && sample_rate_hz > 0.0) {
-            return Err(FeatureError::Setting(format!("a window of {window} samples at {sample_rate_hz} Hz; it needs at least 4 samples and a positive rate")));
+            return Err(FeatureError::Setting(format!(
+                "a window of {window} samples at {sample_rate_hz} Hz; it needs at least 4 samples and a positive rate"
+            )));
         }
         let (mut columns, mut parts, mut shaft_column) = (Vec::new(), Vec::new(), None);
         for feature in features {

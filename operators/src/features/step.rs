@@ -36,7 +36,10 @@ impl FeatureStep {
             t @ DataType::FixedSizeList(_, n) if framed(t) && *n as usize == plan.window() => {}
             _ => return Err(missing(of, format!("frames of {} f32 samples", plan.window()))),
         }
-        let shaft = plan.shaft_column().map(|c| input.index_of(c).map_err(|_| missing(c, "f32, the shaft speed in rpm; keep it in the frame step".into()))).transpose()?;
+        let shaft = plan
+            .shaft_column()
+            .map(|c| input.index_of(c).map_err(|_| missing(c, "f32, the shaft speed in rpm; keep it in the frame step".into())))
+            .transpose()?;
         if let Some(i) = shaft
             && *input.field(i).data_type() != DataType::Float32
         {

@@ -115,7 +115,8 @@ impl Model {
     /// When the runtime fails or gives another shape.
     pub fn run(&mut self, rows: usize, inputs: &[f32]) -> Result<Vec<f32>, InferError> {
         let width = self.card.labels.len();
-        let out = call(&mut self.session, [rows, self.card.inputs.len()], inputs).map_err(|cause| InferError::Run { path: self.name(), cause })?;
+        let out = call(&mut self.session, [rows, self.card.inputs.len()], inputs)
+            .map_err(|cause| InferError::Run { path: self.name(), cause })?;
         if out.len() != rows * width {
             let what = format!("gives {} figures for {rows} rows, but its card names {width} labels", out.len());
             return Err(InferError::Shape { path: self.name(), what });

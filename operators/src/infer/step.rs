@@ -65,11 +65,8 @@ impl InferStep {
             probabilities.extend(self.model.run(chunk.len() / width, chunk)?);
         }
         let labels = self.model.card().labels.len();
-        let judged: Vec<bool> = rows
-            .chunks(width)
-            .zip(probabilities.chunks(labels))
-            .map(|(i, o)| i.iter().chain(o).all(|x| x.is_finite()))
-            .collect();
+        let judged: Vec<bool> =
+            rows.chunks(width).zip(probabilities.chunks(labels)).map(|(i, o)| i.iter().chain(o).all(|x| x.is_finite())).collect();
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
         columns.extend(self.outputs.iter().map(|output| self.column(*output, &probabilities, &judged)));
         Ok(RecordBatch::try_new(self.output.clone(), columns)?)

@@ -30,7 +30,9 @@ pub fn prepare(input: &Plan, keys: &[Arc<dyn PhysicalExpr>], aggregates: &[Aggre
         let filtered = aggregate.filter.clone().and_then(|f| CaseExpr::try_new(None, vec![(f, argument.clone())], None).ok());
         columns.push(filtered.map_or(argument, |case| Arc::new(case) as Arc<dyn PhysicalExpr>));
     }
-    let field = |(i, e): (usize, &Arc<dyn PhysicalExpr>)| Field::new(format!("column {i}"), e.data_type(&input.schema).unwrap_or(DataType::Null), true);
+    let field = |(i, e): (usize, &Arc<dyn PhysicalExpr>)| {
+        Field::new(format!("column {i}"), e.data_type(&input.schema).unwrap_or(DataType::Null), true)
+    };
     let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
     (columns, Arc::new(schema))
 }

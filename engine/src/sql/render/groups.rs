@@ -2,7 +2,8 @@
 //!
 //! Count, sum and mean are kept by adding and taking away; least and greatest by an ordered multiset of values, or by the one
 //! best value where rows are never taken away; distinct by a multiset. Floats are summed with a compensation (Neumaier 1974),
-//! and what is not finite is counted apart, so that an infinity can be taken away again.
+//! and what is not finite is counted apart, so that an infinity can be taken away again. Least and greatest go by the total
+//! order of Arrow, in which NaN is the greatest: DataFusion's own answer depends on the order of rows there.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -57,7 +58,13 @@ struct State {
 
 impl Groups {
     /// No groups yet.
-    pub fn new(prepared: &SchemaRef, keys: usize, aggregates: &[Aggregate], schema: SchemaRef, append_only: bool) -> Result<Self, ArrowError> {
+    pub fn new(
+        prepared: &SchemaRef,
+        keys: usize,
+        aggregates: &[Aggregate],
+        schema: SchemaRef,
+        append_only: bool,
+    ) -> Result<Self, ArrowError> {
         let fields: Vec<SortField> = prepared.fields().iter().take(keys).map(|f| SortField::new(f.data_type().clone())).collect();
         let converter = if keys > 0 { Some(RowConverter::new(fields)?) } else { None };
         let mut states = Vec::new();
@@ -65,9 +72,27 @@ impl Groups {
             let (input, output) = (prepared.field(keys + i).data_type().clone(), schema.field(keys + i).data_type().clone());
             let keeps = aggregate.distinct || matches!(aggregate.function, Function::Min | Function::Max);
             let values = if keeps { Some(RowConverter::new(vec![SortField::new(input.clone())])?) } else { None };
-            states.push(Column { function: aggregate.function, distinct: aggregate.distinct, append_only, values, input, output, states: Vec::new() });
+            states.push(Column {
+                function: aggregate.function,
+                distinct: aggregate.distinct,
+                append_only,
+                values,
+                input,
+                output,
+                states: Vec::new(),
+            });
         }
-        Ok(Groups { keys, converter, index: HashMap::new(), encoded: Vec::new(), weights: Vec::new(), free: Vec::new(), states, schema, global_new: false })
+        Ok(Groups {
+            keys,
+            converter,
+            index: HashMap::new(),
+            encoded: Vec::new(),
+            weights: Vec::new(),
+            free: Vec::new(),
+            states,
+            schema,
+            global_new: false,
+        })
     }
 
     /// Opens the one group of an aggregation without keys.
@@ -94,7 +119,8 @@ impl Groups {
         }
         touched.sort_unstable();
         touched.dedup();
-        let lived: Vec<usize> = touched.iter().copied().filter(|&g| !(global_new && g == 0) && self.weights.get(g).is_some_and(|w| *w > 0)).collect();
+        let lived: Vec<usize> =
+            touched.iter().copied().filter(|&g| !(global_new && g == 0) && self.weights.get(g).is_some_and(|w| *w > 0)).collect();
         let before = self.rows(&lived)?;
         for (updates, groups) in batches.iter().zip(&assigned) {
             self.add(updates, groups)?;
@@ -145,10 +171,13 @@ impl Groups {
         };
         let keys: Vec<ArrayRef> = rows.columns().iter().take(self.keys).map(normal_zero).collect::<Result<_, _>>()?;
         let encoded = converter.convert_columns(&keys)?;
-        Ok(encoded.iter().map(|row| match self.index.get(row.data()) {
-            Some(group) => *group,
-            None => self.group_of(row.data().to_vec()),
-        }).collect())
+        Ok(encoded
+            .iter()
+            .map(|row| match self.index.get(row.data()) {
+                Some(group) => *group,
+                None => self.group_of(row.data().to_vec()),
+            })
+            .collect())
     }
 
     fn add(&mut self, updates: &Updates, groups: &[usize]) -> Result<(), ArrowError> {
@@ -175,7 +204,8 @@ impl Groups {
         for column in &self.states {
             columns.push(column.values_of(groups)?);
         }
-        let columns: Vec<ArrayRef> = columns.iter().zip(self.schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<_, _>>()?;
+        let columns: Vec<ArrayRef> =
+            columns.iter().zip(self.schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<_, _>>()?;
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(groups.len())))
     }
 
@@ -205,7 +235,9 @@ impl Groups {
 /// Minus zero and zero are one group.
 fn normal_zero(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(match column.data_type() {
-        DataType::Float64 => std::sync::Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v == 0.0 { 0.0 } else { v })),
+        DataType::Float64 => {
+            std::sync::Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v == 0.0 { 0.0 } else { v }))
+        }
         DataType::Float32 => {
             use arrow::datatypes::Float32Type;
             std::sync::Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| if v == 0.0 { 0.0 } else { v }))
@@ -263,7 +295,10 @@ impl Column {
         match (self.function, &self.values) {
             (Function::Min | Function::Max, Some(converter)) => {
                 let parser = converter.parser();
-                let best = |s: &State| if self.function == Function::Min { s.values.first_key_value() } else { s.values.last_key_value() }.map(|(k, _)| k.clone());
+                let best = |s: &State| {
+                    if self.function == Function::Min { s.values.first_key_value() } else { s.values.last_key_value() }
+                        .map(|(k, _)| k.clone())
+                };
                 let each: Vec<ArrayRef> = states()
                     .map(|s| match best(s) {
                         Some(bytes) => converter.convert_rows([parser.parse(&bytes)]).map(|c| c.into_iter().next()),
@@ -315,10 +350,16 @@ impl Column {
                 let mean = |s: &State| (s.count > 0).then(|| s.integer.wrapping_mul(up) / i128::from(s.count));
                 Arc::new(states.map(mean).collect::<Decimal128Array>().with_precision_and_scale(*p, *scale)?)
             }
-            (Function::Sum, DataType::UInt64) => Arc::new(states.map(|s| (s.count > 0).then_some(s.integer as u64)).collect::<UInt64Array>()),
+            (Function::Sum, DataType::UInt64) => {
+                Arc::new(states.map(|s| (s.count > 0).then_some(s.integer as u64)).collect::<UInt64Array>())
+            }
             (Function::Sum, DataType::Int64) => Arc::new(states.map(|s| (s.count > 0).then_some(s.integer as i64)).collect::<Int64Array>()),
-            (Function::Avg, _) if self.is_float() => Arc::new(states.map(|s| (s.count > 0).then(|| s.float_sum() / s.count as f64)).collect::<Float64Array>()),
-            (Function::Avg, _) => Arc::new(states.map(|s| (s.count > 0).then(|| s.integer as f64 / s.count as f64)).collect::<Float64Array>()),
+            (Function::Avg, _) if self.is_float() => {
+                Arc::new(states.map(|s| (s.count > 0).then(|| s.float_sum() / s.count as f64)).collect::<Float64Array>())
+            }
+            (Function::Avg, _) => {
+                Arc::new(states.map(|s| (s.count > 0).then(|| s.integer as f64 / s.count as f64)).collect::<Float64Array>())
+            }
             (_, _) => Arc::new(states.map(|s| (s.count > 0).then(|| s.float_sum())).collect::<Float64Array>()),
         };
         cast(&array, &self.output)
@@ -338,7 +379,13 @@ impl State {
     fn add_float(&mut self, value: f64, diff: i64) {
         self.count += diff;
         if !value.is_finite() {
-            let kind = if value.is_nan() { 0 } else if value > 0.0 { 1 } else { 2 };
+            let kind = if value.is_nan() {
+                0
+            } else if value > 0.0 {
+                1
+            } else {
+                2
+            };
             self.special[kind] += diff;
             return;
         }

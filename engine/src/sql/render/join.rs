@@ -41,9 +41,9 @@ pub fn join<'s>(
     let (r, r_errors) = rows::project(right, view, with_rows(&right_keys, right_plan), keyed_schema(&types, right_plan));
     let l = store(l, types.len(), keyed_schema(&types, left_plan));
     let r = store(r, types.len(), keyed_schema(&types, right_plan));
-    let joined = l.arrange_by_key_named(&format!("join {view}")).join_core(r.arrange_by_key_named(&format!("join {view}")), |_, a: &Vec<u8>, b: &Vec<u8>| {
-        Some((a.clone(), b.clone()))
-    });
+    let joined = l
+        .arrange_by_key_named(&format!("join {view}"))
+        .join_core(r.arrange_by_key_named(&format!("join {view}")), |_, a: &Vec<u8>, b: &Vec<u8>| Some((a.clone(), b.clone())));
     (load(joined, left_plan.schema.clone(), right_plan.schema.clone(), schema), vec![l_errors, r_errors])
 }
 
@@ -68,7 +68,8 @@ fn store<'s>(input: Changes<'s>, keys: usize, schema: SchemaRef) -> VecCollectio
     let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
     let stream = input.unary::<CapacityContainerBuilder<Vec<(Stored, u64, i64)>>, _, _, _>(Pipeline, "store", move |_, _| {
         let (key_types, row_types) = types.split_at(keys);
-        let converters = RowConverter::new(sort_fields(key_types.iter())).and_then(|k| Ok((k, RowConverter::new(sort_fields(row_types.iter()))?)));
+        let converters =
+            RowConverter::new(sort_fields(key_types.iter())).and_then(|k| Ok((k, RowConverter::new(sort_fields(row_types.iter()))?)));
         let mut converters = converters.map_err(|error| tracing::error!(%error, "rows of a join cannot be encoded")).ok();
         move |input, output| {
             input.for_each_stamp(|cap, data| {

@@ -86,7 +86,12 @@ fn each<'s>(input: Changes<'s>, name: &str, change: impl Fn(&RecordBatch) -> Res
 }
 
 /// A change that may fail on a row: those rows go to the second stream, with why.
-fn fallible<'s>(input: Changes<'s>, view: &str, name: &str, change: impl Fn(&RecordBatch) -> Result<Rows> + 'static) -> (Changes<'s>, Changes<'s>) {
+fn fallible<'s>(
+    input: Changes<'s>,
+    view: &str,
+    name: &str,
+    change: impl Fn(&RecordBatch) -> Result<Rows> + 'static,
+) -> (Changes<'s>, Changes<'s>) {
     let view = view.to_string();
     let mut builder = OperatorBuilder::new(format!("{name} {view}"), input.scope());
     let mut input = builder.new_input(input, Pipeline);

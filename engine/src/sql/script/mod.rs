@@ -15,10 +15,10 @@ use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::{LogicalPlan, SortExpr};
 use datafusion::sql::sqlparser::ast::Statement;
 
+use super::SqlProblem;
 use super::catalog::Catalog;
 use super::program::{InputTable, Program, normal};
 use super::statement::{Parsed, parse};
-use super::SqlProblem;
 use crate::flow::updates::Updates;
 pub use batch::answer as batch_answer;
 use tables::Tables;
@@ -235,7 +235,9 @@ fn peel(plan: LogicalPlan, mut tail: Tail) -> Result<(LogicalPlan, Tail), String
         LogicalPlan::Limit(limit) if tail.sort.is_empty() && tail.fetch.is_none() && tail.skip == 0 => {
             let number = |e: &Option<Box<datafusion::logical_expr::Expr>>| match e.as_deref() {
                 None => Ok(None),
-                Some(datafusion::logical_expr::Expr::Literal(value, _)) => value.to_string().parse::<usize>().map(Some).map_err(|_| "LIMIT needs a number".to_string()),
+                Some(datafusion::logical_expr::Expr::Literal(value, _)) => {
+                    value.to_string().parse::<usize>().map(Some).map_err(|_| "LIMIT needs a number".to_string())
+                }
                 Some(_) => Err("LIMIT needs a number".to_string()),
             };
             tail.fetch = number(&limit.fetch)?;

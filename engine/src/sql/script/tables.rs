@@ -8,7 +8,8 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::sql::sqlparser::ast::{
-    AssignmentTarget, ColumnOption, CreateTable, CreateTableOptions, FromTable, Insert, SqlOption, Statement, TableConstraint, TableFactor, TableObject,
+    AssignmentTarget, ColumnOption, CreateTable, CreateTableOptions, FromTable, Insert, SqlOption, Statement, TableConstraint, TableFactor,
+    TableObject,
 };
 
 use super::batch::{answer, conform, micros};
@@ -98,7 +99,11 @@ impl Tables {
         let rows = answer(&source.to_string(), &self.current())?;
         let rows = match insert.columns.is_empty() {
             true => conform(&rows, &table.schema)?,
-            false => by_name(&rows, &insert.columns.iter().map(|c| c.0.last().and_then(|p| p.as_ident()).map(normal).unwrap_or_default()).collect::<Vec<_>>(), &table.schema)?,
+            false => by_name(
+                &rows,
+                &insert.columns.iter().map(|c| c.0.last().and_then(|p| p.as_ident()).map(normal).unwrap_or_default()).collect::<Vec<_>>(),
+                &table.schema,
+            )?,
         };
         let gone = match table.key.is_empty() {
             true => RecordBatch::new_empty(table.schema.clone()),
@@ -113,7 +118,9 @@ impl Tables {
         let table = self.table(&name)?;
         let mut assigned: HashMap<String, String> = HashMap::new();
         for assignment in &update.assignments {
-            let AssignmentTarget::ColumnName(column) = &assignment.target else { return Err("UPDATE of several columns at once is not supported yet".into()) };
+            let AssignmentTarget::ColumnName(column) = &assignment.target else {
+                return Err("UPDATE of several columns at once is not supported yet".into());
+            };
             let column = table_name(column)?;
             if table.schema.column_with_name(&column).is_none() {
                 return Err(format!("table \"{name}\" has no column \"{column}\""));
@@ -232,11 +239,16 @@ pub fn definition(catalog: &Catalog, create: &CreateTable) -> Result<(SchemaRef,
     }
     for constraint in &create.constraints {
         match constraint {
-            TableConstraint::PrimaryKey(primary) => key.extend(primary.columns.iter().map(|c| c.column.expr.to_string().trim_matches('"').to_string())),
+            TableConstraint::PrimaryKey(primary) => {
+                key.extend(primary.columns.iter().map(|c| c.column.expr.to_string().trim_matches('"').to_string()))
+            }
             other => return Err(format!("constraint {other} is not supported yet")),
         }
     }
-    let key = key.iter().map(|k| schema.index_of(k).map_err(|_| format!("there is no column \"{k}\" for the primary key"))).collect::<Result<_, _>>()?;
+    let key = key
+        .iter()
+        .map(|k| schema.index_of(k).map_err(|_| format!("there is no column \"{k}\" for the primary key")))
+        .collect::<Result<_, _>>()?;
     Ok((schema, key, file(create)?))
 }
 
