@@ -12,8 +12,11 @@ use crate::flow::stamp::stamped_schema;
 use crate::fragment::FragmentSource;
 use crate::pipeline::{Pipeline, Source, StepOp};
 
+/// Sources, and schemas by name.
+type Opened = (Vec<FragmentSource>, BTreeMap<String, SchemaRef>);
+
 /// Sources with the columns that somebody reads, and the schemas that the steps after them see.
-pub fn open_all(pipeline: &Pipeline) -> Result<(Vec<FragmentSource>, BTreeMap<String, SchemaRef>), Vec<Problem>> {
+pub fn open_all(pipeline: &Pipeline) -> Result<Opened, Vec<Problem>> {
     let (mut sources, mut schemas, mut problems) = (Vec::new(), BTreeMap::new(), Vec::new());
     for source in &pipeline.sources {
         let fragment = FragmentSource::new(source, wanted(pipeline, source), stamped(pipeline, source));

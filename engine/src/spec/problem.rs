@@ -102,6 +102,6 @@ pub fn nearest<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// What is near, or else all there is.
-pub fn nearest_or_all<'a>(name: &str, among: &[&'a str]) -> Option<String> {
+pub fn nearest_or_all(name: &str, among: &[&str]) -> Option<String> {
     nearest(name, among.iter().copied()).or_else(|| (!among.is_empty()).then(|| format!("there is {}", among.join(", "))))
 }

@@ -1,0 +1,35 @@
+//! SQL as text: each script in `tests/sql` with what it prints beside it. `UPDATE_EXPECT=1` writes them anew; read the diff.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn sql(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_littoral")).arg("sql").args(arguments).current_dir(folder).output().unwrap();
+    let code = output.status.code().unwrap();
+    format!("{}{}exit code {code}\n", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn each_script_prints_what_is_kept_beside_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql");
+    let mut scripts: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "sql")).collect();
+    scripts.sort();
+    assert!(scripts.len() >= 5);
+    for script in scripts {
+        let name = script.file_name().unwrap().to_str().unwrap();
+        let table = "readings=readings.csv";
+        let rows = sql(&folder, &[name, "--table", table]);
+        let changes = sql(&folder, &[name, "--table", table, "--changes", "--format", "csv"]);
+        let two = sql(&folder, &[name, "--table", table, "--workers", "2"]);
+        assert_eq!(rows, two, "{name}: two workers give the same");
+        let json = sql(&folder, &[name, "--table", table, "--format", "json"]);
+        let found = format!("{rows}\n{changes}\n{json}");
+        let expected = script.with_extension("txt");
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&expected, &found).unwrap();
+        }
+        assert_eq!(found, std::fs::read_to_string(&expected).unwrap_or_default(), "{name}");
+    }
+}

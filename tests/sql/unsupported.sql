@@ -1,0 +1,1 @@
+SELECT device, rank() OVER (ORDER BY temperature) FROM readings;
