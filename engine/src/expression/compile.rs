@@ -22,8 +22,8 @@ pub fn compile(sql: &str, from: &str, input: &Schema, params: &[Param]) -> Resul
     let mut catalog = Catalog::new();
     catalog.add_table(from, Arc::new(input.clone()));
     let types = params.iter().map(|p| (p.name.clone(), param_type(&p.kind))).collect();
-    catalog.add_function(ScalarUDF::from(ParamFunction { types, signature: Signature::any(1, Volatility::Immutable) }));
-    let plan = catalog.plan_query(sql).map_err(|e| QueryError::Sql(e.strip_backtrace()))?;
+    catalog.add_function(ScalarUDF::from(ParamFunction { types, signature: Signature::any(1, Volatility::Volatile) }));
+    let plan = catalog.plan_query(sql).and_then(|plan| catalog.simplify(plan)).map_err(|e| QueryError::Sql(e.strip_backtrace()))?;
     row_query(&plan)
 }
 

@@ -126,6 +126,7 @@ impl Driver<'_> {
 
     /// Brings every view to the end of an epoch, then carries out what its changes lead to.
     fn close(&mut self, epoch: u64, watermark_us: Option<i64>) -> Result<(), Fatal> {
+        let _span = tracing::debug_span!("cloud epoch", epoch).entered();
         for input in &mut self.flow.inputs {
             input.advance_to(epoch + 1);
         }

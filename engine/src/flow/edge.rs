@@ -251,6 +251,7 @@ impl<'a> Driver<'a> {
     }
 
     fn run_epoch(&mut self, epoch: u64, slices: Vec<(usize, Slice)>) -> Result<(), Fatal> {
+        let _span = tracing::debug_span!("edge epoch", epoch).entered();
         for (index, slice) in slices {
             self.feed(epoch, index, slice)?;
         }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
-use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF};
 use datafusion::optimizer::analyzer::Analyzer;
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerRule};
 use datafusion::optimizer::{Optimizer, OptimizerContext};
@@ -136,7 +137,12 @@ impl Catalog {
     pub fn plan(&self, statement: Statement) -> Result<LogicalPlan> {
         let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
         let plan = SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)?;
-        Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})
+        let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
+        match unstable_function(&plan)? {
+            // Rewriting would put in the value of this moment, for good.
+            Some(name) => plan_err!("function {name}, whose value depends on when it is called, is not supported yet"),
+            None => Ok(plan),
+        }
     }
 
     /// Reshapes a planned query by the chosen rules.
@@ -144,11 +150,42 @@ impl Catalog {
     /// # Errors
     /// When a rule fails, which is a defect of it.
     pub fn optimise(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let chosen = |rule: &Arc<dyn OptimizerRule + Send + Sync>| RULES.contains(&rule.name());
+        self.apply(plan, &RULES)
+    }
+
+    /// Only rewrites expressions: some functions have no other way to run than what they are rewritten to.
+    ///
+    /// # Errors
+    /// When the rule fails, which is a defect of it.
+    pub fn simplify(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        self.apply(plan, &["simplify_expressions"])
+    }
+
+    fn apply(&self, plan: LogicalPlan, names: &[&str]) -> Result<LogicalPlan> {
+        let chosen = |rule: &Arc<dyn OptimizerRule + Send + Sync>| names.contains(&rule.name());
         let rules: Vec<_> = Optimizer::new().rules.into_iter().filter(chosen).collect();
         debug_assert!(rules.iter().all(|r| matches!(r.apply_order(), Some(ApplyOrder::TopDown | ApplyOrder::BottomUp) | None)));
         Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new().with_skip_failing_rules(false), |_, _| {})
     }
+}
+
+/// A function in a plan whose value is not always the same; `param` is a device's own business.
+fn unstable_function(plan: &LogicalPlan) -> Result<Option<String>> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|e| {
+                if let Expr::ScalarFunction(f) = e
+                    && f.func.signature().volatility != Volatility::Immutable
+                    && f.name() != "param"
+                {
+                    found = Some(f.name().to_string());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 impl ContextProvider for Catalog {

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, NullEquality};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, TableScan, Volatility};
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, TableScan};
 use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_plan::PhysicalExpr;
 
@@ -174,20 +173,5 @@ fn all(exprs: &[Expr], frame: &DFSchema) -> Result<Vec<Arc<dyn PhysicalExpr>>, R
 }
 
 fn physical(expr: &Expr, frame: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, Refused> {
-    let mut refused = None;
-    let walked = expr.apply(|e| {
-        if let Expr::ScalarFunction(f) = e
-            && f.func.signature().volatility != Volatility::Immutable
-        {
-            refused = Some(format!("function {}, whose value depends on when it is called,", f.func.name()));
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    debug_assert!(walked.is_ok());
-    match refused {
-        Some(what) => Err(what),
-        None => {
-            create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(|e| e.strip_backtrace())
-        }
-    }
+    create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(|e| e.strip_backtrace())
 }

@@ -1,0 +1,1 @@
+CREATE VIEW v AS SELECT device, now() AS seen FROM readings;
