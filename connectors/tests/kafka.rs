@@ -131,6 +131,20 @@ fn a_group_resumes_after_what_was_committed_and_reads_again_what_was_not() {
 }
 
 #[test]
+fn a_member_of_a_group_is_given_its_partitions() {
+    let Some(broker) = broker() else { return };
+    let topic = topic("group");
+    write(&broker, &topic, &[("a".into(), 1.0), ("b".into(), 2.0), ("c".into(), 3.0)]);
+    let (config, context) = settings(&broker, &topic, Some(&topic));
+    let SourceConfig::Kafka(mut config) = config else { panic!("a Kafka source") };
+    config.partitions = None;
+    let mut source = open_source(&SourceConfig::Kafka(config), &context).unwrap();
+    let slices = read(source.as_mut());
+    assert_eq!(count(&slices), 3);
+    source.commit(slices.last().unwrap().id).unwrap();
+}
+
+#[test]
 fn a_broker_that_is_not_there_is_told_by_name() {
     let (config, context) = settings("127.0.0.1:1", "nowhere", None);
     let error = open_source(&config, &context).err().unwrap();
