@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Float32Type, TimestampMicrosecondType};
 use littoral_connectors::config::SourceConfig;
 use littoral_connectors::open::open_source;
