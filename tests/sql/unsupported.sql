@@ -1,1 +1,1 @@
-SELECT device, rank() OVER (ORDER BY temperature) FROM readings;
+WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT max(n) + 1 FROM r WHERE n < 3) SELECT n FROM r;

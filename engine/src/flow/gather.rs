@@ -66,7 +66,11 @@ impl Distributor<Updates> for ToFirst {
     fn flush<T: Clone, P: Push<Message<T, Updates>>>(&mut self, _: &Stamp<T>, _: &mut [P]) {}
 }
 
-fn merge(parts: &[Updates], schema: &SchemaRef) -> Result<Updates, ArrowError> {
+/// Parts of an epoch as one batch in canonical order, equal rows added up.
+///
+/// # Errors
+/// When they do not have the columns of the schema.
+pub fn merge(parts: &[Updates], schema: &SchemaRef) -> Result<Updates, ArrowError> {
     let rows = concat_batches(schema, parts.iter().map(|p| &p.rows))?;
     let diffs = match parts.iter().any(|p| p.diffs.is_some()) {
         false => None,

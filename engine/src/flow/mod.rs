@@ -11,8 +11,10 @@ pub mod edge;
 #[cfg(feature = "sql")]
 pub mod effects;
 pub mod exchange;
+pub mod hash;
 pub mod gather;
 pub mod intake;
+pub mod pick;
 pub mod render;
 pub mod shared;
 pub mod stage;

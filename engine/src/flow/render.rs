@@ -43,7 +43,7 @@ pub fn render_steps<'s>(
 /// Runs a stage over a stream; rows of a key meet on one worker first, where the stage needs that.
 fn run_stage<'s>(stream: Stream<'s, u64, Updates>, mut stage: Stage, shared: Arc<Shared>) -> Stream<'s, u64, Updates> {
     let keys = stage.keys();
-    let stream = if keys.is_empty() { stream } else { exchange_by(stream, stage.input_schema(), keys) };
+    let stream = if keys.is_empty() { stream } else { exchange_by(stream, keys) };
     let name = stage.name().to_string();
     stream.unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, &name, move |_, _| {
         let mut out = Vec::new();

@@ -23,11 +23,10 @@ use super::window::window_functions;
 
 /// Rules that hold on streams that change as on tables that do not: they reshape a query without looking at its data.
 /// Left out on purpose: whatever reorders by statistics, and `SingleDistinctToGroupBy`, which only pays off in a batch.
-const RULES: [&str; 16] = [
+const RULES: [&str; 15] = [
     "rewrite_set_comparison",
     "optimize_unions",
     "simplify_expressions",
-    "replace_distinct_aggregate",
     "eliminate_join",
     "decorrelate_predicate_subquery",
     "scalar_subquery_to_join",
@@ -61,13 +60,16 @@ impl Default for Catalog {
 impl Catalog {
     /// DataFusion's functions and the window functions, no tables.
     pub fn new() -> Self {
+        let mut options = ConfigOptions::new();
+        // Every scalar subquery becomes a join: there is nobody to run it once beforehand.
+        options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         let mut catalog = Catalog {
             tables: HashMap::new(),
             scalars: HashMap::new(),
             aggregates: HashMap::new(),
             windows: HashMap::new(),
             planners: SessionStateDefaults::default_expr_planners(),
-            options: ConfigOptions::new(),
+            options,
         };
         for function in SessionStateDefaults::default_scalar_functions().into_iter().chain(window_functions().into_iter().map(Arc::new)) {
             catalog.insert_scalar(function);
@@ -165,7 +167,8 @@ impl Catalog {
         let chosen = |rule: &Arc<dyn OptimizerRule + Send + Sync>| names.contains(&rule.name());
         let rules: Vec<_> = Optimizer::new().rules.into_iter().filter(chosen).collect();
         debug_assert!(rules.iter().all(|r| matches!(r.apply_order(), Some(ApplyOrder::TopDown | ApplyOrder::BottomUp) | None)));
-        Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new().with_skip_failing_rules(false), |_, _| {})
+        let context = OptimizerContext::new_with_config_options(Arc::new(self.options.clone())).with_skip_failing_rules(false);
+        Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})
     }
 }
 
@@ -213,6 +216,9 @@ impl ContextProvider for Catalog {
     }
     fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
         None
+    }
+    fn create_cte_work_table(&self, _: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
+        Ok(Arc::new(LogicalTableSource::new(schema)))
     }
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         &self.planners

@@ -5,6 +5,8 @@
 //! a pipeline; `script` runs a file statement by statement. Not here: expressions of edge steps (`expression`).
 
 pub mod catalog;
+pub mod arrange;
+mod evaluate;
 mod lower;
 mod plan;
 mod problem;

@@ -4,8 +4,15 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::PhysicalExpr;
+
+use super::evaluate::Compute;
+
+/// An expression over the columns of a node's input.
+pub type Expression = Arc<dyn PhysicalExpr>;
 
 /// A node with its output.
 #[derive(Clone, Debug)]
@@ -23,16 +30,77 @@ pub struct Plan {
 pub enum Node {
     /// Columns of a table or view.
     Input { name: String, columns: Vec<usize> },
+    /// Rows that are always there.
+    Values { rows: RecordBatch },
     /// Rows for which the predicate is true.
-    Filter { input: Box<Plan>, predicate: Arc<dyn PhysicalExpr> },
+    Filter { input: Box<Plan>, predicate: Expression },
     /// An expression a column.
-    Project { input: Box<Plan>, columns: Vec<Arc<dyn PhysicalExpr>> },
-    /// Pairs of rows with equal keys; null equals nothing. All columns of the left, then of the right.
-    Join { left: Box<Plan>, right: Box<Plan>, keys: Vec<(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)> },
+    Project { input: Box<Plan>, columns: Vec<Expression> },
+    /// Any number of rows for each row, without state.
+    Flat { input: Box<Plan>, compute: Compute },
+    /// Pairs of rows with equal keys, and what the kind says of rows without a partner.
+    Join(Box<Join>),
     /// One row a group: its keys, then its aggregates.
-    Aggregate { input: Box<Plan>, keys: Vec<Arc<dyn PhysicalExpr>>, aggregates: Vec<Aggregate> },
+    Aggregate { input: Box<Plan>, keys: Vec<Expression>, aggregates: Vec<Aggregate> },
+    /// What a computation gives for each group of rows with equal first columns; the group is computed anew when it changes.
+    Group { input: Box<Plan>, keys: usize, compute: Compute },
+    /// The first rows of each group in an order.
+    Top(Box<Top>),
     /// Rows of all inputs.
     Union { inputs: Vec<Plan> },
+    /// The fixed point of a query that reads its own result under a name.
+    Recursive { name: String, first: Box<Plan>, step: Box<Plan>, distinct: bool },
+}
+
+/// A join.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// The left side.
+    pub left: Plan,
+    /// The right side.
+    pub right: Plan,
+    /// Expressions over each side that must be equal.
+    pub keys: Vec<(Expression, Expression)>,
+    /// Whether null equals null in the keys.
+    pub null_equal: bool,
+    /// What else must hold, over the columns of the left and then of the right.
+    pub residual: Option<Expression>,
+    /// Which rows it gives.
+    pub kind: JoinKind,
+}
+
+/// Which rows a join gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    /// Pairs.
+    Inner,
+    /// Pairs, and rows of the left without a partner.
+    Left,
+    /// Pairs, and rows of both sides without a partner.
+    Full,
+    /// Rows of the left with a partner.
+    Semi,
+    /// Rows of the left without a partner.
+    Anti,
+    /// Rows of the left, with whether they have a partner.
+    Mark,
+}
+
+/// The first rows of groups.
+#[derive(Clone, Debug)]
+pub struct Top {
+    /// The rows.
+    pub input: Plan,
+    /// Each group has equal values of these.
+    pub keys: Vec<Expression>,
+    /// The order within a group; ties go by the rows themselves.
+    pub order: Vec<(Expression, SortOptions)>,
+    /// Rows left out at the front.
+    pub skip: usize,
+    /// Rows given at most.
+    pub fetch: Option<usize>,
+    /// Whether the place in the order, from 1, is added as a last column.
+    pub number: bool,
 }
 
 /// One aggregate of a group.
@@ -41,9 +109,9 @@ pub struct Aggregate {
     /// The function.
     pub function: Function,
     /// Its argument; none for `count(*)`.
-    pub argument: Option<Arc<dyn PhysicalExpr>>,
+    pub argument: Option<Expression>,
     /// Only rows for which this is true.
-    pub filter: Option<Arc<dyn PhysicalExpr>>,
+    pub filter: Option<Expression>,
     /// Each value once.
     pub distinct: bool,
 }
@@ -64,14 +132,37 @@ pub enum Function {
 }
 
 impl Plan {
+    /// The nodes that this one reads.
+    pub fn inputs(&self) -> Vec<&Plan> {
+        match &self.node {
+            Node::Input { .. } | Node::Values { .. } => Vec::new(),
+            Node::Filter { input, .. }
+            | Node::Project { input, .. }
+            | Node::Flat { input, .. }
+            | Node::Aggregate { input, .. }
+            | Node::Group { input, .. } => vec![input],
+            Node::Top(top) => vec![&top.input],
+            Node::Join(join) => vec![&join.left, &join.right],
+            Node::Union { inputs } => inputs.iter().collect(),
+            Node::Recursive { first, step, .. } => vec![first, step],
+        }
+    }
+
     /// Names of the tables and views that the plan reads.
     pub fn reads(&self, out: &mut Vec<String>) {
         match &self.node {
             Node::Input { name, .. } if !out.contains(name) => out.push(name.clone()),
-            Node::Input { .. } => {}
-            Node::Filter { input, .. } | Node::Project { input, .. } | Node::Aggregate { input, .. } => input.reads(out),
-            Node::Join { left, right, .. } => [left, right].iter().for_each(|p| p.reads(out)),
-            Node::Union { inputs } => inputs.iter().for_each(|p| p.reads(out)),
+            Node::Recursive { name, first, step, .. } => {
+                first.reads(out);
+                let mut inner = Vec::new();
+                step.reads(&mut inner);
+                inner.into_iter().filter(|n| n != name).for_each(|n| {
+                    if !out.contains(&n) {
+                        out.push(n);
+                    }
+                });
+            }
+            _ => self.inputs().iter().for_each(|p| p.reads(out)),
         }
     }
 
@@ -79,10 +170,7 @@ impl Plan {
     pub fn columns_of(&self, table: &str, out: &mut Vec<usize>) {
         match &self.node {
             Node::Input { name, columns } if name == table => out.extend(columns),
-            Node::Input { .. } => {}
-            Node::Filter { input, .. } | Node::Project { input, .. } | Node::Aggregate { input, .. } => input.columns_of(table, out),
-            Node::Join { left, right, .. } => [left, right].iter().for_each(|p| p.columns_of(table, out)),
-            Node::Union { inputs } => inputs.iter().for_each(|p| p.columns_of(table, out)),
+            _ => self.inputs().iter().for_each(|p| p.columns_of(table, out)),
         }
     }
 }

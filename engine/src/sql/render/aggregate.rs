@@ -3,20 +3,16 @@
 //! An epoch is worked through once it is complete: a group's row before it is retracted, its row after it is inserted, when
 //! the two differ. `groups` holds the state. With no keys there is one group, which has a row from the first epoch on.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::scalar::ScalarValue;
-use timely::container::NoopBuilder;
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::Operator;
 
 use super::Changes;
+use super::close::at_close;
 use super::groups::Groups;
-use crate::flow::exchange::exchange_by;
-use crate::flow::updates::Updates;
+use crate::flow::exchange::{exchange_by, worker_of_nothing};
 use crate::sql::plan::{Aggregate, Plan};
 
 /// The columns that an aggregation works on: keys, then an argument for each aggregate. A row that an aggregate's filter
@@ -47,38 +43,13 @@ pub fn aggregate<'s>(
     schema: SchemaRef,
     append_only: bool,
 ) -> Changes<'s> {
-    let aggregates = aggregates.to_vec();
-    let worker = (input.scope().worker().index(), input.scope().worker().peers());
-    let input = if worker.1 > 1 { exchange_by(input, prepared.clone(), (0..keys).collect()) } else { input };
-    input.unary_frontier::<NoopBuilder<Updates>, _, _, _>(Pipeline, &format!("aggregate {view}"), move |cap, _| {
-        let groups = Groups::new(&prepared, keys, &aggregates, schema, append_only);
-        let mut groups = groups.map_err(|error| tracing::error!(%error, "groups cannot be kept")).ok();
-        // The one group of an aggregation without keys has a row even when nothing ever comes.
-        let mut first = (keys == 0 && worker.0 == crate::flow::exchange::worker_of_nothing(worker.1)).then_some(cap);
-        let mut waiting: BTreeMap<u64, (timely::dataflow::operators::Capability<u64>, Vec<Updates>)> = BTreeMap::new();
-        move |(input, frontier), output| {
-            input.for_each_stamp(|cap, data| {
-                if let Some(cap) = cap.retain_least(0) {
-                    let entry = waiting.entry(*cap.time()).or_insert_with(|| (cap, Vec::new()));
-                    entry.1.extend(data.map(std::mem::take));
-                }
-            });
-            let Some(groups) = groups.as_mut() else { return };
-            let closed = |time: &u64| !frontier.less_equal(time);
-            if first.as_ref().is_some_and(|cap| closed(cap.time()) || !waiting.is_empty())
-                && let Some(cap) = first.take()
-            {
-                groups.open_global();
-                waiting.entry(*cap.time()).or_insert_with(|| (cap, Vec::new()));
-            }
-            while waiting.first_key_value().is_some_and(|(time, _)| closed(time)) {
-                let Some((_, (cap, batches))) = waiting.pop_first() else { break };
-                match groups.epoch(&batches) {
-                    Ok(Some(mut updates)) => output.session_with_builder(&cap).give_container(&mut updates),
-                    Ok(None) => {}
-                    Err(error) => tracing::error!(%error, "groups cannot be kept"),
-                }
-            }
-        }
-    })
+    let (index, peers) = (input.scope().worker().index(), input.scope().worker().peers());
+    let input = if peers > 1 { exchange_by(input, (0..keys).collect()) } else { input };
+    let groups = Groups::new(&prepared, keys, aggregates, schema, append_only);
+    let mut groups = groups.map_err(|error| tracing::error!(%error, "groups cannot be kept")).ok();
+    // The one group of an aggregation without keys has a row even when nothing ever comes.
+    if let Some(groups) = groups.as_mut().filter(|_| keys == 0 && index == worker_of_nothing(peers)) {
+        groups.open_global();
+    }
+    at_close(input, &format!("aggregate {view}"), groups)
 }

@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, SchemaR
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
+use super::close::Keeper;
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, Function};
 
@@ -104,8 +105,7 @@ impl Groups {
         self.global_new = true;
     }
 
-    /// Works through an epoch; gives what changed, if anything.
-    pub fn epoch(&mut self, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+    fn work_through(&mut self, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
         let mut touched: Vec<usize> = Vec::new();
         let mut assigned = Vec::with_capacity(batches.len());
         for updates in batches {
@@ -232,8 +232,18 @@ impl Groups {
     }
 }
 
+impl Keeper for Groups {
+    fn epoch(&mut self, _: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+        self.work_through(batches)
+    }
+
+    fn begins_with_rows(&self) -> bool {
+        self.global_new
+    }
+}
+
 /// Minus zero and zero are one group.
-fn normal_zero(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub fn normal_zero(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(match column.data_type() {
         DataType::Float64 => {
             std::sync::Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v == 0.0 { 0.0 } else { v }))

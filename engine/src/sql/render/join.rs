@@ -1,135 +1,182 @@
-//! Inner equi-join: both sides arranged by key in differential dataflow, matches gathered back into batches.
+//! Joins of every kind, from two arrangements: pairs by one join; partners by a second one against the keys or rows that
+//! have any; the rest by taking those away. So each kind is exact under retractions without state of its own.
 //!
-//! Keys and rows are row-encoded bytes, in differential's own ordered storage. A row with a null key equals nothing and is
-//! left out before it is stored. Not here: a residual condition (a filter above).
+//! A row with a null key equals nothing and is left out before it is arranged, unless the join says that null equals null.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
-use arrow::row::{RowConverter, SortField};
-use datafusion::common::Result;
+use arrow::array::{ArrayRef, BooleanArray, new_null_array};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
-use differential_dataflow::VecCollection;
-use timely::container::{CapacityContainerBuilder, NoopBuilder};
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::Operator;
 
-use super::{Changes, rows};
+use super::{Changes, Renderer, rows};
+use crate::flow::exchange::exchange_by;
 use crate::flow::updates::Updates;
-use crate::sql::plan::Plan;
+use crate::sql::arrange::{self, Arrangement, ArrowJoin};
+use crate::sql::plan::{Expression, Join, JoinKind, Plan};
 
-/// The key expressions of both sides.
-type Keys = [(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)];
-/// A row as it is stored: key bytes, row bytes.
-type Stored = (Vec<u8>, Vec<u8>);
-
-/// Joins two streams.
-pub fn join<'s>(
-    left: Changes<'s>,
-    right: Changes<'s>,
-    view: &str,
-    left_plan: &Plan,
-    right_plan: &Plan,
-    keys: &Keys,
+/// One side of a join: its rows with the keys in front.
+struct Side<'s> {
+    /// All rows.
+    all: Changes<'s>,
+    /// Rows that may have a partner, arranged by key.
+    arranged: Arrangement<'s, u64>,
+    /// Columns of the layout.
     schema: SchemaRef,
-) -> (Changes<'s>, Vec<Changes<'s>>) {
-    let (left_keys, right_keys): (Vec<_>, Vec<_>) = keys.iter().cloned().unzip();
-    let types: Vec<DataType> = left_keys.iter().map(|k| k.data_type(&left_plan.schema).unwrap_or(DataType::Null)).collect();
-    let (l, l_errors) = rows::project(left, view, with_rows(&left_keys, left_plan), keyed_schema(&types, left_plan));
-    let (r, r_errors) = rows::project(right, view, with_rows(&right_keys, right_plan), keyed_schema(&types, right_plan));
-    let l = store(l, types.len(), keyed_schema(&types, left_plan));
-    let r = store(r, types.len(), keyed_schema(&types, right_plan));
-    let joined = l
-        .arrange_by_key_named(&format!("join {view}"))
-        .join_core(r.arrange_by_key_named(&format!("join {view}")), |_, a: &Vec<u8>, b: &Vec<u8>| Some((a.clone(), b.clone())));
-    (load(joined, left_plan.schema.clone(), right_plan.schema.clone(), schema), vec![l_errors, r_errors])
+    keys: usize,
 }
 
-/// The key expressions, then every column of the side.
-fn with_rows(keys: &[Arc<dyn PhysicalExpr>], plan: &Plan) -> Vec<Arc<dyn PhysicalExpr>> {
-    use datafusion::physical_expr::expressions::Column;
-    let columns = plan.schema.fields().iter().enumerate().map(|(i, f)| Arc::new(Column::new(f.name(), i)) as Arc<dyn PhysicalExpr>);
-    keys.iter().cloned().chain(columns).collect()
+impl Side<'_> {
+    /// Where the side's own columns are in the layout.
+    fn own(&self) -> Vec<usize> {
+        (self.keys..self.schema.fields().len()).collect()
+    }
 }
 
-fn keyed_schema(types: &[DataType], plan: &Plan) -> SchemaRef {
-    let keys = types.iter().enumerate().map(|(i, t)| Arc::new(arrow::datatypes::Field::new(format!("key {i}"), t.clone(), true)));
-    Arc::new(arrow::datatypes::Schema::new(keys.chain(plan.schema.fields().iter().cloned()).collect::<Vec<_>>()))
-}
-
-fn sort_fields<'a>(types: impl Iterator<Item = &'a DataType>) -> Vec<SortField> {
-    types.map(|t| SortField::new(t.clone())).collect()
-}
-
-/// A stream as a collection of stored rows.
-fn store<'s>(input: Changes<'s>, keys: usize, schema: SchemaRef) -> VecCollection<'s, u64, Stored, i64> {
-    let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
-    let stream = input.unary::<CapacityContainerBuilder<Vec<(Stored, u64, i64)>>, _, _, _>(Pipeline, "store", move |_, _| {
-        let (key_types, row_types) = types.split_at(keys);
-        let converters =
-            RowConverter::new(sort_fields(key_types.iter())).and_then(|k| Ok((k, RowConverter::new(sort_fields(row_types.iter()))?)));
-        let mut converters = converters.map_err(|error| tracing::error!(%error, "rows of a join cannot be encoded")).ok();
-        move |input, output| {
-            input.for_each_stamp(|cap, data| {
-                let (Some(&time), Some((key_rows, value_rows))) = (cap.least(), converters.as_mut()) else { return };
-                let mut session = output.session(&cap);
-                for updates in data {
-                    match encode(updates, keys, key_rows, value_rows) {
-                        Ok(stored) => session.give_iterator(stored.into_iter().map(|(row, diff)| (row, time, diff))),
-                        Err(error) => tracing::error!(%error, "rows of a join cannot be encoded"),
-                    }
-                }
-            });
-        }
+/// Columns of the layout: keys, then every column of the side.
+pub fn layout(keys: &[Expression], plan: &Plan) -> (Vec<Expression>, SchemaRef) {
+    let own = plan.schema.fields().iter().enumerate().map(|(i, f)| Arc::new(Column::new(f.name(), i)) as Arc<dyn PhysicalExpr>);
+    let types = keys.iter().enumerate().map(|(i, k)| {
+        let kind = k.data_type(&plan.schema).unwrap_or(arrow::datatypes::DataType::Null);
+        Arc::new(Field::new(format!("key {i}"), kind, true))
     });
-    VecCollection::new(stream)
+    let schema = Arc::new(Schema::new(types.chain(plan.schema.fields().iter().cloned()).collect::<Vec<_>>()));
+    (keys.iter().cloned().chain(own).collect(), schema)
 }
 
-fn encode(updates: &Updates, keys: usize, key_rows: &mut RowConverter, value_rows: &mut RowConverter) -> Result<Vec<(Stored, i64)>> {
-    let (key_columns, value_columns) = updates.rows.columns().split_at(keys);
-    let (encoded_keys, encoded_rows) = (key_rows.convert_columns(key_columns)?, value_rows.convert_columns(value_columns)?);
-    let full = |row: &usize| key_columns.iter().all(|c| c.is_valid(*row));
-    let stored = (0..updates.rows.num_rows()).filter(full).map(|row| {
-        let pair = (encoded_keys.row(row).data().to_vec(), encoded_rows.row(row).data().to_vec());
-        (pair, updates.diff(row))
-    });
-    Ok(stored.collect())
-}
-
-/// Matches as a stream of batches, each at the epoch of its rows.
-fn load<'s>(joined: VecCollection<'s, u64, Stored, i64>, left: SchemaRef, right: SchemaRef, schema: SchemaRef) -> Changes<'s> {
-    joined.inner.unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, "load", move |_, _| {
-        let converter = |s: &SchemaRef| RowConverter::new(sort_fields(s.fields().iter().map(|f| f.data_type())));
-        let converters = converter(&left).and_then(|l| Ok((l, converter(&right)?)));
-        let converters = converters.map_err(|error| tracing::error!(%error, "rows of a join cannot be decoded")).ok();
-        move |input, output| {
-            input.for_each_stamp(|cap, data| {
-                let Some((left, right)) = converters.as_ref() else { return };
-                let mut epochs: BTreeMap<u64, Vec<(Stored, i64)>> = BTreeMap::new();
-                for (row, time, diff) in data.flat_map(std::mem::take) {
-                    epochs.entry(time).or_default().push((row, diff));
-                }
-                for (epoch, matches) in epochs {
-                    match decode(&matches, left, right, &schema) {
-                        Ok(mut updates) => output.session_with_builder(&cap.delayed(&epoch, 0)).give_container(&mut updates),
-                        Err(error) => tracing::error!(%error, "rows of a join cannot be decoded"),
-                    }
-                }
-            });
+impl<'s> Renderer<'s> {
+    /// Renders a join.
+    pub(super) fn join(&mut self, view: &str, join: &Join, schema: &SchemaRef) -> Option<Changes<'s>> {
+        let (l, r) = (self.plan(view, &join.left)?, self.plan(view, &join.right)?);
+        let (left_keys, right_keys): (Vec<_>, Vec<_>) = join.keys.iter().cloned().unzip();
+        let left = self.side(l, view, &left_keys, &join.left, join.null_equal);
+        let right = self.side(r, view, &right_keys, &join.right, join.null_equal);
+        let pairs_schema = match join.kind {
+            JoinKind::Inner | JoinKind::Left | JoinKind::Full => schema.clone(),
+            _ => joined(&join.left.schema, &join.right.schema),
+        };
+        if join.kind == JoinKind::Inner {
+            return Some(self.pairs(view, join, &left, &right, pairs_schema));
         }
+        let with_partner = self.with_partner(view, join, &left, &right, false);
+        let without = |side: &Side<'s>, with: Changes<'s>| {
+            use timely::dataflow::operators::Concat;
+            rows::select(side.all.clone(), side.own(), side_schema(side)).concat(rows::negate(with))
+        };
+        Some(match join.kind {
+            JoinKind::Semi => rows::rename(with_partner, schema.clone()),
+            JoinKind::Anti => rows::rename(without(&left, with_partner), schema.clone()),
+            JoinKind::Mark => {
+                let rest = without(&left, with_partner.clone());
+                self.union(vec![marked(with_partner, true, schema), marked(rest, false, schema)])
+            }
+            _ => {
+                let pairs = self.pairs(view, join, &left, &right, pairs_schema);
+                let width = join.right.schema.fields().len();
+                let mut parts = vec![pairs, padded(without(&left, with_partner), 0, width, schema)];
+                if join.kind == JoinKind::Full {
+                    let with_partner = self.with_partner(view, join, &left, &right, true);
+                    parts.push(padded(without(&right, with_partner), join.left.schema.fields().len(), 0, schema));
+                }
+                self.union(parts)
+            }
+        })
+    }
+
+    fn side(&mut self, input: Changes<'s>, view: &str, keys: &[Expression], plan: &Plan, null_equal: bool) -> Side<'s> {
+        let (columns, schema) = layout(keys, plan);
+        let projected = rows::project(input, view, columns, schema.clone());
+        let all = self.keep_errors(projected);
+        let known = if null_equal || keys.is_empty() { all.clone() } else { rows::by_null_keys(all.clone(), keys.len(), false) };
+        let arranged = self.arranged(known, keys.len(), view);
+        Side { all, arranged, schema, keys: keys.len() }
+    }
+
+    /// Rows of equal keys on one worker, arranged.
+    pub(super) fn arranged(&self, input: Changes<'s>, keys: usize, view: &str) -> Arrangement<'s, u64> {
+        let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..keys).collect()) } else { input };
+        arrange::arrange(input, keys, &format!("arrange {view}"))
+    }
+
+    /// Pairs of rows that fit, with the columns of the left and then of the right.
+    fn pairs(&mut self, view: &str, join: &Join, left: &Side<'s>, right: &Side<'s>, schema: SchemaRef) -> Changes<'s> {
+        let gathered = ArrowJoin::new(left.keys, left.own(), right.own(), schema);
+        let pairs = arrange::join(left.arranged.clone(), right.arranged.clone(), &format!("join {view}"), gathered);
+        match &join.residual {
+            None => pairs,
+            Some(residual) => {
+                let split = rows::filter(pairs, view, residual.clone());
+                self.keep_errors(split)
+            }
+        }
+    }
+
+    /// Rows of one side that have a partner, as often as they are there.
+    fn with_partner(&mut self, view: &str, join: &Join, left: &Side<'s>, right: &Side<'s>, of_right: bool) -> Changes<'s> {
+        let (side, other) = if of_right { (right, left) } else { (left, right) };
+        if join.residual.is_none() {
+            // A key is enough: which keys does the other side have?
+            let known = if join.null_equal || other.keys == 0 { other.all.clone() } else { rows::by_null_keys(other.all.clone(), other.keys, false) };
+            let key_schema: SchemaRef = Arc::new(Schema::new(other.schema.fields().iter().take(other.keys).cloned().collect::<Vec<_>>()));
+            let keys = rows::select(known, (0..other.keys).collect(), key_schema.clone());
+            let present = self.present(keys, view, key_schema);
+            let present = self.arranged(present, side.keys, view);
+            let gathered = ArrowJoin::new(side.keys, side.own(), Vec::new(), side_schema(side));
+            return arrange::join(side.arranged.clone(), present, &format!("partners {view}"), gathered);
+        }
+        // Whether a pair fits hangs on whole rows: which rows are in any pair that fits?
+        let both = joined(&join.left.schema, &join.right.schema);
+        let pairs = self.pairs(view, join, left, right, both);
+        let width = join.left.schema.fields().len();
+        let columns = if of_right { (width..width + join.right.schema.fields().len()).collect() } else { (0..width).collect::<Vec<_>>() };
+        let own = side_schema(side);
+        let matched = self.present(rows::select(pairs, columns, own.clone()), view, own.clone());
+        let matched = self.arranged(matched, own.fields().len(), view);
+        let all = self.arranged(rows::select(side.all.clone(), side.own(), own.clone()), own.fields().len(), view);
+        let columns = (0..own.fields().len()).collect();
+        arrange::join(all, matched, &format!("partners {view}"), ArrowJoin::new(own.fields().len(), columns, Vec::new(), own))
+    }
+
+    /// Each row once, or the one row without columns when there is any.
+    fn present(&mut self, input: Changes<'s>, view: &str, schema: SchemaRef) -> Changes<'s> {
+        if schema.fields().is_empty() {
+            return super::exists::any(input, view);
+        }
+        let keys = schema.fields().len();
+        super::aggregate::aggregate(input, view, schema.clone(), keys, &[], schema, false)
+    }
+}
+
+fn side_schema(side: &Side<'_>) -> SchemaRef {
+    Arc::new(Schema::new(side.schema.fields().iter().skip(side.keys).cloned().collect::<Vec<_>>()))
+}
+
+fn joined(left: &SchemaRef, right: &SchemaRef) -> SchemaRef {
+    Arc::new(Schema::new(left.fields().iter().chain(right.fields()).cloned().collect::<Vec<_>>()))
+}
+
+/// Rows with a last column that says whether they have a partner.
+fn marked<'s>(input: Changes<'s>, mark: bool, schema: &SchemaRef) -> Changes<'s> {
+    let schema = schema.clone();
+    rows::each(input, "mark", move |updates| {
+        let n = updates.rows.num_rows();
+        let mark: ArrayRef = Arc::new(BooleanArray::from(vec![mark; n]));
+        let columns = updates.rows.columns().iter().cloned().chain(std::iter::once(mark)).collect();
+        Ok(Updates { rows: rows::batch(schema.clone(), columns, n)?, diffs: updates.diffs.clone() })
     })
 }
 
-fn decode(matches: &[(Stored, i64)], left: &RowConverter, right: &RowConverter, schema: &SchemaRef) -> Result<Updates> {
-    let (lp, rp) = (left.parser(), right.parser());
-    let mut columns: Vec<ArrayRef> = left.convert_rows(matches.iter().map(|((l, _), _)| lp.parse(l)))?;
-    columns.extend(right.convert_rows(matches.iter().map(|((_, r), _)| rp.parse(r)))?);
-    let rows = RecordBatch::try_new_with_options(
-        schema.clone(),
-        columns,
-        &arrow::array::RecordBatchOptions::new().with_row_count(Some(matches.len())),
-    )?;
-    Ok(Updates::changes(rows, Int64Array::from_iter_values(matches.iter().map(|(_, diff)| *diff))))
+/// Rows with null columns before and after.
+fn padded<'s>(input: Changes<'s>, before: usize, after: usize, schema: &SchemaRef) -> Changes<'s> {
+    let schema = schema.clone();
+    rows::each(input, "pad", move |updates| {
+        let n = updates.rows.num_rows();
+        let null = |i: usize| new_null_array(schema.field(i).data_type(), n);
+        let mut columns: Vec<ArrayRef> = (0..before).map(null).collect();
+        columns.extend(updates.rows.columns().iter().cloned());
+        let own = columns.len();
+        columns.extend((own..own + after).map(null));
+        Ok(Updates { rows: rows::batch(schema.clone(), columns, n)?, diffs: updates.diffs.clone() })
+    })
 }

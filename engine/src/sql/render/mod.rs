@@ -5,21 +5,29 @@
 
 use std::collections::HashMap;
 
+use timely::container::NoopBuilder;
 use timely::dataflow::operators::Concatenate;
+use timely::dataflow::operators::generic::operator::source;
 use timely::dataflow::{Scope, Stream};
 
-use super::plan::{Node, Plan};
+use super::arrange;
+use super::evaluate::GroupEvaluator;
+use super::plan::{Expression, Node, Plan};
 use crate::flow::updates::Updates;
 
 mod aggregate;
+mod close;
+mod exists;
 mod groups;
 mod join;
+mod recursive;
 mod rows;
+mod top;
 
 pub use rows::error_schema;
 
 /// A stream of changes.
-pub type Changes<'s> = Stream<'s, u64, Updates>;
+pub type Changes<'s, T = u64> = Stream<'s, T, Updates>;
 
 /// What rendering has made so far.
 pub struct Renderer<'s> {
@@ -34,41 +42,77 @@ pub struct Renderer<'s> {
 impl<'s> Renderer<'s> {
     /// Renders a plan; none when it reads a relation that is not there, which was checked before.
     pub fn plan(&mut self, view: &str, plan: &Plan) -> Option<Changes<'s>> {
+        let schema = plan.schema.clone();
         Some(match &plan.node {
-            Node::Input { name, columns } => {
-                let input = self.relations.get(name)?.clone();
-                rows::select(input, columns.clone(), plan.schema.clone())
-            }
+            Node::Input { name, columns } => rows::select(self.relations.get(name)?.clone(), columns.clone(), schema),
+            Node::Values { rows } => self.values(rows),
             Node::Filter { input, predicate } => {
                 let stream = self.plan(view, input)?;
                 self.keep_errors(rows::filter(stream, view, predicate.clone()))
             }
             Node::Project { input, columns } => {
                 let stream = self.plan(view, input)?;
-                self.keep_errors(rows::project(stream, view, columns.clone(), plan.schema.clone()))
+                self.keep_errors(rows::project(stream, view, columns.clone(), schema))
             }
-            Node::Join { left, right, keys } => {
-                let (l, r) = (self.plan(view, left)?, self.plan(view, right)?);
-                let (joined, errors) = join::join(l, r, view, left, right, keys, plan.schema.clone());
-                self.errors.extend(errors);
-                joined
+            Node::Flat { input, compute } => {
+                let stream = self.plan(view, input)?;
+                self.keep_errors(rows::flat(stream, view, compute, schema))
             }
+            Node::Join(join) => self.join(view, join, &schema)?,
             Node::Aggregate { input, keys, aggregates } => {
                 let stream = self.plan(view, input)?;
-                let (prepared, schema) = aggregate::prepare(input, keys, aggregates);
-                let stream = self.keep_errors(rows::project(stream, view, prepared, schema.clone()));
-                aggregate::aggregate(stream, view, schema, keys.len(), aggregates, plan.schema.clone(), input.append_only)
+                let (prepared, columns) = aggregate::prepare(input, keys, aggregates);
+                let stream = self.keep_errors(rows::project(stream, view, prepared, columns.clone()));
+                aggregate::aggregate(stream, view, columns, keys.len(), aggregates, schema, input.append_only)
             }
+            Node::Group { input, keys, compute } => {
+                let stream = self.plan(view, input)?;
+                // It was planned once before, when the view was made.
+                let evaluator = GroupEvaluator::new(compute, schema.clone());
+                let evaluator = evaluator.map_err(|error| tracing::error!(%error, "a computation cannot be planned")).ok()?;
+                let arranged = self.arranged(stream, *keys, view);
+                let given = arrange::reduce(arranged, &format!("group {view}"), *keys, Box::new(evaluator));
+                self.keep_errors(rows::split_errors(given, view, schema))
+            }
+            Node::Top(top) => self.top(view, top, &schema)?,
             Node::Union { inputs } => {
                 let streams: Option<Vec<_>> = inputs.iter().map(|i| self.plan(view, i)).collect();
-                let schema = plan.schema.clone();
-                let streams: Vec<_> = streams?.into_iter().map(|s| rows::rename(s, schema.clone())).collect();
-                self.scope.concatenate(streams)
+                self.union(streams?.into_iter().map(|s| rows::rename(s, schema.clone())).collect())
+            }
+            Node::Recursive { name, first, step, distinct } => self.recursive(view, name, (first, step), *distinct, &schema)?,
+        })
+    }
+
+    fn union(&self, streams: Vec<Changes<'s>>) -> Changes<'s> {
+        self.scope.concatenate(streams)
+    }
+
+    /// Rows that are there from the first epoch on.
+    fn values(&self, rows: &arrow::array::RecordBatch) -> Changes<'s> {
+        let mut rows = (self.scope.worker().index() == 0 && rows.num_rows() > 0).then(|| rows.clone());
+        source::<_, NoopBuilder<Updates>, _, _>(self.scope, "values", move |cap, _| {
+            let mut cap = Some(cap);
+            move |output| {
+                if let (Some(cap), Some(rows)) = (cap.take(), rows.take()) {
+                    output.session_with_builder(&cap).give_container(&mut Updates::insertions(rows));
+                }
             }
         })
     }
 
-    fn keep_errors(&mut self, (rows, errors): (Changes<'s>, Changes<'s>)) -> Changes<'s> {
+    /// The keys of a side, each once, without those that have a null.
+    fn keys_present(&mut self, input: Changes<'s>, view: &str, keys: &[Expression], plan: &Plan) -> Changes<'s> {
+        let (_, layout) = join::layout(keys, plan);
+        let fields = layout.fields().iter().take(keys.len()).cloned().collect::<Vec<_>>();
+        let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(fields));
+        let keyed = self.keep_errors(rows::project(input, view, keys.to_vec(), schema.clone()));
+        match keys.is_empty() {
+            true => exists::any(keyed, view),
+            false => aggregate::aggregate(rows::by_null_keys(keyed, keys.len(), false), view, schema.clone(), keys.len(), &[], schema, false),
+        }
+    }
+
+    fn keep_errors(&mut self, (rows, errors): rows::Split<'s>) -> Changes<'s> {
         self.errors.push(errors);
         rows
     }

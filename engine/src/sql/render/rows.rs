@@ -1,56 +1,122 @@
-//! Filter and project: expressions over whole batches; only a batch in which a row fails is gone through row by row.
+//! What is done to rows one by one: filter, project, unnest. Expressions run over whole batches; only a batch in which a row
+//! fails is gone through row by row. Nothing here has state, and everything works at any time type.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
-use arrow::compute::{cast, filter as take_where, filter_record_batch};
+use arrow::compute::{cast, filter as take_where, filter_record_batch, is_not_null, is_null};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::Result;
+use arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_plan::PhysicalExpr;
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::generic::{Operator, OutputBuilder};
+use timely::progress::Timestamp;
 
 use super::Changes;
 use crate::flow::updates::Updates;
+use crate::sql::evaluate::{Compute, Runner};
+
+/// Rows, and rows of an error collection.
+pub type Split<'s, T = u64> = (Changes<'s, T>, Changes<'s, T>);
 
 /// The columns of an error collection.
 pub fn error_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("view", DataType::Utf8, false), Field::new("error", DataType::Utf8, false)]))
 }
 
-/// What a batch becomes: rows, and which rows of the input they are when not all.
-type Rows = (RecordBatch, Option<BooleanArray>);
-
 /// Columns of a stream by index.
-pub fn select<'s>(input: Changes<'s>, columns: Vec<usize>, schema: SchemaRef) -> Changes<'s> {
-    each(input, "select", move |rows| {
-        let picked: Vec<ArrayRef> = columns.iter().filter_map(|&i| rows.columns().get(i).cloned()).collect();
-        batch(schema.clone(), picked, rows.num_rows())
+pub fn select<'s, T: Timestamp>(input: Changes<'s, T>, columns: Vec<usize>, schema: SchemaRef) -> Changes<'s, T> {
+    each(input, "select", move |updates| {
+        let picked: Vec<ArrayRef> = columns.iter().filter_map(|&i| updates.rows.columns().get(i).cloned()).collect();
+        Ok(Updates { rows: batch(schema.clone(), picked, updates.rows.num_rows())?, diffs: updates.diffs.clone() })
     })
 }
 
-/// A stream with other names for its columns.
-pub fn rename(input: Changes<'_>, schema: SchemaRef) -> Changes<'_> {
-    each(input, "rename", move |rows| {
-        let columns: Result<Vec<ArrayRef>, _> = rows.columns().iter().zip(schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect();
-        batch(schema.clone(), columns?, rows.num_rows())
+/// A stream with other names and types for its columns.
+pub fn rename<T: Timestamp>(input: Changes<'_, T>, schema: SchemaRef) -> Changes<'_, T> {
+    each(input, "rename", move |updates| {
+        let pairs = updates.rows.columns().iter().zip(schema.fields());
+        let columns: Result<Vec<ArrayRef>, _> = pairs.map(|(c, f)| cast(c, f.data_type())).collect();
+        Ok(Updates { rows: batch(schema.clone(), columns?, updates.rows.num_rows())?, diffs: updates.diffs.clone() })
     })
+}
+
+/// The stream with its diffs turned around.
+pub fn negate<T: Timestamp>(input: Changes<'_, T>) -> Changes<'_, T> {
+    each(input, "negate", |updates| {
+        let diffs: Vec<i64> = (0..updates.rows.num_rows()).map(|row| -updates.diff(row)).collect();
+        Ok(Updates::changes(updates.rows.clone(), diffs.into()))
+    })
+}
+
+/// Rows whose first columns are all there, or those where one is null.
+pub fn by_null_keys<T: Timestamp>(input: Changes<'_, T>, keys: usize, with_null: bool) -> Changes<'_, T> {
+    each(input, "null keys", move |updates| {
+        let rows = updates.rows.num_rows();
+        let known = |row: usize| updates.rows.columns().iter().take(keys).all(|c| c.is_valid(row));
+        if updates.rows.columns().iter().take(keys).all(|c| c.null_count() == 0) {
+            return if with_null { keep_where(updates, &BooleanArray::from(vec![false; rows])) } else { Ok(updates.clone()) };
+        }
+        keep_where(updates, &(0..rows).map(|row| Some(known(row) != with_null)).collect())
+    })
+}
+
+/// Takes rows apart whose last column says that they are errors.
+pub fn split_errors<'s, T: Timestamp>(input: Changes<'s, T>, view: &str, schema: SchemaRef) -> Split<'s, T> {
+    let view = view.to_string();
+    let width = schema.fields().len();
+    let good = each(input.clone(), "without errors", move |updates| {
+        let kept = keep_where(updates, &is_null(updates.rows.column(width))?)?;
+        let columns = kept.rows.columns().iter().take(width).cloned().collect();
+        Ok(Updates { rows: batch(schema.clone(), columns, kept.rows.num_rows())?, diffs: kept.diffs })
+    });
+    let bad = each(input, "errors alone", move |updates| {
+        let kept = keep_where(updates, &is_not_null(updates.rows.column(width))?)?;
+        let views = StringArray::from_iter_values((0..kept.rows.num_rows()).map(|_| view.as_str()));
+        let rows = RecordBatch::try_new(error_schema(), vec![Arc::new(views), kept.rows.column(width).clone()])?;
+        Ok(Updates { rows, diffs: kept.diffs })
+    });
+    (good, bad)
 }
 
 /// Rows for which a predicate is true.
-pub fn filter<'s>(input: Changes<'s>, view: &str, predicate: Arc<dyn PhysicalExpr>) -> (Changes<'s>, Changes<'s>) {
-    fallible(input, view, "filter", move |rows| {
-        let keep = predicate.evaluate(rows)?.into_array(rows.num_rows())?;
-        let keep = keep.as_boolean().clone();
-        Ok((filter_record_batch(rows, &keep)?, Some(keep)))
+pub fn filter<'s, T: Timestamp>(input: Changes<'s, T>, view: &str, predicate: Arc<dyn PhysicalExpr>) -> Split<'s, T> {
+    fallible(input, view, "filter", move |updates| {
+        let keep = predicate.evaluate(&updates.rows)?.into_array(updates.rows.num_rows())?;
+        keep_where(updates, keep.as_boolean())
     })
 }
 
 /// An expression a column.
-pub fn project<'s>(input: Changes<'s>, view: &str, columns: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef) -> (Changes<'s>, Changes<'s>) {
-    fallible(input, view, "project", move |rows| Ok((evaluate(rows, &columns, &schema)?, None)))
+pub fn project<'s, T: Timestamp>(
+    input: Changes<'s, T>,
+    view: &str,
+    columns: Vec<Arc<dyn PhysicalExpr>>,
+    schema: SchemaRef,
+) -> Split<'s, T> {
+    fallible(input, view, "project", move |updates| {
+        Ok(Updates { rows: evaluate(&updates.rows, &columns, &schema)?, diffs: updates.diffs.clone() })
+    })
+}
+
+/// Any number of rows for each row, by a computation that carries diffs as its first column.
+pub fn flat<'s, T: Timestamp>(input: Changes<'s, T>, view: &str, compute: &Compute, schema: SchemaRef) -> Split<'s, T> {
+    // It was planned once before, when the view was made.
+    let (runner, handed) = (Runner::new(compute), compute.handed());
+    fallible(input, view, "flat", move |updates| {
+        let runner = runner.as_ref().map_err(|e| DataFusionError::Plan(e.strip_backtrace()))?;
+        let diffs = updates.diffs.clone().unwrap_or_else(|| Int64Array::from(vec![1; updates.rows.num_rows()]));
+        let columns = std::iter::once(Arc::new(diffs) as ArrayRef).chain(updates.rows.columns().iter().cloned()).collect();
+        let given = runner.run(RecordBatch::try_new(handed.clone(), columns)?)?;
+        let (diffs, columns) = given.columns().split_first().ok_or_else(|| DataFusionError::Plan("no columns".into()))?;
+        let pairs = columns.iter().zip(schema.fields());
+        let columns: Vec<ArrayRef> = pairs.map(|(c, f)| cast(c, f.data_type())).collect::<Result<_, ArrowError>>()?;
+        let diffs = updates.diffs.as_ref().and_then(|_| diffs.as_any().downcast_ref::<Int64Array>().cloned());
+        Ok(Updates { rows: batch(schema.clone(), columns, given.num_rows())?, diffs })
+    })
 }
 
 /// Expressions over a batch, as columns of a schema.
@@ -64,19 +130,31 @@ pub fn evaluate(rows: &RecordBatch, columns: &[Arc<dyn PhysicalExpr>], schema: &
     batch(schema.clone(), arrays?, n)
 }
 
-fn batch(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+/// A batch, also when it has no columns.
+pub fn batch(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new_with_options(schema, columns, &RecordBatchOptions::new().with_row_count(Some(rows)))?)
 }
 
-/// A change of columns that cannot fail on data.
-fn each<'s>(input: Changes<'s>, name: &str, change: impl Fn(&RecordBatch) -> Result<RecordBatch> + 'static) -> Changes<'s> {
+/// The rows for which a mask is true, with their diffs.
+pub fn keep_where(updates: &Updates, keep: &BooleanArray) -> Result<Updates> {
+    let rows = filter_record_batch(&updates.rows, keep)?;
+    let diffs = match &updates.diffs {
+        Some(diffs) => take_where(diffs, keep)?.as_any().downcast_ref::<Int64Array>().cloned(),
+        None => None,
+    };
+    Ok(Updates { rows, diffs })
+}
+
+/// A change of batches that cannot fail on data.
+pub fn each<'s, T: Timestamp>(input: Changes<'s, T>, name: &str, change: impl Fn(&Updates) -> Result<Updates> + 'static) -> Changes<'s, T> {
     input.unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, name, move |_, _| {
         move |input, output| {
             input.for_each_stamp(|cap, data| {
                 let mut session = output.session_with_builder(&cap);
                 for updates in data {
-                    match change(&updates.rows) {
-                        Ok(rows) => session.give_container(&mut Updates { rows, diffs: updates.diffs.take() }),
+                    match change(updates) {
+                        Ok(mut updates) if updates.rows.num_rows() > 0 => session.give_container(&mut updates),
+                        Ok(_) => {}
                         Err(error) => tracing::error!(%error, "a batch does not have the columns of its plan"),
                     }
                 }
@@ -86,12 +164,12 @@ fn each<'s>(input: Changes<'s>, name: &str, change: impl Fn(&RecordBatch) -> Res
 }
 
 /// A change that may fail on a row: those rows go to the second stream, with why.
-fn fallible<'s>(
-    input: Changes<'s>,
+fn fallible<'s, T: Timestamp>(
+    input: Changes<'s, T>,
     view: &str,
     name: &str,
-    change: impl Fn(&RecordBatch) -> Result<Rows> + 'static,
-) -> (Changes<'s>, Changes<'s>) {
+    change: impl Fn(&Updates) -> Result<Updates> + 'static,
+) -> Split<'s, T> {
     let view = view.to_string();
     let mut builder = OperatorBuilder::new(format!("{name} {view}"), input.scope());
     let mut input = builder.new_input(input, Pipeline);
@@ -120,29 +198,19 @@ fn fallible<'s>(
     (good_stream, bad_stream)
 }
 
-fn apply(updates: &Updates, change: &impl Fn(&RecordBatch) -> Result<Rows>) -> (Vec<Updates>, Vec<(String, i64)>) {
-    if let Ok(rows) = change(&updates.rows).and_then(|r| kept(r, updates)) {
+fn apply(updates: &Updates, change: &impl Fn(&Updates) -> Result<Updates>) -> (Vec<Updates>, Vec<(String, i64)>) {
+    if let Ok(rows) = change(updates) {
         return (vec![rows], Vec::new());
     }
     let (mut good, mut errors) = (Vec::new(), Vec::new());
     for row in 0..updates.rows.num_rows() {
         let one = Updates { rows: updates.rows.slice(row, 1), diffs: updates.diffs.as_ref().map(|d| d.slice(row, 1)) };
-        match change(&one.rows).and_then(|r| kept(r, &one)) {
+        match change(&one) {
             Ok(rows) => good.push(rows),
             Err(error) => errors.push((error.strip_backtrace(), updates.diff(row))),
         }
     }
     (good, errors)
-}
-
-/// Rows with the diffs of those that stayed.
-fn kept((rows, keep): Rows, updates: &Updates) -> Result<Updates> {
-    let diffs = match (&updates.diffs, keep) {
-        (Some(diffs), Some(keep)) => take_where(diffs, &keep)?.as_any().downcast_ref::<Int64Array>().cloned(),
-        (diffs, _) => diffs.clone(),
-    };
-    debug_assert!(diffs.as_ref().is_none_or(|d| d.len() == rows.num_rows()));
-    Ok(Updates { rows, diffs })
 }
 
 fn error_rows(view: &str, errors: &[(String, i64)]) -> Option<Updates> {

@@ -133,26 +133,21 @@ pub fn sum(changes: &Changes, schema: &SchemaRef) -> Result<RecordBatch, ArrowEr
 }
 
 /// Rows in an order, cut to a number.
-pub fn order(rows: RecordBatch, sort: &[SortExpr], skip: usize, fetch: Option<usize>) -> datafusion::common::Result<RecordBatch> {
-    let rows = match sort.is_empty() {
-        true => rows,
-        false => {
-            let frame = DFSchema::try_from(rows.schema().as_ref().clone())?;
-            let mut columns = Vec::new();
-            for one in sort {
-                let plain = unqualified(one.expr.clone())?;
-                let expr = create_physical_expr(&plain, &frame, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
-                let values: ArrayRef = expr.evaluate(&rows)?.into_array(rows.num_rows())?;
-                columns.push(SortColumn { values, options: Some(SortOptions { descending: !one.asc, nulls_first: one.nulls_first }) });
-            }
-            // A stable order: rows that are equal by the query stay in the order of their encoding.
-            columns.push(SortColumn { values: Arc::new(Int64Array::from_iter_values(0..rows.num_rows() as i64)), options: None });
-            take_record_batch(&rows, &lexsort_to_indices(&columns, None)?)?
-        }
-    };
-    let from = skip.min(rows.num_rows());
-    let count = fetch.unwrap_or(usize::MAX).min(rows.num_rows() - from);
-    Ok(rows.slice(from, count))
+pub fn order(rows: RecordBatch, sort: &[SortExpr]) -> datafusion::common::Result<RecordBatch> {
+    if sort.is_empty() {
+        return Ok(rows);
+    }
+    let frame = DFSchema::try_from(rows.schema().as_ref().clone())?;
+    let mut columns = Vec::new();
+    for one in sort {
+        let plain = unqualified(one.expr.clone())?;
+        let expr = create_physical_expr(&plain, &frame, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
+        let values: ArrayRef = expr.evaluate(&rows)?.into_array(rows.num_rows())?;
+        columns.push(SortColumn { values, options: Some(SortOptions { descending: !one.asc, nulls_first: one.nulls_first }) });
+    }
+    // A stable order: rows that are equal by the query stay in the order of their encoding.
+    columns.push(SortColumn { values: Arc::new(Int64Array::from_iter_values(0..rows.num_rows() as i64)), options: None });
+    Ok(take_record_batch(&rows, &lexsort_to_indices(&columns, None)?)?)
 }
 
 /// An expression whose columns are named without their table.

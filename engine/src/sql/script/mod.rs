@@ -6,19 +6,22 @@
 
 mod batch;
 mod execute;
+mod ordered;
 mod tables;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::logical_expr::{LogicalPlan, SortExpr};
+use datafusion::logical_expr::SortExpr;
 use datafusion::sql::sqlparser::ast::Statement;
 
 use super::SqlProblem;
 use super::catalog::Catalog;
 use super::program::{InputTable, Program, normal};
 use super::statement::{Parsed, parse};
+use crate::flow::gather::merge;
 use crate::flow::updates::Updates;
 pub use batch::answer as batch_answer;
 use tables::Tables;
@@ -111,17 +114,9 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
     if answers.is_empty()
         && let Some(last) = script.views.last().cloned()
     {
-        answers.push(script.answer(&last, Tail::default()).map_err(ScriptError::Running)?);
+        answers.push(script.answer(&last, &[], 0).map_err(ScriptError::Running)?);
     }
     Ok(answers)
-}
-
-/// What the end of a query says of its rows: their order and how many of them.
-#[derive(Clone, Debug, Default)]
-struct Tail {
-    sort: Vec<SortExpr>,
-    skip: usize,
-    fetch: Option<usize>,
 }
 
 impl Script {
@@ -204,20 +199,32 @@ impl Script {
 
     fn query(&mut self, statement: Statement) -> Result<Answer, String> {
         let plan = self.catalog.plan(statement).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
-        let (plan, tail) = peel(plan, Tail::default())?;
-        self.program.add_plan(&mut self.catalog, QUERY, &plan)?;
-        let answer = self.answer(QUERY, tail);
+        let plan = ordered::of(plan).map_err(|e| e.strip_backtrace())?;
+        self.program.add_plan(&mut self.catalog, QUERY, &plan.plan)?;
+        let answer = self.answer(QUERY, &plan.order, plan.hidden);
         self.program.remove(QUERY);
         self.catalog.remove(QUERY);
         answer
     }
 
-    fn answer(&self, view: &str, tail: Tail) -> Result<Answer, String> {
+    /// Runs a view; its last `hidden` columns only order its rows.
+    fn answer(&self, view: &str, order: &[SortExpr], hidden: usize) -> Result<Answer, String> {
         let schema = self.program.schema(view).ok_or("the query is not there")?;
-        let execute::Outcome { changes, errors } = execute::execute(&self.program, &self.tables, view, self.workers)?;
+        let execute::Outcome { mut changes, errors } = execute::execute(&self.program, &self.tables, view, self.workers)?;
         let rows = execute::sum(&changes, &schema).map_err(|e| e.to_string())?;
-        let rows = execute::order(rows, &tail.sort, tail.skip, tail.fetch).map_err(|e| e.strip_backtrace())?;
-        Ok(Answer { schema, rows, changes, errors })
+        let rows = execute::order(rows, order).map_err(|e| e.strip_backtrace())?;
+        if hidden == 0 {
+            return Ok(Answer { schema, rows, changes, errors });
+        }
+        let shown: Vec<usize> = (0..schema.fields().len() - hidden).collect();
+        for (_, updates) in &mut changes {
+            let rows = updates.rows.project(&shown).map_err(|e| e.to_string())?;
+            let whole = Updates { rows, diffs: updates.diffs.clone() };
+            *updates = merge(&[whole], &Arc::new(schema.project(&shown).map_err(|e| e.to_string())?)).map_err(|e| e.to_string())?;
+        }
+        changes.retain(|(_, updates)| updates.rows.num_rows() > 0);
+        let rows = rows.project(&shown).map_err(|e| e.to_string())?;
+        Ok(Answer { schema: rows.schema(), rows, changes, errors })
     }
 }
 
@@ -226,29 +233,5 @@ fn table_name(name: &datafusion::sql::sqlparser::ast::ObjectName) -> Result<Stri
     match name.0.as_slice() {
         [one] => one.as_ident().map(normal).ok_or_else(|| format!("\"{name}\" is not a plain name")),
         _ => Err(format!("\"{name}\" is not a plain name")),
-    }
-}
-
-/// Takes `ORDER BY` and `LIMIT` off the end of a query; the rest is a view.
-fn peel(plan: LogicalPlan, mut tail: Tail) -> Result<(LogicalPlan, Tail), String> {
-    match plan {
-        LogicalPlan::Limit(limit) if tail.sort.is_empty() && tail.fetch.is_none() && tail.skip == 0 => {
-            let number = |e: &Option<Box<datafusion::logical_expr::Expr>>| match e.as_deref() {
-                None => Ok(None),
-                Some(datafusion::logical_expr::Expr::Literal(value, _)) => {
-                    value.to_string().parse::<usize>().map(Some).map_err(|_| "LIMIT needs a number".to_string())
-                }
-                Some(_) => Err("LIMIT needs a number".to_string()),
-            };
-            tail.fetch = number(&limit.fetch)?;
-            tail.skip = number(&limit.skip)?.unwrap_or(0);
-            peel(limit.input.as_ref().clone(), tail)
-        }
-        LogicalPlan::Sort(sort) if tail.sort.is_empty() => {
-            tail.sort = sort.expr.clone();
-            tail.fetch = sort.fetch.or(tail.fetch);
-            peel(sort.input.as_ref().clone(), tail)
-        }
-        other => Ok((other, tail)),
     }
 }

@@ -1,0 +1,13 @@
+//! Computations that DataFusion's own operators do for one batch: aggregates of any kind, window functions, unnesting.
+//!
+//! A `Compute` is the operator with its expressions over columns `c0`, `c1`, …; a `Runner` is its physical plan, made once
+//! and run over each batch that it is handed (`runner.rs`). Groups are told apart by a column of their numbers, so that all
+//! groups of a round are one run. Not here: which groups are looked at (differential's).
+
+mod compute;
+mod groups;
+mod runner;
+
+pub use compute::{Compute, column_name, columns_by_number};
+pub use groups::GroupEvaluator;
+pub use runner::Runner;

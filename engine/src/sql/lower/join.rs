@@ -1,0 +1,103 @@
+//! Joins: every kind of DataFusion's comes down to six that render, with the sides swapped where the right one leads.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::{DFSchema, NullEquality};
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
+
+use super::{Lowering, Refused, column, fields_of, filter, physical, project, schema_of};
+use crate::sql::arrange;
+use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan};
+
+/// A side of a join, with what it has in common with the other.
+struct Sides {
+    left: Plan,
+    right: Plan,
+    /// Columns of the left, then of the right, for the residual.
+    frame: DFSchema,
+    keys: Vec<(Expression, Expression)>,
+}
+
+impl Lowering<'_> {
+    pub(super) fn join(&mut self, join: &datafusion::logical_expr::Join, schema: SchemaRef) -> Result<Plan, Refused> {
+        use JoinType::{Full, Inner, Left, LeftAnti, LeftMark, LeftSemi, Right, RightAnti, RightMark, RightSemi};
+        let (kind, swapped) = match join.join_type {
+            Inner => (JoinKind::Inner, false),
+            Left => (JoinKind::Left, false),
+            Right => (JoinKind::Left, true),
+            Full => (JoinKind::Full, false),
+            LeftSemi => (JoinKind::Semi, false),
+            RightSemi => (JoinKind::Semi, true),
+            LeftAnti => (JoinKind::Anti, false),
+            RightAnti => (JoinKind::Anti, true),
+            LeftMark => (JoinKind::Mark, false),
+            RightMark => (JoinKind::Mark, true),
+        };
+        let sides = self.sides(join, swapped)?;
+        arrange::check(&sides.left.schema)?;
+        arrange::check(&sides.right.schema)?;
+        let residual = join.filter.as_ref().map(|f| physical(f, &sides.frame)).transpose()?;
+        let null_equal = join.null_equality == NullEquality::NullEqualsNull;
+        if join.null_aware && kind == JoinKind::Anti {
+            return Ok(not_in(sides, residual));
+        }
+        let wide = if swapped && matches!(kind, JoinKind::Left) { both(&sides.left, &sides.right) } else { schema.clone() };
+        let append_only = kind == JoinKind::Inner && sides.left.append_only && sides.right.append_only;
+        let (left_width, right_width) = (sides.left.schema.fields().len(), sides.right.schema.fields().len());
+        let Sides { left, right, keys, .. } = sides;
+        let node = Node::Join(Box::new(Join { left, right, keys, null_equal, residual, kind }));
+        let plan = Plan { node, schema: wide.clone(), append_only };
+        if !(swapped && kind == JoinKind::Left) {
+            return Ok(plan);
+        }
+        let columns = (left_width..left_width + right_width).chain(0..left_width).map(|i| column(&wide, i)).collect();
+        Ok(project(plan, columns, schema))
+    }
+
+    fn sides(&mut self, join: &datafusion::logical_expr::Join, swapped: bool) -> Result<Sides, Refused> {
+        let (one, other): (&LogicalPlan, &LogicalPlan) =
+            if swapped { (&join.right, &join.left) } else { (&join.left, &join.right) };
+        let (left, right) = (self.plan(one)?, self.plan(other)?);
+        // Subqueries may name the two sides alike; the residual then has no name that says which is meant.
+        let frame = one.schema().join(other.schema()).map_err(|e| e.strip_backtrace())?;
+        let key = |(l, r): &(Expr, Expr)| {
+            let (l, r) = if swapped { (r, l) } else { (l, r) };
+            Ok((physical(l, one.schema())?, physical(r, other.schema())?))
+        };
+        let keys = join.on.iter().map(key).collect::<Result<_, Refused>>()?;
+        Ok(Sides { left: with_schema(left, one), right: with_schema(right, other), frame, keys })
+    }
+}
+
+fn with_schema(plan: Plan, logical: &LogicalPlan) -> Plan {
+    debug_assert_eq!(plan.schema.fields().len(), fields_of(logical.schema()).fields().len());
+    Plan { schema: schema_of(logical), ..plan }
+}
+
+fn both(left: &Plan, right: &Plan) -> SchemaRef {
+    Arc::new(Schema::new(left.schema.fields().iter().chain(right.schema.fields()).cloned().collect::<Vec<_>>()))
+}
+
+/// `NOT IN` as SQL means it: nothing when the right has a null, and no null of the left unless the right is empty.
+fn not_in(sides: Sides, residual: Option<Expression>) -> Plan {
+    use datafusion::physical_expr::expressions::{is_not_null, is_null};
+    let Sides { left, right, keys, .. } = sides;
+    let schema = left.schema.clone();
+    let anti = |left: Plan, right: Plan, keys: Vec<(Expression, Expression)>, residual: Option<Expression>| Plan {
+        schema: schema.clone(),
+        append_only: false,
+        node: Node::Join(Box::new(Join { left, right, keys, null_equal: false, residual, kind: JoinKind::Anti })),
+    };
+    let mut out = anti(left, right.clone(), keys.clone(), residual.clone());
+    let null = |e: &Expression| is_null(e.clone()).unwrap_or_else(|_| e.clone());
+    let known = |e: &Expression| is_not_null(e.clone()).unwrap_or_else(|_| e.clone());
+    for (l, r) in &keys {
+        // Correlated conditions, the residual, say which rows of the right count.
+        out = anti(out, filter(right.clone(), null(r)), Vec::new(), residual.clone());
+        let with_null = anti(filter(out.clone(), null(l)), right.clone(), Vec::new(), residual.clone());
+        let without = filter(out, known(l));
+        out = Plan { node: Node::Union { inputs: vec![without, with_null] }, schema: schema.clone(), append_only: false };
+    }
+    out
+}

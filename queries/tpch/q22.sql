@@ -1,0 +1,17 @@
+-- How many customers of seven country codes have more than the average balance, and how much, but no orders?
+CREATE VIEW q22_customers AS
+SELECT substring(c_phone FROM 1 FOR 2) AS cntrycode, c_acctbal
+FROM customer
+WHERE substring(c_phone FROM 1 FOR 2) IN ('13', '31', '23', '29', '30', '18', '17')
+    AND c_acctbal > (
+        SELECT avg(c_acctbal)
+        FROM customer
+        WHERE c_acctbal > 0
+            AND substring(c_phone FROM 1 FOR 2) IN ('13', '31', '23', '29', '30', '18', '17')
+    )
+    AND NOT EXISTS (SELECT * FROM orders WHERE o_custkey = c_custkey);
+
+CREATE VIEW q22 AS
+SELECT cntrycode, count(*) AS numcust, sum(c_acctbal) AS totacctbal
+FROM q22_customers
+GROUP BY cntrycode;

@@ -1,0 +1,19 @@
+-- What was earned on parts with green in their names, by supplier's nation and year?
+CREATE VIEW q9_profit AS
+SELECT
+    n_name AS nation,
+    EXTRACT(YEAR FROM o_orderdate) AS o_year,
+    l_extendedprice * (1 - l_discount) - ps_supplycost * l_quantity AS amount
+FROM part, supplier, lineitem, partsupp, orders, nation
+WHERE s_suppkey = l_suppkey
+    AND ps_suppkey = l_suppkey
+    AND ps_partkey = l_partkey
+    AND p_partkey = l_partkey
+    AND o_orderkey = l_orderkey
+    AND s_nationkey = n_nationkey
+    AND p_name LIKE '%green%';
+
+CREATE VIEW q9 AS
+SELECT nation, o_year, sum(amount) AS sum_profit
+FROM q9_profit
+GROUP BY nation, o_year;
