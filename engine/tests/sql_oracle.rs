@@ -91,6 +91,16 @@ const QUERIES: &[&str] = &[
     "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT n FROM r",
     "WITH RECURSIVE reach(a, b) AS (SELECT k, w FROM u UNION SELECT reach.a, u.w FROM reach JOIN u ON reach.b = u.k) SELECT a, b FROM reach",
     "WITH RECURSIVE up(v) AS (SELECT v FROM t UNION SELECT v + 1 FROM up WHERE v < 8) SELECT up.v, count(*) AS n FROM up GROUP BY up.v",
+    // Windows of event time.
+    "SELECT hop(at, INTERVAL '4' SECOND, INTERVAL '10' SECOND) AS w, count(*) AS n, sum(v) AS s FROM t GROUP BY hop(at, INTERVAL '4' SECOND, INTERVAL '10' SECOND)",
+    "SELECT g, hop_start(at, INTERVAL '10' SECOND, INTERVAL '4' SECOND) AS w, count(*) AS n FROM t GROUP BY g, hop(at, INTERVAL '10' SECOND, INTERVAL '4' SECOND)",
+    "SELECT id, window_start, window_end FROM hop(t, at, INTERVAL '6' SECOND, INTERVAL '12' SECOND)",
+    "SELECT window_start, window_end, count(*) AS n, max(v) AS m FROM cumulate(t, at, INTERVAL '5' SECOND, INTERVAL '15' SECOND) GROUP BY window_start, window_end",
+    "SELECT g, window_start, window_end, count(*) AS n FROM session(t, at, INTERVAL '7' SECOND, g) GROUP BY g, window_start, window_end",
+    "SELECT session(at, INTERVAL '5' SECOND) AS s, count(*) AS n, sum(v) AS v FROM t GROUP BY session(at, INTERVAL '5' SECOND)",
+    "SELECT a.window_start, a.g, b.id FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(at), INTERVAL '10' SECOND)) a JOIN tumble(t, at, INTERVAL '10' SECOND) b ON a.window_start = b.window_start AND a.v < b.v",
+    "SELECT tumble_start(at, INTERVAL '8' SECOND) AS a, tumble_end(at, INTERVAL '8' SECOND) AS e, count(*) AS n FROM t GROUP BY tumble(at, INTERVAL '8' SECOND)",
+    "SELECT tumble(at, INTERVAL '10' SECOND, INTERVAL '3' SECOND)['start'] AS w, count(*) AS n FROM t GROUP BY tumble(at, INTERVAL '10' SECOND, INTERVAL '3' SECOND)",
     // What stands on top of what.
     "SELECT g, n, rank() OVER (ORDER BY n DESC) AS r FROM (SELECT g, count(*) AS n FROM t GROUP BY g)",
     "SELECT a.g, a.n, b.w FROM (SELECT g, count(*) AS n FROM t GROUP BY g) a FULL JOIN (SELECT k, sum(w) AS w FROM u GROUP BY k) b ON a.n = b.k",

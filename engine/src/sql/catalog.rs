@@ -4,22 +4,28 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::TableReference;
+use datafusion::common::{DFSchema, TableReference};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF};
 use datafusion::optimizer::analyzer::Analyzer;
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerRule};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::optimizer::{Optimizer, OptimizerContext};
 use datafusion::sql::parser::DFParser;
-use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
+use super::rewrite::rewrite;
 use super::window::window_functions;
+use super::windowing::expand;
 
 /// Rules that hold on streams that change as on tables that do not: they reshape a query without looking at its data.
 /// Left out on purpose: whatever reorders by statistics, and `SingleDistinctToGroupBy`, which only pays off in a batch.
@@ -49,6 +55,8 @@ pub struct Catalog {
     windows: HashMap<String, Arc<WindowUDF>>,
     planners: Vec<Arc<dyn ExprPlanner>>,
     options: ConfigOptions,
+    /// The event-time column of each table that has a watermark.
+    event_times: HashMap<String, String>,
 }
 
 impl Default for Catalog {
@@ -70,6 +78,7 @@ impl Catalog {
             windows: HashMap::new(),
             planners: SessionStateDefaults::default_expr_planners(),
             options,
+            event_times: HashMap::new(),
         };
         for function in SessionStateDefaults::default_scalar_functions().into_iter().chain(window_functions().into_iter().map(Arc::new)) {
             catalog.insert_scalar(function);
@@ -89,6 +98,11 @@ impl Catalog {
         for name in std::iter::once(function.name()).chain(function.aliases().iter().map(String::as_str)) {
             self.scalars.insert(name.to_string(), function.clone());
         }
+    }
+
+    /// Says which column of a table its watermark is of.
+    pub fn set_event_time(&mut self, table: &str, column: &str) {
+        self.event_times.insert(table.to_string(), column.to_string());
     }
 
     /// Adds a scalar function.
@@ -132,13 +146,26 @@ impl Catalog {
         }
     }
 
+    /// The text of one expression over some columns, simplified.
+    ///
+    /// # Errors
+    /// When it does not parse, or does not fit the columns.
+    pub fn expression(&self, text: &str, frame: &DFSchema) -> Result<Expr> {
+        let parsed = Parser::new(&GenericDialect {}).try_with_sql(text).and_then(|mut p| p.parse_expr())?;
+        let expr = SqlToRel::new(self).sql_to_expr(parsed, frame, &mut PlannerContext::new())?;
+        let context = SimplifyContext::builder().with_schema(Arc::new(frame.clone())).build();
+        ExprSimplifier::new(context).simplify(expr)
+    }
+
     /// Plans one parsed query.
     ///
     /// # Errors
     /// When it does not fit the tables.
-    pub fn plan(&self, statement: Statement) -> Result<LogicalPlan> {
+    pub fn plan(&self, mut statement: Statement) -> Result<LogicalPlan> {
+        rewrite(&mut statement, &self.event_times).map_err(DataFusionError::Plan)?;
         let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
         let plan = SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)?;
+        let plan = expand(plan)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         match unstable_function(&plan)? {
             // Rewriting would put in the value of this moment, for good.

@@ -5,6 +5,7 @@
 //! a pipeline; `script` runs a file statement by statement. Not here: expressions of edge steps (`expression`).
 
 pub mod catalog;
+mod closing;
 pub mod arrange;
 mod evaluate;
 mod lower;
@@ -13,8 +14,13 @@ mod problem;
 mod program;
 mod render;
 pub mod script;
+mod rewrite;
 mod statement;
+mod watermark;
 mod window;
+mod windowing;
 
+pub use closing::Closing;
 pub use problem::SqlProblem;
+pub use watermark::Watermarks;
 pub use program::{InputTable, Program, Rendered};

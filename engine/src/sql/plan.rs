@@ -9,6 +9,7 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::PhysicalExpr;
 
+use super::closing::Closing;
 use super::evaluate::Compute;
 
 /// An expression over the columns of a node's input.
@@ -41,13 +42,24 @@ pub enum Node {
     /// Pairs of rows with equal keys, and what the kind says of rows without a partner.
     Join(Box<Join>),
     /// One row a group: its keys, then its aggregates.
-    Aggregate { input: Box<Plan>, keys: Vec<Expression>, aggregates: Vec<Aggregate> },
+    Aggregate {
+        /// The rows.
+        input: Box<Plan>,
+        /// What is equal within a group.
+        keys: Vec<Expression>,
+        /// What is computed of a group.
+        aggregates: Vec<Aggregate>,
+        /// The key that a watermark closes, which lets go of the group.
+        closing: Option<(usize, Closing)>,
+    },
     /// What a computation gives for each group of rows with equal first columns; the group is computed anew when it changes.
     Group { input: Box<Plan>, keys: usize, compute: Compute },
     /// The first rows of each group in an order.
     Top(Box<Top>),
     /// Rows of all inputs.
     Union { inputs: Vec<Plan> },
+    /// Rows once a watermark has closed them.
+    Final { input: Box<Plan>, column: usize, closing: Closing },
     /// The fixed point of a query that reads its own result under a name.
     Recursive { name: String, first: Box<Plan>, step: Box<Plan>, distinct: bool },
 }
@@ -140,6 +152,7 @@ impl Plan {
             | Node::Project { input, .. }
             | Node::Flat { input, .. }
             | Node::Aggregate { input, .. }
+            | Node::Final { input, .. }
             | Node::Group { input, .. } => vec![input],
             Node::Top(top) => vec![&top.input],
             Node::Join(join) => vec![&join.left, &join.right],

@@ -13,11 +13,18 @@ use timely::dataflow::{Scope, Stream};
 use super::SqlProblem;
 use super::catalog::Catalog;
 use super::lower::lower;
-use super::plan::Plan;
+use super::closing::{Closing, Shape};
+use super::plan::{Node, Plan};
 use super::render::{Changes, Renderer};
+use super::watermark::Watermarks;
 use super::statement::{Parsed, parse};
 use crate::flow::updates::Updates;
 use crate::pipeline::SqlFile;
+
+/// The table of all errors of rows, for queries to read.
+pub const ROW_ERRORS: &str = "row_errors";
+/// The table of all rows that came too late, for queries to read.
+pub const LATE_ROWS: &str = "late_rows";
 
 /// A stream that views may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +35,26 @@ pub struct InputTable {
     pub schema: SchemaRef,
     /// Whether it can only grow.
     pub append_only: bool,
+    /// Its event-time column, when it has watermarks.
+    pub event_time: Option<usize>,
 }
 
 /// Views in the order of their definition.
 #[derive(Clone, Debug)]
 pub struct Program {
-    views: Vec<(String, Plan)>,
+    views: Vec<View>,
     inputs: Vec<InputTable>,
+    /// What closes windows; whoever feeds the inputs writes it.
+    pub watermarks: Watermarks,
+}
+
+/// A view.
+#[derive(Clone, Debug)]
+struct View {
+    name: String,
+    plan: Plan,
+    /// For each column how watermarks close it.
+    closings: Vec<Option<Closing>>,
 }
 
 /// What rendering gives.
@@ -43,6 +63,8 @@ pub struct Rendered<'s> {
     pub views: HashMap<String, Changes<'s>>,
     /// Rows of the error collections of all views.
     pub errors: Errors<'s>,
+    /// Rows that came too late: columns `view` and `row`.
+    pub late: Changes<'s>,
 }
 
 /// The error collections of all views, as one stream.
@@ -76,7 +98,7 @@ impl Program {
         for input in inputs {
             catalog.add_table(&input.name, input.schema.clone());
         }
-        let (mut program, mut problems) = (Program { views: Vec::new(), inputs: inputs.to_vec() }, Vec::new());
+        let (mut program, mut problems) = (Program::new(inputs.to_vec()), Vec::new());
         for file in files {
             let name = file.path.display().to_string();
             match parse(&name, &file.text) {
@@ -98,19 +120,20 @@ impl Program {
         self.inputs.push(input);
     }
 
-    /// Takes a view away that no other view reads.
+    /// Takes a view or input away that no other view reads.
     pub fn remove(&mut self, view: &str) {
-        self.views.retain(|(name, _)| name != view);
+        self.views.retain(|v| v.name != view);
+        self.inputs.retain(|i| i.name != view);
     }
 
     /// A program without views.
     pub fn new(inputs: Vec<InputTable>) -> Self {
-        Program { views: Vec::new(), inputs }
+        Program { views: Vec::new(), inputs, watermarks: Watermarks::default() }
     }
 
     fn add_statement(&mut self, catalog: &mut Catalog, parsed: &Parsed) -> Result<(), String> {
         match &parsed.statement {
-            Statement::CreateView(view) => self.add_view(catalog, view).map(|_| ()),
+            Statement::CreateView(view) => self.add_view(catalog, view, parsed.emit_final).map(|_| ()),
             other => {
                 let text = other.to_string();
                 let verb: Vec<&str> = text.split_whitespace().take(2).collect();
@@ -123,7 +146,7 @@ impl Program {
     ///
     /// # Errors
     /// When its query does not plan, or says what is not supported.
-    pub fn add_view(&mut self, catalog: &mut Catalog, view: &CreateView) -> Result<String, String> {
+    pub fn add_view(&mut self, catalog: &mut Catalog, view: &CreateView, emit_final: bool) -> Result<String, String> {
         let name = view.name.0.last().and_then(|p| p.as_ident()).map(normal).ok_or("a view needs a plain name")?;
         if catalog.table_names().contains(&name.as_str()) {
             return Err(format!("there is a table or view \"{name}\" already"));
@@ -131,7 +154,8 @@ impl Program {
         if !view.columns.is_empty() {
             return Err(format!("view \"{name}\": a list of column names is not supported yet; name the columns with AS"));
         }
-        self.add_query(catalog, &name, Statement::Query(view.query.clone())).map_err(|e| format!("view \"{name}\": {e}"))?;
+        let query = Statement::Query(view.query.clone());
+        self.add_query(catalog, &name, query, emit_final).map_err(|e| format!("view \"{name}\": {e}"))?;
         Ok(name)
     }
 
@@ -139,47 +163,73 @@ impl Program {
     ///
     /// # Errors
     /// When it does not plan, or says what is not supported.
-    pub fn add_query(&mut self, catalog: &mut Catalog, name: &str, query: Statement) -> Result<(), String> {
+    pub fn add_query(&mut self, catalog: &mut Catalog, name: &str, query: Statement, emit_final: bool) -> Result<(), String> {
         let plan = catalog.plan(query).map_err(|e| e.strip_backtrace())?;
         let plan = catalog.optimise(plan).map_err(|e| e.strip_backtrace())?;
-        self.add_plan(catalog, name, &plan)
+        self.add_plan(catalog, name, &plan, emit_final)
     }
 
     /// Adds a logical plan as a view of a name.
     ///
     /// # Errors
     /// When it says what is not supported.
-    pub fn add_plan(&mut self, catalog: &mut Catalog, name: &str, plan: &datafusion::logical_expr::LogicalPlan) -> Result<(), String> {
-        let plan = lower(plan, &|table| self.append_only(table)).map_err(|what| format!("{what} is not supported yet"))?;
+    pub fn add_plan(
+        &mut self,
+        catalog: &mut Catalog,
+        name: &str,
+        logical: &datafusion::logical_expr::LogicalPlan,
+        emit_final: bool,
+    ) -> Result<(), String> {
+        let (append_only, closings) = (|table: &str| self.append_only(table), |table: &str| self.closings(table));
+        let mut plan = lower(logical, &append_only, &closings).map_err(|what| format!("{what} is not supported yet"))?;
         let names: BTreeSet<&String> = plan.schema.fields().iter().map(|f| f.name()).collect();
         if names.len() < plan.schema.fields().len() {
             return Err("two columns have the same name; give one another with AS".into());
         }
+        let closings = super::closing::of(logical, &closings);
+        if emit_final {
+            let found = closings.iter().enumerate().find_map(|(i, c)| Some((i, c.clone().filter(|c| !matches!(c.shape, Shape::Windows(_)))?)));
+            let Some((column, closing)) = found else {
+                return Err("EMIT FINAL needs a column that a watermark closes: a window or time of a table with WATERMARK FOR".into());
+            };
+            let schema = plan.schema.clone();
+            plan = Plan { append_only: true, node: Node::Final { input: Box::new(plan), column, closing }, schema };
+        }
         catalog.add_table(name, plan.schema.clone());
-        self.views.push((name.to_string(), plan));
+        self.views.push(View { name: name.to_string(), plan, closings });
         Ok(())
     }
 
+    /// For each column of a table or view how watermarks close it.
+    fn closings(&self, name: &str) -> Vec<Option<Closing>> {
+        if let Some(view) = self.views.iter().find(|v| v.name == name) {
+            return view.closings.clone();
+        }
+        let Some(input) = self.inputs.iter().find(|i| i.name == name) else { return Vec::new() };
+        let closing = |i: usize| (input.event_time == Some(i)).then(|| Closing { shape: Shape::Time, tables: vec![name.to_string()] });
+        (0..input.schema.fields().len()).map(closing).collect()
+    }
+
     fn append_only(&self, name: &str) -> bool {
-        let view = self.views.iter().find(|(n, _)| n == name).map(|(_, p)| p.append_only);
+        let view = self.views.iter().find(|v| v.name == name).map(|v| v.plan.append_only);
         view.or_else(|| self.inputs.iter().find(|i| i.name == name).map(|i| i.append_only)).unwrap_or(false)
     }
 
     /// Name, columns, and whether it can only grow, of every view.
     pub fn views(&self) -> impl Iterator<Item = (&str, SchemaRef, bool)> {
-        self.views.iter().map(|(name, plan)| (name.as_str(), plan.schema.clone(), plan.append_only))
+        self.views.iter().map(|v| (v.name.as_str(), v.plan.schema.clone(), v.plan.append_only))
     }
 
     /// The columns of a view.
     pub fn schema(&self, view: &str) -> Option<SchemaRef> {
-        self.views.iter().find(|(n, _)| n == view).map(|(_, p)| p.schema.clone())
+        self.views.iter().find(|v| v.name == view).map(|v| v.plan.schema.clone())
     }
 
     /// Tables and views that a view reads itself.
     pub fn reads(&self, view: &str) -> Vec<String> {
         let mut out = Vec::new();
-        if let Some((_, plan)) = self.views.iter().find(|(n, _)| n == view) {
-            plan.reads(&mut out);
+        if let Some(v) = self.views.iter().find(|v| v.name == view) {
+            v.plan.reads(&mut out);
         }
         out
     }
@@ -187,35 +237,51 @@ impl Program {
     /// Columns of an input that some view reads; none when no view reads the input.
     pub fn columns_used(&self, input: &str) -> Option<Vec<String>> {
         let table = self.inputs.iter().find(|i| i.name == input)?;
-        if !self.views.iter().any(|(name, _)| self.reads(name).iter().any(|r| r == input)) {
+        if !self.views.iter().any(|v| self.reads(&v.name).iter().any(|r| r == input)) {
             return None;
         }
         let mut indices = Vec::new();
-        self.views.iter().for_each(|(_, plan)| plan.columns_of(input, &mut indices));
+        self.views.iter().for_each(|v| v.plan.columns_of(input, &mut indices));
         let used: BTreeSet<usize> = indices.into_iter().collect();
         Some(used.into_iter().filter_map(|i| table.schema.fields().get(i)).map(|f| f.name().clone()).collect())
     }
 
     /// Renders the wanted views, and the views that they read, each once.
     pub fn render<'s>(&self, scope: Scope<'s, u64>, inputs: HashMap<String, Changes<'s>>, wanted: &[String]) -> Rendered<'s> {
-        let mut renderer = Renderer { scope, relations: inputs, errors: Vec::new() };
+        let watermarks = self.watermarks.clone();
+        let mut renderer = Renderer { scope, relations: inputs, errors: Vec::new(), late: Vec::new(), watermarks };
         let needed = self.needed(wanted);
-        for (name, plan) in self.views.iter().filter(|(name, _)| needed.contains(name)) {
+        for View { name, plan, .. } in self.views.iter().filter(|v| needed.contains(&v.name)) {
+            let reads = self.reads(name);
+            // What views above have told of errors and late rows is there to be read.
+            if reads.iter().any(|r| r == ROW_ERRORS) {
+                let all = renderer.scope.concatenate(renderer.errors.clone());
+                renderer.relations.insert(ROW_ERRORS.into(), all);
+            }
+            if reads.iter().any(|r| r == LATE_ROWS) {
+                let all = renderer.scope.concatenate(renderer.late.clone());
+                renderer.relations.insert(LATE_ROWS.into(), all);
+            }
             if let Some(stream) = renderer.plan(name, plan) {
                 renderer.relations.insert(name.clone(), stream);
             }
         }
         let views = wanted.iter().filter_map(|name| renderer.relations.get(name).map(|s| (name.clone(), s.clone()))).collect();
         let errors = renderer.scope.concatenate(std::mem::take(&mut renderer.errors));
-        Rendered { views, errors: Errors(errors) }
+        let late = renderer.scope.concatenate(std::mem::take(&mut renderer.late));
+        Rendered { views, errors: Errors(errors), late }
     }
 
     /// The wanted views with all views beneath them.
     fn needed(&self, wanted: &[String]) -> BTreeSet<String> {
         let mut needed: BTreeSet<String> = wanted.iter().cloned().collect();
-        for (name, _) in self.views.iter().rev() {
+        for (at, View { name, .. }) in self.views.iter().enumerate().rev() {
             if needed.contains(name) {
-                needed.extend(self.reads(name));
+                let reads = self.reads(name);
+                if reads.iter().any(|r| r == ROW_ERRORS || r == LATE_ROWS) {
+                    needed.extend(self.views.iter().take(at).map(|v| v.name.clone()));
+                }
+                needed.extend(reads);
             }
         }
         needed

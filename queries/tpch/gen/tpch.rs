@@ -16,8 +16,9 @@ use arrow::error::ArrowError;
 
 use tpch_words::{Draw, NATIONS, REGIONS, SEGMENTS};
 
-/// The first suppliers are of these nations, then any: Germany, Saudi Arabia, Canada, France, Brazil, Japan.
-const FIRST_SUPPLIERS: [i64; 6] = [7, 20, 3, 6, 2, 12];
+/// Nations that queries ask for: Germany, Saudi Arabia, Canada, France, Brazil, Japan. The first suppliers are one of each; of the
+/// others one in four is of one of them, the rest of any nation.
+const ASKED_FOR: [i64; 6] = [7, 20, 3, 6, 2, 12];
 /// Beyond it, the texts of a column need more than Arrow's `Utf8` can hold.
 const LARGEST_SCALE: f64 = 10.0;
 
@@ -35,7 +36,7 @@ impl Counts {
     fn new(scale: f64) -> Self {
         let rows = |of_one: f64, least: i64| ((of_one * scale).round() as i64).max(least);
         Self {
-            suppliers: rows(10_000.0, 4),
+            suppliers: rows(10_000.0, 6),
             customers: rows(150_000.0, 3),
             parts: rows(200_000.0, 4),
             orders: rows(1_500_000.0, 1),
@@ -102,8 +103,9 @@ fn nation(draw: &mut Draw) -> Result<RecordBatch, ArrowError> {
 fn supplier(draw: &mut Draw, count: i64) -> Result<RecordBatch, ArrowError> {
     let (mut addresses, mut nations, mut phones, mut balances, mut comments) = (vec![], vec![], vec![], vec![], vec![]);
     for key in 1..=count {
-        let any = draw.between(0, 24);
-        let nation = usize::try_from(key - 1).ok().and_then(|at| FIRST_SUPPLIERS.get(at)).copied().unwrap_or(any);
+        let (any, favoured) = (draw.between(0, 24), if draw.once_in(4) { draw.between(1, 6) } else { 0 });
+        let asked_for = if key <= 6 { key } else { favoured };
+        let nation = usize::try_from(asked_for - 1).ok().and_then(|at| ASKED_FOR.get(at)).copied().unwrap_or(any);
         addresses.push(draw.address());
         nations.push(nation);
         phones.push(draw.phone(nation));

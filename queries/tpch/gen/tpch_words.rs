@@ -48,14 +48,11 @@ const COLOURS: &str = "almond antique aquamarine azure beige bisque black blanch
     midnight mint misty moccasin navajo navy olive orange orchid pale papaya peach peru pink plum powder puff purple red rose rosy \
     royal saddle salmon sandy seashell sienna sky slate smoke snow spring steel tan thistle tomato turquoise violet wheat white yellow";
 /// Words of a sentence, in the order they are taken: adverb, adjective, noun, verb.
-const ADVERBS: [&str; 10] =
-    ["slyly", "quickly", "carefully", "furiously", "blithely", "fluffily", "always", "never", "evenly", "daringly"];
+const ADVERBS: [&str; 10] = ["slyly", "quickly", "carefully", "furiously", "blithely", "fluffily", "always", "never", "evenly", "daringly"];
 const ADJECTIVES: [&str; 12] =
     ["special", "pending", "unusual", "express", "final", "regular", "silent", "bold", "even", "ironic", "busy", "quiet"];
-const NOUNS: [&str; 14] = [
-    "requests", "packages", "deposits", "accounts", "foxes", "ideas", "theodolites", "pinto beans", "instructions", "platelets", "asymptotes",
-    "dependencies", "excuses", "courts",
-];
+const NOUNS: [&str; 10] =
+    ["requests", "packages", "deposits", "accounts", "foxes", "ideas", "theodolites", "pinto beans", "instructions", "platelets"];
 const VERBS: [&str; 12] = ["sleep", "wake", "haggle", "nag", "cajole", "boost", "detect", "integrate", "use", "doze", "run", "print"];
 const LETTERS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ,";
 

@@ -12,6 +12,7 @@ use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
 use super::{Lowering, Refused, all, checked, column, laid_out, physical, project};
+use crate::sql::closing::{self, Closing};
 use crate::sql::evaluate::{Compute, column_name};
 use crate::sql::plan::{Aggregate, Expression, Function, Node, Plan};
 
@@ -22,23 +23,31 @@ impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &LogicalAggregate, schema: SchemaRef) -> Result<Plan, Refused> {
         let input = self.plan(&aggregate.input)?;
         let input = Plan { schema: super::schema_of(&aggregate.input), ..input };
+        let closings = closing::of(&aggregate.input, self.closings);
         match aggregate.group_expr.as_slice() {
             [Expr::GroupingSet(sets)] => grouping_sets(input, sets, aggregate, schema),
             keys if keys.iter().any(|e| matches!(e, Expr::GroupingSet(_))) => Err("a grouping set beside other groups".into()),
-            keys => grouped(input, keys, aggregate, schema),
+            keys => grouped(input, keys, aggregate, schema, &closings),
         }
     }
 }
 
-fn grouped(input: Plan, keys: &[Expr], aggregate: &LogicalAggregate, schema: SchemaRef) -> Result<Plan, Refused> {
+fn grouped(
+    input: Plan,
+    keys: &[Expr],
+    aggregate: &LogicalAggregate,
+    schema: SchemaRef,
+    closings: &[Option<Closing>],
+) -> Result<Plan, Refused> {
     let frame = aggregate.input.schema();
     let calls: Option<Vec<Aggregate>> =
         aggregate.aggr_expr.iter().enumerate().map(|(i, e)| maintained(e, frame, schema.field(keys.len() + i).data_type())).collect::<Result<_, _>>()?;
+    let closing = keys.iter().enumerate().find_map(|(i, e)| Some((i, closing::through_one(e, frame, closings)?)));
     let keys = all(keys, frame)?;
     match calls {
         Some(aggregates) => {
             let append_only = input.append_only && aggregates.is_empty();
-            Ok(Plan { append_only, node: Node::Aggregate { input: Box::new(input), keys, aggregates }, schema })
+            Ok(Plan { append_only, node: Node::Aggregate { input: Box::new(input), keys, aggregates, closing }, schema })
         }
         None => evaluated(input, keys, &aggregate.aggr_expr, frame, schema),
     }
@@ -144,7 +153,7 @@ fn grouping_sets(input: Plan, sets: &GroupingSet, aggregate: &LogicalAggregate, 
             .collect::<Result<_, _>>()?;
         let calls = schema.fields().iter().skip(columns.len() + 1).map(|f| f.as_ref().clone());
         let inner: SchemaRef = Arc::new(Schema::new(key_types.into_iter().chain(calls).collect::<Vec<_>>()));
-        let grouped = grouped(input.clone(), set, aggregate, inner.clone())?;
+        let grouped = grouped(input.clone(), set, aggregate, inner.clone(), &[])?;
         // The bits of the identifier: 1 where a column is left out, the first column highest; then which repetition it is.
         let absent = columns.iter().fold(0u64, |id, c| (id << 1) | u64::from(!set.contains(c)));
         let id = ScalarValue::UInt64(Some(absent | ordinal << columns.len()));

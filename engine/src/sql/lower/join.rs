@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{DFSchema, NullEquality};
-use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{BinaryExpr, Expr, JoinType, LogicalPlan, Operator};
 
 use super::{Lowering, Refused, column, fields_of, filter, physical, project, schema_of};
 use crate::sql::arrange;
-use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan};
+use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan, Top};
+use crate::sql::rewrite::NEAREST;
 
 /// A side of a join, with what it has in common with the other.
 struct Sides {
@@ -35,6 +38,9 @@ impl Lowering<'_> {
             RightMark => (JoinKind::Mark, true),
         };
         let sides = self.sides(join, swapped)?;
+        if let Some((condition, others)) = join.filter.as_ref().and_then(nearest) {
+            return by_time(join, sides, &condition, others, schema);
+        }
         arrange::check(&sides.left.schema)?;
         arrange::check(&sides.right.schema)?;
         let residual = join.filter.as_ref().map(|f| physical(f, &sides.frame)).transpose()?;
@@ -68,6 +74,62 @@ impl Lowering<'_> {
         let keys = join.on.iter().map(key).collect::<Result<_, Refused>>()?;
         Ok(Sides { left: with_schema(left, one), right: with_schema(right, other), frame, keys })
     }
+}
+
+/// The condition of a join by time among others that must hold, when there is one.
+fn nearest(filter: &Expr) -> Option<(Expr, Vec<Expr>)> {
+    let mut parts: Vec<Expr> = split_conjunction(filter).into_iter().cloned().collect();
+    let at = parts.iter().position(|e| matches!(e, Expr::ScalarFunction(f) if f.name() == NEAREST))?;
+    match parts.remove(at) {
+        Expr::ScalarFunction(f) => f.args.into_iter().next().map(|condition| (condition, parts)),
+        _ => None,
+    }
+}
+
+/// A join by time: of the rows of the right that fit and are not after the left row's time, the newest.
+///
+/// Pairs are made of each distinct row of the left, the newest of each is taken, and rows of the left join what is theirs.
+fn by_time(
+    join: &datafusion::logical_expr::Join,
+    sides: Sides,
+    condition: &Expr,
+    others: Vec<Expr>,
+    schema: SchemaRef,
+) -> Result<Plan, Refused> {
+    let kind = match join.join_type {
+        JoinType::Inner => JoinKind::Inner,
+        JoinType::Left => JoinKind::Left,
+        other => return Err(format!("a join by time as {other} JOIN")),
+    };
+    let of_right = |e: &Expr| e.column_refs().iter().all(|c| join.right.schema().has_column(c)) && !e.column_refs().is_empty();
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else {
+        return Err("a join by time whose condition is no comparison".into());
+    };
+    let (time, newest) = match (op, of_right(left), of_right(right)) {
+        (Operator::GtEq | Operator::Gt, false, true) => (right, true),
+        (Operator::LtEq | Operator::Lt, true, false) => (left, true),
+        (Operator::LtEq | Operator::Lt, false, true) => (right, false),
+        (Operator::GtEq | Operator::Gt, true, false) => (left, false),
+        _ => return Err("a join by time whose condition does not compare a time of each side".into()),
+    };
+    let Sides { left, right, frame, keys } = sides;
+    let width = left.schema.fields().len();
+    let all = others.into_iter().fold(condition.clone(), Expr::and);
+    let residual = Some(physical(&all, &frame)?);
+    let wide = both(&left, &right);
+    let pairs = Join { left: super::distinct(left.clone()), right, keys, null_equal: false, residual, kind: JoinKind::Inner };
+    let pairs = Plan { node: Node::Join(Box::new(pairs)), schema: wide.clone(), append_only: false };
+    let options = SortOptions { descending: newest, nulls_first: false };
+    let order = vec![(physical(time, &frame)?, options)];
+    let own = (0..width).map(|i| column(&wide, i)).collect();
+    let top = Top { input: pairs, keys: own, order, skip: 0, fetch: Some(1), number: false };
+    let best = Plan { node: Node::Top(Box::new(top)), schema: wide.clone(), append_only: false };
+    let keys = (0..width).map(|i| (column(&left.schema, i), column(&wide, i))).collect();
+    let joined_schema = both(&left, &best);
+    let joined = Join { left, right: best, keys, null_equal: true, residual: None, kind };
+    let joined = Plan { node: Node::Join(Box::new(joined)), schema: joined_schema.clone(), append_only: false };
+    let columns = (0..width).chain(2 * width..joined_schema.fields().len()).map(|i| column(&joined_schema, i)).collect();
+    Ok(project(joined, columns, schema))
 }
 
 fn with_schema(plan: Plan, logical: &LogicalPlan) -> Plan {

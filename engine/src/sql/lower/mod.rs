@@ -18,6 +18,7 @@ use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_expr::expressions::Column;
 
 use super::arrange;
+use super::closing::Known;
 use super::evaluate::Compute;
 use super::plan::{Expression, Node, Plan};
 
@@ -28,13 +29,14 @@ pub type Refused = String;
 pub type AppendOnly<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Lowers a query.
-pub fn lower(plan: &LogicalPlan, append_only: AppendOnly<'_>) -> Result<Plan, Refused> {
-    Lowering { append_only, working: Vec::new() }.plan(plan)
+pub fn lower(plan: &LogicalPlan, append_only: AppendOnly<'_>, closings: Known<'_>) -> Result<Plan, Refused> {
+    Lowering { append_only, closings, working: Vec::new() }.plan(plan)
 }
 
 /// A query on its way down.
 struct Lowering<'a> {
     append_only: AppendOnly<'a>,
+    closings: Known<'a>,
     /// Names of the recursive queries that the walk is within.
     working: Vec<String>,
 }
@@ -118,7 +120,7 @@ fn linear(step: &Plan, name: &str) -> bool {
         return true;
     }
     match &step.node {
-        Node::Aggregate { .. } | Node::Group { .. } | Node::Top(_) | Node::Recursive { .. } => false,
+        Node::Aggregate { .. } | Node::Group { .. } | Node::Final { .. } | Node::Top(_) | Node::Recursive { .. } => false,
         Node::Join(join) => {
             use super::plan::JoinKind::{Inner, Semi};
             matches!(join.kind, Inner) && [&join.left, &join.right].iter().filter(|p| reads(p)).count() == 1 && step.inputs().iter().all(|p| linear(p, name))
@@ -147,7 +149,7 @@ fn distinct(input: Plan) -> Plan {
     let schema = input.schema.clone();
     let keys = (0..schema.fields().len()).map(|i| column(&schema, i)).collect();
     // Distinct over rows that only grow can itself only grow.
-    Plan { append_only: input.append_only, node: Node::Aggregate { input: Box::new(input), keys, aggregates: Vec::new() }, schema }
+    Plan { append_only: input.append_only, node: Node::Aggregate { input: Box::new(input), keys, aggregates: Vec::new(), closing: None }, schema }
 }
 
 /// A column by its place.

@@ -12,12 +12,20 @@ use datafusion::scalar::ScalarValue;
 use super::Changes;
 use super::close::at_close;
 use super::groups::Groups;
+use super::rows::Split;
 use crate::flow::exchange::{exchange_by, worker_of_nothing};
+use crate::sql::closing::Closing;
 use crate::sql::plan::{Aggregate, Plan};
+use crate::sql::watermark::Watermarks;
 
 /// The columns that an aggregation works on: keys, then an argument for each aggregate. A row that an aggregate's filter
 /// leaves out has a null argument; `count(*)` counts a constant.
-pub fn prepare(input: &Plan, keys: &[Arc<dyn PhysicalExpr>], aggregates: &[Aggregate]) -> (Vec<Arc<dyn PhysicalExpr>>, SchemaRef) {
+pub fn prepare(
+    input: &Plan,
+    keys: &[Arc<dyn PhysicalExpr>],
+    aggregates: &[Aggregate],
+    output: &SchemaRef,
+) -> (Vec<Arc<dyn PhysicalExpr>>, SchemaRef) {
     use datafusion::physical_expr::expressions::{CaseExpr, Literal};
     let mut columns: Vec<Arc<dyn PhysicalExpr>> = keys.to_vec();
     for aggregate in aggregates {
@@ -27,29 +35,42 @@ pub fn prepare(input: &Plan, keys: &[Arc<dyn PhysicalExpr>], aggregates: &[Aggre
         columns.push(filtered.map_or(argument, |case| Arc::new(case) as Arc<dyn PhysicalExpr>));
     }
     let field = |(i, e): (usize, &Arc<dyn PhysicalExpr>)| {
-        Field::new(format!("column {i}"), e.data_type(&input.schema).unwrap_or(DataType::Null), true)
+        Field::new(output.field(i).name(), e.data_type(&input.schema).unwrap_or(DataType::Null), true)
     };
     let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
     (columns, Arc::new(schema))
 }
 
-/// Aggregates a prepared stream.
-pub fn aggregate<'s>(
-    input: Changes<'s>,
-    view: &str,
-    prepared: SchemaRef,
-    keys: usize,
-    aggregates: &[Aggregate],
-    schema: SchemaRef,
-    append_only: bool,
-) -> Changes<'s> {
+/// The columns of an aggregation.
+pub struct Shape {
+    /// Of the prepared input: keys, then arguments.
+    pub prepared: SchemaRef,
+    /// How many of them are keys.
+    pub keys: usize,
+    /// Of the output.
+    pub schema: SchemaRef,
+    /// Whether the input can only grow.
+    pub append_only: bool,
+}
+
+/// The key that watermarks close, how, and the watermarks.
+pub type Closes = Option<(usize, Closing, Watermarks)>;
+
+/// Aggregates a prepared stream; gives the rows of the groups, and rows that came too late for theirs.
+pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggregate], closes: Closes) -> Split<'s> {
     let (index, peers) = (input.scope().worker().index(), input.scope().worker().peers());
-    let input = if peers > 1 { exchange_by(input, (0..keys).collect()) } else { input };
-    let groups = Groups::new(&prepared, keys, aggregates, schema, append_only);
+    let input = if peers > 1 { exchange_by(input, (0..shape.keys).collect()) } else { input };
+    let groups = Groups::new(shape, aggregates, closes);
     let mut groups = groups.map_err(|error| tracing::error!(%error, "groups cannot be kept")).ok();
     // The one group of an aggregation without keys has a row even when nothing ever comes.
-    if let Some(groups) = groups.as_mut().filter(|_| keys == 0 && index == worker_of_nothing(peers)) {
+    if let Some(groups) = groups.as_mut().filter(|_| shape.keys == 0 && index == worker_of_nothing(peers)) {
         groups.open_global();
     }
-    at_close(input, &format!("aggregate {view}"), groups)
+    at_close(input, "aggregate", view, groups)
+}
+
+/// Each row of a stream once.
+pub fn distinct<'s>(input: Changes<'s>, view: &str, schema: SchemaRef) -> Changes<'s> {
+    let keys = schema.fields().len();
+    aggregate(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false }, &[], None).0
 }

@@ -1,15 +1,24 @@
 //! Operators that work an epoch through once it is complete: input waits until the frontier has passed its epoch.
+//!
+//! A state that watermarks close also works through epochs in which only a watermark moved: it holds a capability for the
+//! oldest epoch that is not complete. Rows that came too late for it go to a second stream, as rows of the view's late rows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow::json::LineDelimitedWriter;
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::Changes;
 use crate::flow::updates::Updates;
+use crate::sql::watermark::Watermarks;
 
 /// State that takes in epochs in order.
 pub trait Keeper {
@@ -23,36 +32,100 @@ pub trait Keeper {
     fn begins_with_rows(&self) -> bool {
         false
     }
+
+    /// The watermarks that give it something to do when they move.
+    fn moved_by(&self) -> Option<(Watermarks, Vec<String>)> {
+        None
+    }
+
+    /// Rows of the last epoch that came too late.
+    fn late(&mut self) -> Vec<Updates> {
+        Vec::new()
+    }
 }
 
-/// Runs a state over a stream. A state that could not be made was told, and gives nothing.
-pub fn at_close<'s>(input: Changes<'s>, name: &str, state: Option<impl Keeper + 'static>) -> Changes<'s> {
-    input.unary_frontier::<NoopBuilder<Updates>, _, _, _>(Pipeline, name, move |cap, _| {
+/// The columns of a collection of late rows.
+pub fn late_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("view", DataType::Utf8, false), Field::new("row", DataType::Utf8, false)]))
+}
+
+/// Late rows as rows of a collection: the view, and each row as a JSON object.
+fn late_rows(view: &str, updates: &Updates) -> Result<Updates, ArrowError> {
+    let mut writer = LineDelimitedWriter::new(Vec::new());
+    writer.write(&updates.rows)?;
+    writer.finish()?;
+    let text = String::from_utf8(writer.into_inner()).map_err(|e| ArrowError::JsonError(e.to_string()))?;
+    let lines = StringArray::from(text.lines().collect::<Vec<_>>());
+    let views = StringArray::from(vec![view; updates.rows.num_rows()]);
+    Ok(Updates { rows: RecordBatch::try_new(late_schema(), vec![Arc::new(views), Arc::new(lines)])?, diffs: updates.diffs.clone() })
+}
+
+/// Epochs that wait, with the capability of each.
+type Waiting = BTreeMap<u64, (Capability<u64>, Capability<u64>, Vec<Updates>)>;
+
+/// Runs a state over a stream; gives its changes, and rows that came too late. A state that could not be made was told, and
+/// gives nothing.
+pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<impl Keeper + 'static>) -> (Changes<'s>, Changes<'s>) {
+    let view = view.to_string();
+    let mut builder = OperatorBuilder::new(format!("{kind} {view}"), input.scope());
+    let mut input = builder.new_input(input, Pipeline);
+    let (rows, row_stream) = builder.new_output();
+    let (late, late_stream) = builder.new_output();
+    let mut rows = OutputBuilder::<_, NoopBuilder<Updates>>::from(rows);
+    let mut late = OutputBuilder::<_, NoopBuilder<Updates>>::from(late);
+    builder.build(move |mut capabilities| {
         let mut state = state;
-        let mut first = state.as_ref().is_some_and(Keeper::begins_with_rows).then_some(cap);
-        let mut waiting: BTreeMap<u64, (Capability<u64>, Vec<Updates>)> = BTreeMap::new();
-        move |(input, frontier), output| {
+        let own = (capabilities.pop(), capabilities.pop());
+        let moved_by = state.as_ref().and_then(Keeper::moved_by);
+        let begins = state.as_ref().is_some_and(Keeper::begins_with_rows);
+        // Held only by a state that watermarks move, or until the first epoch is over.
+        let mut held = match own {
+            (Some(late), Some(row)) if moved_by.is_some() || begins => Some((row, late)),
+            _ => None,
+        };
+        let mut first = begins;
+        let mut waiting: Waiting = BTreeMap::new();
+        move |frontiers| {
             input.for_each_stamp(|cap, data| {
-                if let Some(cap) = cap.retain_least(0) {
-                    let entry = waiting.entry(*cap.time()).or_insert_with(|| (cap, Vec::new()));
-                    entry.1.extend(data.map(std::mem::take));
+                if let Some(&time) = cap.least() {
+                    let entry = waiting.entry(time).or_insert_with(|| (cap.delayed(&time, 0), cap.delayed(&time, 1), Vec::new()));
+                    entry.2.extend(data.map(std::mem::take));
                 }
             });
             let Some(state) = state.as_mut() else { return };
-            let closed = |time: &u64| !frontier.less_equal(time);
-            if first.as_ref().is_some_and(|cap| closed(cap.time()) || !waiting.is_empty())
-                && let Some(cap) = first.take()
-            {
-                waiting.entry(*cap.time()).or_insert_with(|| (cap, Vec::new()));
+            let frontier = frontiers.first().and_then(|f| f.frontier().first().copied());
+            if let Some((row, late)) = &held {
+                let from = *row.time();
+                let mut epochs = moved_by.as_ref().map(|(w, tables)| w.moved(tables, from, frontier)).unwrap_or_default();
+                if first && frontier.is_none_or(|f| f > from) {
+                    epochs.push(from);
+                    first = false;
+                }
+                for epoch in epochs {
+                    waiting.entry(epoch).or_insert_with(|| (row.delayed(&epoch), late.delayed(&epoch), Vec::new()));
+                }
             }
-            while waiting.first_key_value().is_some_and(|(time, _)| closed(time)) {
-                let Some((epoch, (cap, batches))) = waiting.pop_first() else { break };
+            let (mut rows, mut late_out) = (rows.activate(), late.activate());
+            while waiting.first_key_value().is_some_and(|(time, _)| frontier.is_none_or(|f| *time < f)) {
+                let Some((epoch, (row_cap, late_cap, batches))) = waiting.pop_first() else { break };
                 match state.epoch(epoch, &batches) {
-                    Ok(Some(mut updates)) => output.session_with_builder(&cap).give_container(&mut updates),
+                    Ok(Some(mut updates)) => rows.session_with_builder(&row_cap).give_container(&mut updates),
                     Ok(None) => {}
                     Err(error) => tracing::error!(%error, "an epoch cannot be worked through"),
                 }
+                for updates in state.late() {
+                    match late_rows(&view, &updates) {
+                        Ok(mut updates) => late_out.session_with_builder(&late_cap).give_container(&mut updates),
+                        Err(error) => tracing::error!(%error, "late rows cannot be told"),
+                    }
+                }
             }
+            held = match (held.take(), frontier) {
+                (Some((row, late)), Some(frontier)) if moved_by.is_some() => Some((row.delayed(&frontier), late.delayed(&frontier))),
+                (kept, Some(_)) if first => kept,
+                _ => None,
+            };
         }
-    })
+    });
+    (row_stream, late_stream)
 }

@@ -32,5 +32,5 @@ fn one_row() -> RecordBatch {
 /// One row while the stream has any.
 pub fn any<'s>(input: Changes<'s>, view: &str) -> Changes<'s> {
     let input = if input.scope().worker().peers() > 1 { exchange_by(input, Vec::new()) } else { input };
-    at_close(input, &format!("any {view}"), Some(Any(0)))
+    at_close(input, "any", view, Some(Any(0))).0
 }

@@ -7,15 +7,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, UInt64Array};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, SchemaRef, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
+use super::aggregate::{Closes, Shape};
 use super::close::Keeper;
+use super::rows::keep_where;
 use crate::flow::updates::Updates;
+use crate::sql::closing::Closing;
 use crate::sql::plan::{Aggregate, Function};
+use crate::sql::watermark::END;
 
 /// Groups with their aggregates.
 pub struct Groups {
@@ -24,10 +28,16 @@ pub struct Groups {
     index: HashMap<Vec<u8>, usize>,
     encoded: Vec<Vec<u8>>,
     weights: Vec<i64>,
+    /// Whether it is known when a group is closed.
+    registered: Vec<bool>,
     free: Vec<usize>,
     states: Vec<Column>,
     schema: SchemaRef,
     global_new: bool,
+    closes: Closes,
+    /// Groups by the watermark that closes them.
+    closing: BTreeMap<i64, Vec<Vec<u8>>>,
+    late: Vec<Updates>,
 }
 
 /// The states of one aggregate, one a group.
@@ -59,13 +69,8 @@ struct State {
 
 impl Groups {
     /// No groups yet.
-    pub fn new(
-        prepared: &SchemaRef,
-        keys: usize,
-        aggregates: &[Aggregate],
-        schema: SchemaRef,
-        append_only: bool,
-    ) -> Result<Self, ArrowError> {
+    pub fn new(shape: &Shape, aggregates: &[Aggregate], closes: Closes) -> Result<Self, ArrowError> {
+        let (prepared, keys, schema, append_only) = (&shape.prepared, shape.keys, shape.schema.clone(), shape.append_only);
         let fields: Vec<SortField> = prepared.fields().iter().take(keys).map(|f| SortField::new(f.data_type().clone())).collect();
         let converter = if keys > 0 { Some(RowConverter::new(fields)?) } else { None };
         let mut states = Vec::new();
@@ -89,10 +94,14 @@ impl Groups {
             index: HashMap::new(),
             encoded: Vec::new(),
             weights: Vec::new(),
+            registered: Vec::new(),
             free: Vec::new(),
             states,
             schema,
             global_new: false,
+            closes,
+            closing: BTreeMap::new(),
+            late: Vec::new(),
         })
     }
 
@@ -135,6 +144,46 @@ impl Groups {
         self.difference(before, after)
     }
 
+    /// Rows whose groups are still there to be changed; the others are late.
+    fn in_time(&mut self, updates: &Updates, key: usize, closing: &Closing, before: Option<i64>) -> Result<Updates, ArrowError> {
+        let Some(column) = updates.rows.columns().get(key) else { return Ok(updates.clone()) };
+        let times = closing.times(column).ok_or_else(|| ArrowError::SchemaError("a closing column holds no times".into()))?;
+        let before = before.unwrap_or(i64::MIN);
+        let late = |row: usize| times.is_valid(row) && times.value(row) <= before;
+        let in_time = match (0..times.len()).any(late) {
+            false => updates.clone(),
+            true => {
+                let keep: BooleanArray = (0..times.len()).map(|row| Some(!late(row))).collect();
+                let part = |mask: &BooleanArray| keep_where(updates, mask).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()));
+                self.late.push(part(&arrow::compute::not(&keep)?)?);
+                part(&keep)?
+            }
+        };
+        // Remember when each group is closed.
+        let Some(times) = in_time.rows.columns().get(key).and_then(|c| closing.times(c)) else { return Ok(in_time) };
+        let groups = self.assign(&in_time.rows)?;
+        for (row, group) in groups.into_iter().enumerate().filter(|(row, _)| times.is_valid(*row)) {
+            if let (Some(registered @ false), Some(encoded)) = (self.registered.get_mut(group), self.encoded.get(group)) {
+                *registered = true;
+                self.closing.entry(times.value(row)).or_default().push(encoded.clone());
+            }
+        }
+        Ok(in_time)
+    }
+
+    /// Lets go of groups that nothing can change any more; their rows stay as they are.
+    fn let_go(&mut self, now: i64) {
+        let open = if now == END { BTreeMap::new() } else { self.closing.split_off(&now.saturating_add(1)) };
+        for key in std::mem::replace(&mut self.closing, open).into_values().flatten() {
+            if let Some(group) = self.index.get(&key).copied() {
+                if let Some(weight) = self.weights.get_mut(group) {
+                    *weight = 0;
+                }
+                self.release(group);
+            }
+        }
+    }
+
     fn group_of(&mut self, key: Vec<u8>) -> usize {
         if let Some(group) = self.index.get(&key) {
             return *group;
@@ -143,9 +192,13 @@ impl Groups {
         if group == self.encoded.len() {
             self.encoded.push(key.clone());
             self.weights.push(0);
+            self.registered.push(false);
             self.states.iter_mut().for_each(|c| c.states.push(State::default()));
         } else if let Some(slot) = self.encoded.get_mut(group) {
             slot.clone_from(&key);
+            if let Some(registered) = self.registered.get_mut(group) {
+                *registered = false;
+            }
         }
         self.index.insert(key, group);
         group
@@ -233,8 +286,19 @@ impl Groups {
 }
 
 impl Keeper for Groups {
-    fn epoch(&mut self, _: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
-        self.work_through(batches)
+    fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+        let Some((key, closing, watermarks)) = self.closes.clone() else { return self.work_through(batches) };
+        let before = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e));
+        let in_time: Vec<Updates> = batches.iter().map(|u| self.in_time(u, key, &closing, before)).collect::<Result<_, _>>()?;
+        let changed = self.work_through(&in_time)?;
+        if let Some(now) = watermarks.at(&closing.tables, epoch) {
+            self.let_go(now);
+        }
+        Ok(changed)
+    }
+
+    fn late(&mut self) -> Vec<Updates> {
+        std::mem::take(&mut self.late)
     }
 
     fn begins_with_rows(&self) -> bool {

@@ -143,8 +143,7 @@ impl<'s> Renderer<'s> {
         if schema.fields().is_empty() {
             return super::exists::any(input, view);
         }
-        let keys = schema.fields().len();
-        super::aggregate::aggregate(input, view, schema.clone(), keys, &[], schema, false)
+        super::aggregate::distinct(input, view, schema)
     }
 }
 

@@ -13,6 +13,7 @@ use timely::dataflow::{Scope, Stream};
 use super::arrange;
 use super::evaluate::GroupEvaluator;
 use super::plan::{Expression, Node, Plan};
+use super::watermark::Watermarks;
 use crate::flow::updates::Updates;
 
 mod aggregate;
@@ -20,10 +21,12 @@ mod close;
 mod exists;
 mod groups;
 mod join;
+mod last;
 mod recursive;
 mod rows;
 mod top;
 
+pub use close::late_schema;
 pub use rows::error_schema;
 
 /// A stream of changes.
@@ -37,6 +40,10 @@ pub struct Renderer<'s> {
     pub relations: HashMap<String, Changes<'s>>,
     /// Error collections of all nodes.
     pub errors: Vec<Changes<'s>>,
+    /// Rows that came too late for some operator.
+    pub late: Vec<Changes<'s>>,
+    /// What closes windows.
+    pub watermarks: Watermarks,
 }
 
 impl<'s> Renderer<'s> {
@@ -59,11 +66,14 @@ impl<'s> Renderer<'s> {
                 self.keep_errors(rows::flat(stream, view, compute, schema))
             }
             Node::Join(join) => self.join(view, join, &schema)?,
-            Node::Aggregate { input, keys, aggregates } => {
+            Node::Aggregate { input, keys, aggregates, closing } => {
                 let stream = self.plan(view, input)?;
-                let (prepared, columns) = aggregate::prepare(input, keys, aggregates);
+                let (prepared, columns) = aggregate::prepare(input, keys, aggregates, &schema);
                 let stream = self.keep_errors(rows::project(stream, view, prepared, columns.clone()));
-                aggregate::aggregate(stream, view, columns, keys.len(), aggregates, schema, input.append_only)
+                let shape = aggregate::Shape { prepared: columns, keys: keys.len(), schema, append_only: input.append_only };
+                let closing = closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone()));
+                let split = aggregate::aggregate(stream, view, &shape, aggregates, closing);
+                self.keep_late(split)
             }
             Node::Group { input, keys, compute } => {
                 let stream = self.plan(view, input)?;
@@ -73,6 +83,10 @@ impl<'s> Renderer<'s> {
                 let arranged = self.arranged(stream, *keys, view);
                 let given = arrange::reduce(arranged, &format!("group {view}"), *keys, Box::new(evaluator));
                 self.keep_errors(rows::split_errors(given, view, schema))
+            }
+            Node::Final { input, column, closing } => {
+                let stream = self.plan(view, input)?;
+                self.last(view, stream, *column, closing, schema)
             }
             Node::Top(top) => self.top(view, top, &schema)?,
             Node::Union { inputs } => {
@@ -108,8 +122,13 @@ impl<'s> Renderer<'s> {
         let keyed = self.keep_errors(rows::project(input, view, keys.to_vec(), schema.clone()));
         match keys.is_empty() {
             true => exists::any(keyed, view),
-            false => aggregate::aggregate(rows::by_null_keys(keyed, keys.len(), false), view, schema.clone(), keys.len(), &[], schema, false),
+            false => aggregate::distinct(rows::by_null_keys(keyed, keys.len(), false), view, schema),
         }
+    }
+
+    fn keep_late(&mut self, (rows, late): rows::Split<'s>) -> Changes<'s> {
+        self.late.push(late);
+        rows
     }
 
     fn keep_errors(&mut self, (rows, errors): rows::Split<'s>) -> Changes<'s> {

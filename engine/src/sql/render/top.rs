@@ -50,7 +50,7 @@ impl<'s> Renderer<'s> {
         let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..top.keys.len()).collect()) } else { input };
         let state = TopRows::new(top, &layout, schema.clone());
         let state = state.map_err(|error| tracing::error!(%error, "the first rows cannot be kept")).ok();
-        Some(at_close(input, &format!("top {view}"), state))
+        Some(at_close(input, "top", view, state).0)
     }
 }
 

@@ -1,6 +1,7 @@
 //! DataFusion's own batch execution over tables as they stand: for the rows that `INSERT`, `UPDATE` and `DELETE` name, for
 //! files, and as the oracle of the tests. Never for the answer of a query.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,10 +9,13 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::datasource::MemTable;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use littoral_connectors::files::plain;
 
+use crate::sql::rewrite::rewrite;
+use crate::sql::statement::parse;
 use crate::sql::window::window_functions;
+use crate::sql::windowing::expand;
 
 /// Rows of a query over tables, run as a batch.
 ///
@@ -29,8 +33,13 @@ pub fn answer(sql: &str, tables: &[(String, RecordBatch)]) -> Result<RecordBatch
         context.register_table(name.as_str(), Arc::new(table)).map_err(|e| e.strip_backtrace())?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|e| e.to_string())?;
+    let parsed = parse("batch", sql).map_err(|p| p.message)?.into_iter().next();
+    let mut statement = parsed.ok_or("there is no query")?.statement;
+    rewrite(&mut statement, &HashMap::new())?;
     let batches = runtime.block_on(async {
-        let frame = context.sql(sql).await?;
+        let state = context.state();
+        let plan = state.statement_to_plan(datafusion::sql::parser::Statement::Statement(Box::new(statement))).await?;
+        let frame = DataFrame::new(state, expand(plan)?);
         let schema = Arc::new(frame.schema().as_arrow().clone());
         frame.collect().await.map(|batches| (schema, batches))
     });
@@ -65,6 +74,17 @@ pub fn conform(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, St
     };
     let columns: Vec<ArrayRef> = rows.columns().iter().zip(schema.fields()).map(one).collect::<Result<_, _>>()?;
     RecordBatch::try_new(schema.clone(), columns).map_err(|e| e.to_string())
+}
+
+/// Rows with the columns of a schema, found by name.
+///
+/// # Errors
+/// When a column is missing, or a value does not fit its type.
+pub fn by_names(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+    let given = rows.schema();
+    let index = |f: &Arc<Field>| given.index_of(f.name()).map_err(|_| format!("the file has no column \"{}\"", f.name()));
+    let indices: Vec<usize> = schema.fields().iter().map(index).collect::<Result<_, _>>()?;
+    conform(&rows.project(&indices).map_err(|e| e.to_string())?, schema)
 }
 
 /// A schema whose times are microseconds and whose text is plain.

@@ -1,6 +1,7 @@
 //! Runs one view over the history of its tables on timely, and sums up what came out.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use super::tables::Tables;
 use crate::flow::gather::gather;
 use crate::flow::updates::Updates;
+use crate::sql::watermark::{END, Watermarks};
 use crate::sql::Program;
 use crate::sql::render::error_schema;
 
@@ -38,19 +40,39 @@ pub struct Outcome {
 /// The changes of a view, epoch by epoch.
 pub fn execute(program: &Program, tables: &Tables, view: &str, workers: usize) -> Result<Outcome, String> {
     let schema = program.schema(view).ok_or("the view is not there")?;
-    let job = Job {
+    let mut job = Job {
         program: program.clone(),
         view: view.to_string(),
         tables: tables.schemas().map(|(n, _)| n.clone()).collect(),
         history: tables.history.clone(),
+        last: tables.epoch,
+        ended: tables.ended,
+        failed: AtomicBool::new(false),
         schema,
         out: Mutex::new(Ok((Vec::new(), Vec::new()))),
     };
+    // What is known of watermarks belongs to this run.
+    job.program.watermarks = Watermarks::default();
+    for (table, epoch, micros) in &tables.watermarks {
+        job.program.watermarks.set(table, *epoch, *micros);
+    }
+    if job.ended {
+        job.tables.iter().for_each(|table| job.program.watermarks.set(table, job.last + 1, END));
+    }
     let job = Arc::new(job);
     let shared = job.clone();
-    let guards = timely::execute(timely::Config::process(workers), move |worker| shared.run(worker))?;
+    let guards = timely::execute(timely::Config::process(workers), move |worker| {
+        // A worker that stops by a defect must not leave the others waiting for it.
+        let run = std::panic::AssertUnwindSafe(|| shared.run(worker));
+        if std::panic::catch_unwind(run).is_err() {
+            shared.failed.store(true, Ordering::SeqCst);
+        }
+    })?;
     for done in guards.join() {
         done?;
+    }
+    if job.failed.load(Ordering::SeqCst) {
+        return Err("a worker stopped by a defect of the engine; what it said stands above".into());
     }
     let mut out = job.out.lock().unwrap_or_else(PoisonError::into_inner);
     let (changes, errors) = std::mem::replace(&mut *out, Ok((Vec::new(), Vec::new())))?;
@@ -63,6 +85,11 @@ struct Job {
     view: String,
     tables: Vec<String>,
     history: Vec<(u64, String, Updates)>,
+    /// The last epoch with rows; when the input has ended, one more closes everything.
+    last: u64,
+    ended: bool,
+    /// Whether a worker stopped by a defect.
+    failed: AtomicBool,
     schema: SchemaRef,
     out: Mutex<Result<(Changes, Changes), String>>,
 }
@@ -90,7 +117,7 @@ impl Job {
         if worker.index() != 0 {
             return;
         }
-        let last = self.history.iter().map(|(e, ..)| *e).max().unwrap_or(0);
+        let last = if self.ended { self.last + 1 } else { self.last };
         let mut found: Result<(Changes, Changes), String> = Ok((Vec::new(), Vec::new()));
         for epoch in 0..=last {
             for (_, table, updates) in self.history.iter().filter(|(e, ..)| *e == epoch) {
@@ -101,6 +128,9 @@ impl Job {
             inputs.values_mut().for_each(|input| input.advance_to(epoch + 1));
             while probe.less_than(&(epoch + 1)) {
                 worker.step_or_park(Some(Duration::from_millis(1)));
+                if self.failed.load(Ordering::SeqCst) {
+                    return;
+                }
             }
             let taken = outbox.as_ref().map_or(Ok(None), |o| o.take(epoch, &self.schema));
             match (taken, &mut found) {

@@ -5,10 +5,14 @@
 //! `BEGIN; … COMMIT;` makes several one. A query sees all epochs before it. Not here: printing (the CLI's).
 
 mod batch;
+mod debezium;
+mod definition;
 mod execute;
+mod files;
 mod ordered;
 mod tables;
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,11 +23,13 @@ use datafusion::sql::sqlparser::ast::Statement;
 
 use super::SqlProblem;
 use super::catalog::Catalog;
-use super::program::{InputTable, Program, normal};
+use super::program::{InputTable, LATE_ROWS, Program, ROW_ERRORS, normal};
+use super::render::{error_schema, late_schema};
 use super::statement::{Parsed, parse};
 use crate::flow::gather::merge;
 use crate::flow::updates::Updates;
 pub use batch::answer as batch_answer;
+use definition::{Definition, FileOptions};
 use tables::Tables;
 
 /// The name under which a query stands among the views.
@@ -79,6 +85,12 @@ struct Script {
     tables: Tables,
     views: Vec<String>,
     workers: usize,
+    /// Tables from which the script takes rows away.
+    changed: HashSet<String>,
+    /// Files that tables write.
+    sinks: HashMap<String, (SchemaRef, FileOptions)>,
+    /// The place of the last statement that changes a table: after it the input has ended.
+    last_change: usize,
     /// The open `BEGIN`, with whether anything has changed in it.
     open: Option<bool>,
 }
@@ -89,27 +101,34 @@ struct Script {
 /// With the first statement that cannot be run.
 pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer>, ScriptError> {
     let statements = parse(file, text).map_err(|p| ScriptError::Given(Box::new(p)))?;
+    let mut catalog = Catalog::new();
+    catalog.add_table(ROW_ERRORS, error_schema());
+    catalog.add_table(LATE_ROWS, late_schema());
     let mut script = Script {
-        catalog: Catalog::new(),
+        catalog,
         program: Program::new(Vec::new()),
         tables: Tables::default(),
         views: Vec::new(),
         workers: options.workers.max(1),
+        changed: statements.iter().filter_map(|s| tables::takes_away(&s.statement)).collect(),
+        sinks: HashMap::new(),
+        last_change: statements.iter().rposition(|s| tables::changes(&s.statement)).map_or(0, |i| i + 1),
         open: None,
     };
     for (name, path) in &options.tables {
         let fail = |cause: String| ScriptError::File { table: name.clone(), path: path.display().to_string(), cause };
         let rows = batch::read_file(path).map_err(fail)?;
-        script.add_table(name, rows.schema(), Vec::new());
+        script.add_table(name, Definition::plain(rows.schema()));
         script.tables.load(name, rows).map_err(fail)?;
     }
     let mut answers = Vec::new();
-    for parsed in &statements {
+    for (index, parsed) in statements.iter().enumerate() {
+        script.tables.ended = index >= script.last_change;
         let at = |message: String| ScriptError::Given(Box::new(SqlProblem::at(message, file, text, parsed.line, parsed.column)));
         answers.extend(script.statement(parsed).map_err(at)?);
     }
     if script.open.is_some() {
-        script.commit();
+        script.commit().map_err(ScriptError::Running)?;
     }
     if answers.is_empty()
         && let Some(last) = script.views.last().cloned()
@@ -120,35 +139,46 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
 }
 
 impl Script {
-    fn add_table(&mut self, name: &str, schema: SchemaRef, key: Vec<usize>) {
+    fn add_table(&mut self, name: &str, definition: Definition) {
+        let Definition { schema, key, event_time, .. } = definition;
         self.catalog.add_table(name, schema.clone());
-        self.program.add_input(InputTable { name: name.to_string(), schema: schema.clone(), append_only: false });
-        self.tables.add(name, schema, key);
+        // Rows without a key are only taken away by statements that the script shows.
+        let append_only = key.is_empty() && !self.changed.contains(name);
+        let column = event_time.as_ref().map(|e| e.column);
+        if let Some(field) = column.and_then(|i| schema.fields().get(i)) {
+            self.catalog.set_event_time(name, field.name());
+        }
+        self.program.add_input(InputTable { name: name.to_string(), schema: schema.clone(), append_only, event_time: column });
+        self.tables.add(name, schema, key, event_time);
     }
 
     fn statement(&mut self, parsed: &Parsed) -> Result<Option<Answer>, String> {
         match &parsed.statement {
             Statement::CreateTable(create) => {
                 let name = table_name(&create.name)?;
-                let (schema, key, file) = tables::definition(&self.catalog, create)?;
-                self.add_table(&name, schema.clone(), key);
-                if let Some(path) = file {
-                    let rows = batch::read_file(&path)?;
-                    self.tables.load(&name, batch::conform(&rows, &schema)?)?;
+                if self.catalog.table_names().contains(&name.as_str()) {
+                    return Err(format!("there is a table or view \"{name}\" already"));
+                }
+                let definition = definition::of(&self.catalog, create, parsed.watermark.as_ref())?;
+                let (schema, file) = (definition.schema.clone(), definition.file.clone());
+                self.add_table(&name, definition);
+                if let Some(file) = file {
+                    self.attach(&name, file, &schema)?;
                 }
                 Ok(None)
             }
             Statement::CreateView(view) => {
-                let name = self.program.add_view(&mut self.catalog, view)?;
+                let name = self.program.add_view(&mut self.catalog, view, parsed.emit_final)?;
                 self.views.push(name);
                 Ok(None)
             }
-            Statement::Query(_) => self.query(parsed.statement.clone()).map(Some),
+            Statement::Query(_) => self.query(parsed.statement.clone(), parsed.emit_final).map(Some),
+            Statement::Insert(insert) if self.sink_of(insert).is_some() => self.write(insert, parsed.emit_final).map(|()| None),
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
                 let changed = self.tables.change(&parsed.statement)?;
                 match &mut self.open {
                     Some(any) => *any |= changed,
-                    None => self.tables.seal(),
+                    None => self.tables.seal()?,
                 }
                 Ok(None)
             }
@@ -157,13 +187,10 @@ impl Script {
                 None => Ok(None),
             },
             Statement::Commit { .. } => match self.open {
-                Some(_) => {
-                    self.commit();
-                    Ok(None)
-                }
+                Some(_) => self.commit().map(|()| None),
                 None => Err("COMMIT without BEGIN".into()),
             },
-            Statement::Drop { object_type, names, .. } => self.drop(&object_type.to_string(), names).map(|()| None),
+            Statement::Drop { object_type, names, if_exists, .. } => self.drop(&object_type.to_string(), names, *if_exists).map(|()| None),
             other => {
                 let text = other.to_string();
                 let verb: Vec<&str> = text.split_whitespace().take(2).collect();
@@ -172,35 +199,43 @@ impl Script {
         }
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self) -> Result<(), String> {
         self.open = None;
-        self.tables.seal();
+        self.tables.seal()
     }
 
-    fn drop(&mut self, kind: &str, names: &[datafusion::sql::sqlparser::ast::ObjectName]) -> Result<(), String> {
+    fn drop(&mut self, kind: &str, names: &[datafusion::sql::sqlparser::ast::ObjectName], if_exists: bool) -> Result<(), String> {
         for name in names {
             let name = table_name(name)?;
-            if kind != "VIEW" {
-                return Err(format!("DROP {kind} is not supported yet"));
+            let there = match kind {
+                "VIEW" | "MATERIALIZED VIEW" => self.views.contains(&name),
+                "TABLE" => self.tables.has(&name) || self.sinks.contains_key(&name),
+                _ => return Err(format!("DROP {kind} is not supported yet")),
+            };
+            let kind = kind.to_lowercase();
+            if !there && if_exists {
+                continue;
+            }
+            if !there {
+                return Err(format!("there is no {kind} \"{name}\""));
             }
             let reader = self.views.iter().find(|v| **v != name && self.program.reads(v).contains(&name));
             if let Some(reader) = reader {
-                return Err(format!("view \"{name}\" cannot be dropped: view \"{reader}\" reads it"));
-            }
-            if !self.views.contains(&name) {
-                return Err(format!("there is no view \"{name}\""));
+                return Err(format!("{kind} \"{name}\" cannot be dropped: view \"{reader}\" reads it"));
             }
             self.views.retain(|v| *v != name);
             self.program.remove(&name);
+            self.tables.remove(&name);
+            self.sinks.remove(&name);
             self.catalog.remove(&name);
         }
         Ok(())
     }
 
-    fn query(&mut self, statement: Statement) -> Result<Answer, String> {
+    fn query(&mut self, statement: Statement, emit_final: bool) -> Result<Answer, String> {
         let plan = self.catalog.plan(statement).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
         let plan = ordered::of(plan).map_err(|e| e.strip_backtrace())?;
-        self.program.add_plan(&mut self.catalog, QUERY, &plan.plan)?;
+        self.program.add_plan(&mut self.catalog, QUERY, &plan.plan, emit_final)?;
         let answer = self.answer(QUERY, &plan.order, plan.hidden);
         self.program.remove(QUERY);
         self.catalog.remove(QUERY);

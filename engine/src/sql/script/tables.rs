@@ -1,21 +1,16 @@
 //! The tables of a script: what each holds now, and what each epoch changed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 
-use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::{cast, concat_batches, filter_record_batch};
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::row::{OwnedRow, RowConverter, SortField};
-use datafusion::sql::sqlparser::ast::{
-    AssignmentTarget, ColumnOption, CreateTable, CreateTableOptions, FromTable, Insert, SqlOption, Statement, TableConstraint, TableFactor,
-    TableObject,
-};
+use datafusion::sql::sqlparser::ast::{AssignmentTarget, FromTable, Insert, Statement, TableFactor, TableObject};
 
-use super::batch::{answer, conform, micros};
+use super::batch::{answer, conform};
 use super::table_name;
 use crate::flow::updates::Updates;
-use crate::sql::catalog::Catalog;
 use crate::sql::program::normal;
 
 /// A table.
@@ -24,6 +19,20 @@ struct Table {
     /// Columns of the primary key; none when there is none.
     key: Vec<usize>,
     rows: RecordBatch,
+    event_time: Option<EventTime>,
+    /// The greatest time that counts for the watermark, in microseconds.
+    newest: Option<i64>,
+}
+
+/// Event time of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventTime {
+    /// The column.
+    pub column: usize,
+    /// How far the watermark stays behind the newest row, in microseconds.
+    pub lateness: i64,
+    /// How far a row may be ahead of the newest one and still move the watermark, in microseconds.
+    pub jump: Option<i64>,
 }
 
 /// Tables with their history.
@@ -33,14 +42,52 @@ pub struct Tables {
     /// Changes of closed epochs: (epoch, table, rows).
     pub history: Vec<(u64, String, Updates)>,
     open: Vec<(String, Updates)>,
-    epoch: u64,
+    /// The epoch that was closed last.
+    pub epoch: u64,
+    /// Watermarks: table, epoch, microseconds.
+    pub watermarks: Vec<(String, u64, i64)>,
+    /// Whether nothing more comes after what there is.
+    pub ended: bool,
+    /// Rows so far ahead of all others that they did not move the watermark.
+    pub jumped: u64,
 }
 
 impl Tables {
     /// Adds an empty table.
-    pub fn add(&mut self, name: &str, schema: SchemaRef, key: Vec<usize>) {
+    pub fn add(&mut self, name: &str, schema: SchemaRef, key: Vec<usize>, event_time: Option<EventTime>) {
         let rows = RecordBatch::new_empty(schema.clone());
-        self.tables.insert(name.to_string(), Table { schema, key, rows });
+        self.tables.insert(name.to_string(), Table { schema, key, rows, event_time, newest: None });
+    }
+
+    /// Takes a table away.
+    pub fn remove(&mut self, name: &str) {
+        self.tables.remove(name);
+        self.history.retain(|(_, table, _)| table != name);
+        self.watermarks.retain(|(table, ..)| table != name);
+    }
+
+    /// Whether there is a table of a name.
+    pub fn has(&self, name: &str) -> bool {
+        self.tables.contains_key(name)
+    }
+
+    /// Moves a table's watermark for rows that come in at an epoch.
+    fn advance(&mut self, name: &str, rows: &RecordBatch, epoch: u64) -> Result<(), String> {
+        let Some(table) = self.tables.get_mut(name) else { return Ok(()) };
+        let Some(event_time) = &table.event_time else { return Ok(()) };
+        let micros = cast(rows.column(event_time.column), &DataType::Timestamp(TimeUnit::Microsecond, None)).map_err(|e| e.to_string())?;
+        let newest = table.newest;
+        let mut times: Vec<i64> = micros.as_primitive::<TimestampMicrosecondType>().iter().flatten().collect();
+        if let (Some(jump), Some(newest)) = (event_time.jump, newest) {
+            let before = times.len();
+            times.retain(|t| *t <= newest.saturating_add(jump));
+            self.jumped += (before - times.len()) as u64;
+        }
+        if let Some(most) = times.into_iter().max().max(newest) {
+            table.newest = Some(most);
+            self.watermarks.push((name.to_string(), epoch, most.saturating_sub(event_time.lateness)));
+        }
+        Ok(())
     }
 
     /// Name and columns of every table.
@@ -51,17 +98,35 @@ impl Tables {
     /// Puts a file's rows into a table at epoch 0.
     pub fn load(&mut self, name: &str, rows: RecordBatch) -> Result<(), String> {
         let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
+        // Of several rows with one key the last one counts.
+        let rows = if table.key.is_empty() { rows } else { table.newest_by_key(&rows)? };
         table.rows = rows.clone();
-        self.history.push((0, name.to_string(), Updates::insertions(rows)));
+        let epoch = self.epoch;
+        self.advance(name, &rows, epoch)?;
+        self.history.push((epoch, name.to_string(), Updates::insertions(rows)));
         Ok(())
     }
 
+    /// Changes a table at the open epoch.
+    pub fn apply(&mut self, name: &str, gone: RecordBatch, come: RecordBatch) -> Result<bool, String> {
+        self.replace(name, gone, Some(come))
+    }
+
     /// Closes the open epoch.
-    pub fn seal(&mut self) {
+    pub fn seal(&mut self) -> Result<(), String> {
         self.epoch += 1;
-        for (name, updates) in self.open.drain(..) {
+        for (name, updates) in std::mem::take(&mut self.open) {
+            let new = match &updates.diffs {
+                None => updates.rows.clone(),
+                Some(diffs) => {
+                    let new: BooleanArray = diffs.iter().map(|d| Some(d > Some(0))).collect();
+                    filter_record_batch(&updates.rows, &new).map_err(|e| e.to_string())?
+                }
+            };
+            self.advance(&name, &new, self.epoch)?;
             self.history.push((self.epoch, name, updates));
         }
+        Ok(())
     }
 
     /// Rows of every table as they stand.
@@ -153,7 +218,8 @@ impl Tables {
         let diffs: Int64Array = std::iter::repeat_n(-1, gone.num_rows()).chain(std::iter::repeat_n(1, come.num_rows())).collect();
         let rows = concat_batches(&table.schema, [&gone, &come]).map_err(|e| e.to_string())?;
         let changed = rows.num_rows() > 0;
-        self.open.push((name.to_string(), Updates::changes(rows, diffs)));
+        let updates = if gone.num_rows() == 0 { Updates::insertions(rows) } else { Updates::changes(rows, diffs) };
+        self.open.push((name.to_string(), updates));
         Ok(changed)
     }
 }
@@ -226,48 +292,19 @@ fn plain_table(factor: Option<&TableFactor>) -> Result<String, String> {
     }
 }
 
-/// Columns, primary key and file of a `CREATE TABLE`.
-pub fn definition(catalog: &Catalog, create: &CreateTable) -> Result<(SchemaRef, Vec<usize>, Option<PathBuf>), String> {
-    let schema = catalog.table_schema(create.columns.clone()).map_err(|e| e.strip_backtrace())?;
-    let schema = micros(&schema);
-    let mut key = Vec::new();
-    for column in &create.columns {
-        let primary = |o: &datafusion::sql::sqlparser::ast::ColumnOptionDef| matches!(o.option, ColumnOption::PrimaryKey(_));
-        if column.options.iter().any(primary) {
-            key.push(normal(&column.name));
+/// The table that a statement takes rows from.
+pub fn takes_away(statement: &Statement) -> Option<String> {
+    match statement {
+        Statement::Update(update) => plain_table(Some(&update.table.relation)).ok(),
+        Statement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+            plain_table(from.first().map(|f| &f.relation)).ok()
         }
+        _ => None,
     }
-    for constraint in &create.constraints {
-        match constraint {
-            TableConstraint::PrimaryKey(primary) => {
-                key.extend(primary.columns.iter().map(|c| c.column.expr.to_string().trim_matches('"').to_string()))
-            }
-            other => return Err(format!("constraint {other} is not supported yet")),
-        }
-    }
-    let key = key
-        .iter()
-        .map(|k| schema.index_of(k).map_err(|_| format!("there is no column \"{k}\" for the primary key")))
-        .collect::<Result<_, _>>()?;
-    Ok((schema, key, file(create)?))
 }
 
-/// The file of `WITH (connector = 'file', path = '…')`.
-fn file(create: &CreateTable) -> Result<Option<PathBuf>, String> {
-    let options: &[SqlOption] = match &create.table_options {
-        CreateTableOptions::None => return Ok(None),
-        CreateTableOptions::With(options) | CreateTableOptions::Options(options) => options,
-        _ => return Err("these options of CREATE TABLE are not supported yet".into()),
-    };
-    let mut path = None;
-    for option in options {
-        let SqlOption::KeyValue { key, value } = option else { return Err(format!("option {option} is not supported yet")) };
-        let value = value.to_string().trim_matches('\'').to_string();
-        match (normal(key).as_str(), value.as_str()) {
-            ("connector", "file" | "single_file") | ("type", "source") | ("format", "csv" | "json" | "parquet") => {}
-            ("path", _) => path = Some(PathBuf::from(value)),
-            (key, value) => return Err(format!("option {key} = '{value}' of CREATE TABLE is not supported yet")),
-        }
-    }
-    Ok(path)
+/// Whether a statement changes tables.
+pub fn changes(statement: &Statement) -> bool {
+    matches!(statement, Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::CreateTable(_))
 }

@@ -1,0 +1,181 @@
+//! Which columns of a query a watermark closes: rows with such a value cannot come or change any more once it has passed.
+//!
+//! Event-time columns of tables are where it begins; windows of them, their bounds, and joins, filters and groupings by them
+//! keep it. What is lost on the way only costs: state is then kept for good, and `EXPLAIN` says so.
+
+use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, Operator};
+
+use super::window::micros_of;
+
+/// How a watermark closes the values of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// What the column holds.
+    pub shape: Shape,
+    /// Tables whose watermarks count.
+    pub tables: Vec<String>,
+}
+
+/// What a closing column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A time, closed when the watermark has passed it.
+    Time,
+    /// A bound, closed when the watermark has reached it.
+    Bound,
+    /// The start of a window of some microseconds.
+    Start(i64),
+    /// A window with start and end; its length in microseconds when all have one.
+    Window(Option<i64>),
+    /// Windows, in a list.
+    Windows(Option<i64>),
+}
+
+/// What is known of a table or view: for each column how it is closed.
+pub type Known<'a> = &'a dyn Fn(&str) -> Vec<Option<Closing>>;
+
+impl Closing {
+    /// For each row the watermark that closes it, in microseconds; null for rows without a time.
+    pub fn times(&self, column: &ArrayRef) -> Option<TimestampMicrosecondArray> {
+        let (column, after) = match self.shape {
+            Shape::Time => (column.clone(), 1),
+            Shape::Bound => (column.clone(), 0),
+            Shape::Start(size) => (column.clone(), size),
+            Shape::Window(_) => (column.as_struct_opt()?.column_by_name("end")?.clone(), 0),
+            Shape::Windows(_) => return None,
+        };
+        let micros = cast(&column, &DataType::Timestamp(TimeUnit::Microsecond, None)).ok()?;
+        Some(micros.as_primitive::<TimestampMicrosecondType>().unary(|t| t.saturating_add(after)))
+    }
+}
+
+/// For each column of a query how it is closed.
+pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
+    let width = plan.schema().fields().len();
+    let mut out = match plan {
+        LogicalPlan::TableScan(scan) => {
+            let table = known(scan.table_name.table());
+            let picked = scan.projection.clone().unwrap_or_else(|| (0..table.len()).collect());
+            picked.into_iter().map(|i| table.get(i).cloned().flatten()).collect()
+        }
+        LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Distinct(_) => {
+            plan.inputs().first().map(|i| of(i, known)).unwrap_or_default()
+        }
+        LogicalPlan::Projection(p) => through(&p.expr, p.input.schema(), &of(&p.input, known)),
+        LogicalPlan::Aggregate(a) => through(&a.group_expr, a.input.schema(), &of(&a.input, known)),
+        LogicalPlan::Window(w) => {
+            let input = of(&w.input, known);
+            let calls = through(&w.window_expr, w.input.schema(), &input);
+            input.into_iter().chain(calls).collect()
+        }
+        LogicalPlan::Unnest(u) => {
+            let input = of(&u.input, known);
+            u.dependency_indices.iter().map(|i| input.get(*i).cloned().flatten().map(taken_apart)).collect()
+        }
+        LogicalPlan::Join(j) => {
+            let (mut left, mut right) = (of(&j.left, known), of(&j.right, known));
+            match j.join_type {
+                JoinType::Inner => {}
+                JoinType::Left => right.iter_mut().for_each(|c| *c = None),
+                JoinType::Right => left.iter_mut().for_each(|c| *c = None),
+                JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => right.clear(),
+                JoinType::RightSemi | JoinType::RightAnti => left.clear(),
+                _ => (left, right) = (Vec::new(), Vec::new()),
+            }
+            // A pair may still come as long as either side may.
+            let tables: Vec<String> = left.iter().chain(&right).flatten().flat_map(|c| c.tables.clone()).collect();
+            left.into_iter().chain(right).map(|c| c.map(|c| Closing { tables: merged(&c.tables, &tables), ..c })).collect()
+        }
+        LogicalPlan::Union(u) => {
+            let inputs: Vec<_> = u.inputs.iter().map(|i| of(i, known)).collect();
+            (0..width).map(|column| common(&inputs, column)).collect()
+        }
+        _ => Vec::new(),
+    };
+    out.resize(width, None);
+    out
+}
+
+fn merged(a: &[String], b: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = a.iter().chain(b).cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn common(inputs: &[Vec<Option<Closing>>], column: usize) -> Option<Closing> {
+    let mut all = inputs.iter().map(|i| i.get(column).cloned().flatten());
+    let first = all.next()??;
+    all.try_fold(first, |a, b| b.filter(|b| b.shape == a.shape).map(|b| Closing { tables: merged(&a.tables, &b.tables), ..a }))
+}
+
+fn taken_apart(closing: Closing) -> Closing {
+    match closing.shape {
+        Shape::Windows(size) => Closing { shape: Shape::Window(size), ..closing },
+        _ => closing,
+    }
+}
+
+fn through(exprs: &[Expr], frame: &DFSchema, input: &[Option<Closing>]) -> Vec<Option<Closing>> {
+    exprs.iter().map(|e| through_one(e, frame, input)).collect()
+}
+
+/// How the value of an expression is closed.
+pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> Option<Closing> {
+    let inner = |e: &Expr| through_one(e, frame, input);
+    let shaped = |closing: Closing, shape: Shape| Some(Closing { shape, ..closing });
+    match expr {
+        Expr::Alias(alias) => inner(&alias.expr),
+        Expr::Column(column) => input.get(frame.index_of_column(column).ok()?).cloned().flatten(),
+        Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(..)) => inner(&cast.expr),
+        Expr::BinaryExpr(b) if b.op == Operator::Plus => {
+            let closing = inner(&b.left)?;
+            let more = literal(&b.right)?;
+            (more >= 0 && closing.shape == Shape::Time).then_some(closing).and_then(|c| shaped(c, Shape::Bound))
+        }
+        Expr::WindowFunction(w) if matches!(w.fun.name(), "min" | "max") => inner(w.params.args.first()?),
+        Expr::ScalarFunction(f) => {
+            let argument = |i: usize| f.args.get(i);
+            match f.name() {
+                "tumble" | "tumble_start" | "tumble_end" => {
+                    let closing = inner(argument(0)?).filter(|c| c.shape == Shape::Time)?;
+                    let size = literal(argument(1)?)?;
+                    shaped(closing, match f.name() {
+                        "tumble" => Shape::Window(Some(size)),
+                        "tumble_start" => Shape::Start(size),
+                        _ => Shape::Bound,
+                    })
+                }
+                "date_bin" => {
+                    let closing = inner(argument(1)?).filter(|c| c.shape == Shape::Time)?;
+                    shaped(closing, Shape::Start(literal(argument(0)?)?))
+                }
+                "hop_windows" => shaped(inner(argument(0)?)?, Shape::Windows(literal(argument(2)?))),
+                "cumulate_windows" => shaped(inner(argument(0)?)?, Shape::Windows(None)),
+                "named_struct" => shaped(inner(argument(3)?).filter(|c| c.shape == Shape::Bound)?, Shape::Window(None)),
+                "get_field" => {
+                    let closing = inner(argument(0)?)?;
+                    match (closing.shape, argument(1)?) {
+                        (Shape::Window(_), Expr::Literal(name, _)) if name.try_as_str().flatten() == Some("end") => shaped(closing, Shape::Bound),
+                        (Shape::Window(Some(size)), Expr::Literal(..)) => shaped(closing, Shape::Start(size)),
+                        _ => None,
+                    }
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn literal(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Literal(value, _) => micros_of(value).filter(|m| *m >= 0),
+        Expr::Alias(alias) => literal(&alias.expr),
+        _ => None,
+    }
+}
