@@ -4,10 +4,12 @@
 #![cfg(feature = "sql")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use arrow::array::RecordBatch;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use littoral_engine::sql::script::{ScriptOptions, run};
 use proptest::prelude::*;
+
+#[path = "compare/mod.rs"]
+mod compare;
+use compare::text;
 
 /// Least and greatest leave NaN out: DataFusion's answer then depends on the order of the rows.
 const QUERIES: &[&str] = &[
@@ -142,23 +144,6 @@ fn change() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Rows as sorted text; floats to twelve digits, as sums may be taken in another order.
-fn text(rows: &RecordBatch) -> Vec<String> {
-    let options = FormatOptions::default().with_null("NULL");
-    let columns: Vec<ArrayFormatter<'_>> = rows.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options).unwrap()).collect();
-    let cell = |f: &ArrayFormatter<'_>, row: usize| {
-        let text = f.value(row).to_string();
-        match text.parse::<f64>() {
-            Ok(number) if text.contains(['.', 'e', 'E']) => format!("{:.12e}", number + 0.0),
-            _ => text.trim_end_matches('Z').to_string(),
-        }
-    };
-    let mut lines: Vec<String> =
-        (0..rows.num_rows()).map(|row| columns.iter().map(|f| cell(f, row)).collect::<Vec<_>>().join(" | ")).collect();
-    lines.sort();
-    lines
-}
-
 const TABLES: &str = "CREATE TABLE t (id BIGINT, g VARCHAR, v BIGINT, x DOUBLE, at TIMESTAMP);\nCREATE TABLE u (k BIGINT, w BIGINT);\n";
 
 proptest! {
@@ -171,7 +156,7 @@ proptest! {
         for change in &changes {
             script += &format!("{change};\n{query};\nSELECT * FROM t;\nSELECT * FROM u;\n");
         }
-        let options = ScriptOptions { tables: Vec::new(), workers };
+        let options = ScriptOptions { workers, ..ScriptOptions::default() };
         let answers = run("oracle.sql", &script, &options).unwrap();
         for (epoch, three) in answers.chunks(3).enumerate() {
             let tables = [("t".to_string(), three[1].rows.clone()), ("u".to_string(), three[2].rows.clone())];
@@ -201,7 +186,7 @@ fn every_query_equals_the_batch_answer_over_a_fixed_history() {
         for change in history {
             script += &format!("{change};\n{query};\nSELECT * FROM t;\nSELECT * FROM u;\n");
         }
-        let answers = match run("oracle.sql", &script, &ScriptOptions { tables: Vec::new(), workers: 1 }) {
+        let answers = match run("oracle.sql", &script, &ScriptOptions::default()) {
             Ok(answers) => answers,
             Err(error) => {
                 wrong.push(format!("{query}\n  {error}"));

@@ -62,7 +62,7 @@ pub fn run(args: &SqlArgs) -> Result<(), Failure> {
     let name = args.file.display().to_string();
     let text =
         std::fs::read_to_string(&args.file).map_err(|e| Failure::Given(format!("error: could not read \"{name}\"\n  caused by: {e}")))?;
-    let options = ScriptOptions { tables: args.tables.clone(), workers: usize::from(args.workers) };
+    let options = ScriptOptions { tables: args.tables.clone(), feeds: Vec::new(), workers: usize::from(args.workers) };
     let answers = run_script(&name, &text, &options).map_err(|error| match error {
         ScriptError::Given(problem) => Failure::Given(problem.to_string()),
         ScriptError::File { .. } => Failure::Given(format!("error: {error}")),

@@ -126,6 +126,11 @@ impl Program {
         self.inputs.retain(|i| i.name != view);
     }
 
+    /// Says whether an input can only grow.
+    pub fn set_append_only(&mut self, name: &str, append_only: bool) {
+        self.inputs.iter_mut().filter(|i| i.name == name).for_each(|i| i.append_only = append_only);
+    }
+
     /// A program without views.
     pub fn new(inputs: Vec<InputTable>) -> Self {
         Program { views: Vec::new(), inputs, watermarks: Watermarks::default() }

@@ -8,16 +8,19 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use datafusion::sql::sqlparser::ast::Statement;
 use littoral_connectors::files::plain;
 
+use super::table_name;
 use crate::sql::rewrite::rewrite;
 use crate::sql::statement::parse;
 use crate::sql::window::window_functions;
 use crate::sql::windowing::expand;
 
-/// Rows of a query over tables, run as a batch.
+/// Rows of the last query of a text over tables, run as a batch; views that stand before it may be read.
 ///
 /// # Errors
 /// With what DataFusion says.
@@ -33,17 +36,31 @@ pub fn answer(sql: &str, tables: &[(String, RecordBatch)]) -> Result<RecordBatch
         context.register_table(name.as_str(), Arc::new(table)).map_err(|e| e.strip_backtrace())?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|e| e.to_string())?;
-    let parsed = parse("batch", sql).map_err(|p| p.message)?.into_iter().next();
-    let mut statement = parsed.ok_or("there is no query")?.statement;
-    rewrite(&mut statement, &HashMap::new())?;
-    let batches = runtime.block_on(async {
-        let state = context.state();
-        let plan = state.statement_to_plan(datafusion::sql::parser::Statement::Statement(Box::new(statement))).await?;
-        let frame = DataFrame::new(state, expand(plan)?);
-        let schema = Arc::new(frame.schema().as_arrow().clone());
-        frame.collect().await.map(|batches| (schema, batches))
-    });
-    let (schema, batches) = batches.map_err(|e| e.strip_backtrace())?;
+    let mut last = None;
+    for parsed in parse("batch", sql).map_err(|p| p.message)? {
+        let mut statement = parsed.statement;
+        rewrite(&mut statement, &HashMap::new())?;
+        let (name, query) = match statement {
+            Statement::CreateView(view) => (Some(table_name(&view.name)?), Statement::Query(view.query)),
+            other => (None, other),
+        };
+        let frame = runtime.block_on(async {
+            let state = context.state();
+            let plan = state.statement_to_plan(datafusion::sql::parser::Statement::Statement(Box::new(query))).await?;
+            Ok::<_, DataFusionError>(DataFrame::new(state, expand(plan)?))
+        });
+        let frame = frame.map_err(|e| e.strip_backtrace())?;
+        match name {
+            Some(name) => {
+                context.register_table(name.as_str(), frame.clone().into_view()).map_err(|e| e.strip_backtrace())?;
+                last = Some(frame);
+            }
+            None => last = Some(frame),
+        }
+    }
+    let frame = last.ok_or("there is no query")?;
+    let schema = Arc::new(frame.schema().as_arrow().clone());
+    let batches = runtime.block_on(frame.collect()).map_err(|e| e.strip_backtrace())?;
     let schema = batches.first().map_or(schema, |b| b.schema());
     concat_batches(&schema, &batches).map_err(|e| e.to_string())
 }

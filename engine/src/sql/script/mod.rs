@@ -40,6 +40,8 @@ const QUERY: &str = "query result";
 pub struct ScriptOptions {
     /// Tables from files: name and path.
     pub tables: Vec<(String, PathBuf)>,
+    /// Tables from memory: name, columns, and what each epoch from 0 changes.
+    pub feeds: Vec<(String, SchemaRef, Vec<Updates>)>,
     /// Timely workers.
     pub workers: usize,
 }
@@ -120,6 +122,12 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
         let rows = batch::read_file(path).map_err(fail)?;
         script.add_table(name, Definition::plain(rows.schema()));
         script.tables.load(name, rows).map_err(fail)?;
+    }
+    for (name, schema, epochs) in &options.feeds {
+        script.add_table(name, Definition::plain(schema.clone()));
+        script.tables.feed(name, epochs).map_err(ScriptError::Running)?;
+        let grows = epochs.iter().all(|u| u.diffs.is_none()) && !script.changed.contains(name);
+        script.program.set_append_only(name, grows);
     }
     let mut answers = Vec::new();
     for (index, parsed) in statements.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{cast, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::row::{OwnedRow, RowConverter, SortField};
@@ -10,6 +10,8 @@ use datafusion::sql::sqlparser::ast::{AssignmentTarget, FromTable, Insert, State
 
 use super::batch::{answer, conform};
 use super::table_name;
+use crate::flow::gather::merge;
+use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
 use crate::sql::program::normal;
 
@@ -104,6 +106,20 @@ impl Tables {
         let epoch = self.epoch;
         self.advance(name, &rows, epoch)?;
         self.history.push((epoch, name.to_string(), Updates::insertions(rows)));
+        Ok(())
+    }
+
+    /// Gives a table its changes of the epochs from 0 on.
+    pub fn feed(&mut self, name: &str, epochs: &[Updates]) -> Result<(), String> {
+        let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
+        let all = merge(epochs, &table.schema).map_err(|e| e.to_string())?;
+        let times = (0..all.rows.num_rows()).flat_map(|row| std::iter::repeat_n(row as u32, usize::try_from(all.diff(row)).unwrap_or(0)));
+        table.rows = take_rows(&all.rows, &UInt32Array::from_iter_values(times)).map_err(|e| e.to_string())?;
+        for (epoch, updates) in epochs.iter().enumerate() {
+            self.advance(name, &updates.rows, epoch as u64)?;
+            self.history.push((epoch as u64, name.to_string(), updates.clone()));
+            self.epoch = self.epoch.max(epoch as u64);
+        }
         Ok(())
     }
 

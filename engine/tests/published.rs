@@ -1,0 +1,117 @@
+//! The published query sets: NEXMark q0–q22 and TPC-H q1–q22 as views, each equal to DataFusion's batch answer over the same
+//! rows, with one, two and three workers, and however the rows are cut into epochs.
+#![cfg(feature = "sql")]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use littoral_engine::flow::updates::Updates;
+use littoral_engine::sql::script::{ScriptOptions, batch_answer, run};
+
+#[path = "../../queries/nexmark/gen/nexmark.rs"]
+#[allow(dead_code)]
+mod nexmark;
+#[path = "../../queries/tpch/gen/tpch.rs"]
+#[allow(dead_code)]
+mod tpch;
+#[path = "compare/mod.rs"]
+mod compare;
+
+type Feed = (String, Arc<arrow::datatypes::Schema>, Vec<Updates>);
+
+fn query(set: &str, number: usize) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../queries/{set}/q{number}.sql"));
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// What each table holds at the end, from what each epoch changed.
+fn whole(feeds: &[Feed]) -> Vec<(String, RecordBatch)> {
+    feeds
+        .iter()
+        .map(|(name, schema, epochs)| {
+            let all = littoral_engine::flow::gather::merge(epochs, schema).unwrap();
+            let rows = (0..all.rows.num_rows() as u32).flat_map(|r| std::iter::repeat_n(r, all.diff(r as usize).max(0) as usize));
+            (name.clone(), take_record_batch(&all.rows, &UInt32Array::from_iter_values(rows)).unwrap())
+        })
+        .collect()
+}
+
+fn check(set: &str, numbers: impl Iterator<Item = usize>, feeds: &[Feed], workers: &[usize]) {
+    let tables = whole(feeds);
+    let mut wrong = Vec::new();
+    for number in numbers {
+        let text = query(set, number);
+        let expected = compare::text(&batch_answer(&text, &tables).unwrap_or_else(|e| panic!("{set} q{number} as a batch: {e}")));
+        for &workers in workers {
+            let options = ScriptOptions { feeds: feeds.to_vec(), workers, ..ScriptOptions::default() };
+            match run(&format!("q{number}.sql"), &text, &options) {
+                Err(error) => wrong.push(format!("q{number}: {error}")),
+                Ok(answers) => {
+                    let answer = answers.last().unwrap();
+                    let got = compare::text(&answer.rows);
+                    if got != expected {
+                        let first = got.iter().zip(&expected).find(|(a, b)| a != b);
+                        wrong.push(format!("q{number} with {workers} workers: {} rows for {}; {first:?}", got.len(), expected.len()));
+                    }
+                    if answer.errors.num_rows() > 0 {
+                        wrong.push(format!("q{number} with {workers} workers: {} rows in the error collection", answer.errors.num_rows()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn side_input() -> Feed {
+    let keys: Int64Array = (0..10_000).collect::<Vec<i64>>().into();
+    let values = StringArray::from_iter_values((0..10_000).map(|i| format!("value {i}")));
+    let rows = RecordBatch::try_from_iter([("key", Arc::new(keys) as ArrayRef), ("value", Arc::new(values))]).unwrap();
+    ("side_input".into(), rows.schema(), vec![Updates::insertions(rows)])
+}
+
+/// Events of a few epochs of unequal size.
+fn events() -> Vec<Feed> {
+    let mut generator = nexmark::Generator::new(7, 100);
+    let batches: Vec<_> = [2_000, 1, 3_000, 50, 1_949].map(|n| generator.next_batch(n).unwrap()).into();
+    let feed = |name: &str, of: fn(&nexmark::Batch) -> &RecordBatch| {
+        let epochs = batches.iter().map(|b| Updates::insertions(of(b).clone())).collect();
+        (name.to_string(), of(&batches[0]).schema(), epochs)
+    };
+    vec![feed("person", |b| &b.person), feed("auction", |b| &b.auction), feed("bid", |b| &b.bid), side_input()]
+}
+
+#[test]
+fn nexmark_equals_the_batch_answer() {
+    check("nexmark", 0..=22, &events(), &[1, 2, 3]);
+}
+
+/// Tables loaded in an order that is not theirs, with rows that are taken away again later.
+fn warehouse() -> Vec<Feed> {
+    let mut out = Vec::new();
+    for (name, rows) in tpch::tables(42, 0.0005).unwrap() {
+        let n = rows.num_rows() as u32;
+        // A fixed shuffle: odd rows first, backwards; every seventh row comes early, goes, and comes again.
+        let order: Vec<u32> = (0..n).rev().filter(|i| i % 2 == 1).chain((0..n).filter(|i| i % 2 == 0)).collect();
+        let part = |of: Vec<u32>| take_record_batch(&rows, &UInt32Array::from(of)).unwrap();
+        let again: Vec<u32> = order.iter().copied().filter(|i| i % 7 == 0).collect();
+        let half = order.len() / 2;
+        let second = concat_batches(&rows.schema(), [&part(again.clone()), &part(order[half..].to_vec())]).unwrap();
+        let diffs: Int64Array = std::iter::repeat_n(-1, again.len()).chain(std::iter::repeat_n(1, order.len() - half)).collect();
+        let epochs = vec![
+            Updates::insertions(part(again)),
+            Updates::insertions(part(order[..half].to_vec())),
+            Updates::changes(second, diffs),
+        ];
+        out.push((name.to_string(), rows.schema(), epochs));
+    }
+    out
+}
+
+#[test]
+fn tpch_equals_the_batch_answer() {
+    check("tpch", 1..=22, &warehouse(), &[1, 2, 3]);
+}
