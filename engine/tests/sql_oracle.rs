@@ -29,6 +29,8 @@ const QUERIES: &[&str] = &[
     "SELECT g, sum(v) AS s FROM t GROUP BY g HAVING sum(v) > 4",
     "WITH big AS (SELECT * FROM t WHERE v >= 2) SELECT b.g, count(*) AS n FROM big b JOIN u ON b.v = u.k GROUP BY b.g",
     "SELECT tumble_start(at, INTERVAL '10' SECOND) AS w, count(*) AS n, sum(x) AS s FROM t GROUP BY tumble_start(at, INTERVAL '10' SECOND)",
+    "SELECT x, count(*) AS n, min(at) AS a, max(CAST(at AS DATE)) AS b FROM t GROUP BY x",
+    "SELECT v % 3 AS m, min(DISTINCT g) AS a, max(v > 2) AS b, avg(DISTINCT v) AS c, sum(CAST(v AS DECIMAL(9,2))) AS d, avg(CAST(v AS DECIMAL(9,2))) AS e FROM t GROUP BY v % 3",
     // Joins that keep rows without a partner.
     "SELECT t.id, t.g, u.w FROM t LEFT JOIN u ON t.v = u.k",
     "SELECT t.id, u.k, u.w FROM t RIGHT JOIN u ON t.v = u.k",

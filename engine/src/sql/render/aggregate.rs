@@ -12,7 +12,7 @@ use datafusion::scalar::ScalarValue;
 use super::Changes;
 use super::close::at_close;
 use super::groups::Groups;
-use super::rows::Split;
+use super::rows::{self, Split};
 use crate::flow::exchange::{exchange_by, worker_of_nothing};
 use crate::sql::closing::Closing;
 use crate::sql::plan::{Aggregate, Plan};
@@ -58,6 +58,9 @@ pub type Closes = Option<(usize, Closing, Watermarks)>;
 
 /// Aggregates a prepared stream; gives the rows of the groups, and rows that came too late for theirs.
 pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggregate], closes: Closes) -> Split<'s> {
+    let keys = shape.keys;
+    let float_keys = shape.prepared.fields().iter().take(keys).any(|f| f.data_type().is_floating());
+    let input = if float_keys { rows::normal_keys(input, keys) } else { input };
     let (index, peers) = (input.scope().worker().index(), input.scope().worker().peers());
     let input = if peers > 1 { exchange_by(input, (0..shape.keys).collect()) } else { input };
     let groups = Groups::new(shape, aggregates, closes);

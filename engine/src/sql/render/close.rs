@@ -38,6 +38,11 @@ pub trait Keeper {
         None
     }
 
+    /// Bytes that the state takes.
+    fn bytes(&self) -> usize {
+        0
+    }
+
     /// Rows of the last epoch that came too late.
     fn late(&mut self) -> Vec<Updates> {
         Vec::new()

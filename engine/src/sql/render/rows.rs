@@ -16,6 +16,7 @@ use timely::dataflow::operators::generic::{Operator, OutputBuilder};
 use timely::progress::Timestamp;
 
 use super::Changes;
+use super::groups::normal_zero;
 use crate::flow::updates::Updates;
 use crate::sql::evaluate::{Compute, Runner};
 
@@ -49,6 +50,15 @@ pub fn negate<T: Timestamp>(input: Changes<'_, T>) -> Changes<'_, T> {
     each(input, "negate", |updates| {
         let diffs: Vec<i64> = (0..updates.rows.num_rows()).map(|row| -updates.diff(row)).collect();
         Ok(Updates::changes(updates.rows.clone(), diffs.into()))
+    })
+}
+
+/// Rows whose first columns have one zero: minus zero and zero are one key.
+pub fn normal_keys<T: Timestamp>(input: Changes<'_, T>, keys: usize) -> Changes<'_, T> {
+    each(input, "zero", move |updates| {
+        let columns = updates.rows.columns().iter().enumerate().map(|(i, c)| if i < keys { normal_zero(c) } else { c.clone() });
+        let rows = batch(updates.rows.schema(), columns.collect(), updates.rows.num_rows())?;
+        Ok(Updates { rows, diffs: updates.diffs.clone() })
     })
 }
 

@@ -13,7 +13,6 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 use super::close::{Keeper, at_close};
-use super::groups::normal_zero;
 use super::rows::batch;
 use super::{Changes, Renderer, rows};
 use crate::flow::exchange::exchange_by;
@@ -47,6 +46,7 @@ impl<'s> Renderer<'s> {
         let (columns, layout) = super::join::layout(&before, &top.input);
         let split = rows::project(input, view, columns, layout.clone());
         let input = self.keep_errors(split);
+        let input = rows::normal_keys(input, top.keys.len());
         let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..top.keys.len()).collect()) } else { input };
         let state = TopRows::new(top, &layout, schema.clone());
         let state = state.map_err(|error| tracing::error!(%error, "the first rows cannot be kept")).ok();
@@ -96,9 +96,8 @@ impl TopRows {
     fn take_in(&mut self, updates: &Updates, touched: &mut HashMap<Vec<u8>, Vec<Given>>) -> Result<(), ArrowError> {
         let columns = updates.rows.columns();
         let part = |from: usize, n: usize| columns.iter().skip(from).take(n).cloned().collect::<Vec<ArrayRef>>();
-        let keys: Vec<ArrayRef> = part(0, self.keys).iter().map(normal_zero).collect::<Result<_, _>>()?;
         let n = updates.rows.num_rows();
-        let keys = encode(&mut self.key_rows, &keys, n)?;
+        let keys = encode(&mut self.key_rows, &part(0, self.keys), n)?;
         let order = encode(&mut self.order_rows, &part(self.keys, self.order), n)?;
         let all = encode(&mut self.all_rows, &part(self.keys + self.order, usize::MAX), n)?;
         for (row, ((key, order), all)) in keys.into_iter().zip(order).zip(all).enumerate() {

@@ -1,0 +1,292 @@
+//! The states of one aggregate over all groups, a column each: counts, sums, extremes, distinct values.
+//!
+//! Counts and sums are kept by adding and taking away. Floats are summed with a compensation (Neumaier 1974), and what is not
+//! finite is counted apart, so that an infinity can be taken away again. Extremes stand in `extremes.rs`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt32Array, UInt64Array};
+use arrow::compute::{cast, take};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+
+use super::extremes::{ByBytes, ByNumber, is_number};
+use crate::sql::plan::{Aggregate, Function};
+
+/// States of one aggregate, one a group.
+pub trait Accumulator {
+    /// Makes room for groups up to a number.
+    fn grow(&mut self, groups: usize);
+    /// Takes values in; null ones say nothing. `diffs` none means that all are new.
+    ///
+    /// # Errors
+    /// When the values are not of the type that the plan says.
+    fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError>;
+    /// The values of some groups.
+    ///
+    /// # Errors
+    /// When they do not fit the output's type.
+    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError>;
+    /// Forgets a group.
+    fn clear(&mut self, group: u32);
+    /// Bytes that the states take.
+    fn bytes(&self) -> usize;
+}
+
+/// The states for a call.
+///
+/// # Errors
+/// When values of the type cannot be kept.
+pub fn accumulator(call: &Aggregate, input: &DataType, output: &DataType, append_only: bool) -> Result<Box<dyn Accumulator>, ArrowError> {
+    let plain: Box<dyn Accumulator> = match call.function {
+        Function::Count => Box::new(Counts(Vec::new())),
+        Function::Min | Function::Max => {
+            let least = call.function == Function::Min;
+            match is_number(input) {
+                true => Box::new(ByNumber::new(least, append_only, input.clone())),
+                false => Box::new(ByBytes::new(least, append_only, input)?),
+            }
+        }
+        Function::Sum | Function::Avg => match input.is_floating() {
+            true => Box::new(Floats { mean: call.function == Function::Avg, states: Vec::new() }),
+            false => Box::new(Integers { mean: call.function == Function::Avg, input: input.clone(), output: output.clone(), states: Vec::new() }),
+        },
+    };
+    match call.distinct {
+        false => Ok(plain),
+        true => Ok(Box::new(Distinct { inner: plain, rows: RowConverter::new(vec![SortField::new(input.clone())])?, seen: Vec::new() })),
+    }
+}
+
+/// Calls a function for each value that is there: its row, its group, its diff.
+pub fn each(values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32], mut of: impl FnMut(usize, usize, i64)) {
+    let diff = |row: usize| diffs.and_then(|d| d.get(row)).copied().unwrap_or(1);
+    match values.nulls().filter(|n| n.null_count() > 0) {
+        None => groups.iter().enumerate().for_each(|(row, g)| of(row, *g as usize, diff(row))),
+        Some(nulls) => groups.iter().enumerate().filter(|(row, _)| nulls.is_valid(*row)).for_each(|(row, g)| of(row, *g as usize, diff(row))),
+    }
+}
+
+struct Counts(Vec<i64>);
+
+impl Accumulator for Counts {
+    fn grow(&mut self, groups: usize) {
+        self.0.resize(groups, 0);
+    }
+    fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
+        let counts = &mut self.0;
+        each(values, diffs, groups, |_, group, diff| {
+            if let Some(count) = counts.get_mut(group) {
+                *count += diff;
+            }
+        });
+        Ok(())
+    }
+    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
+        Ok(Arc::new(Int64Array::from_iter_values(groups.iter().filter_map(|g| self.0.get(*g as usize).copied()))))
+    }
+    fn clear(&mut self, group: u32) {
+        if let Some(count) = self.0.get_mut(group as usize) {
+            *count = 0;
+        }
+    }
+    fn bytes(&self) -> usize {
+        self.0.len() * 8
+    }
+}
+
+/// Sums of integers, and of the digits of decimals, with how many values they are of.
+struct Integers {
+    mean: bool,
+    input: DataType,
+    output: DataType,
+    states: Vec<(i64, i128)>,
+}
+
+impl Integers {
+    fn add<N: Copy + Into<i128>>(&mut self, values: &[N], array: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) {
+        let states = &mut self.states;
+        each(array, diffs, groups, |row, group, diff| {
+            if let (Some(state), Some(value)) = (states.get_mut(group), values.get(row)) {
+                state.0 += diff;
+                let value: i128 = (*value).into();
+                state.1 = state.1.wrapping_add(value.wrapping_mul(i128::from(diff)));
+            }
+        });
+    }
+}
+
+impl Accumulator for Integers {
+    fn grow(&mut self, groups: usize) {
+        self.states.resize(groups, (0, 0));
+    }
+    fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
+        match values.data_type() {
+            DataType::Decimal128(..) => self.add(values.as_primitive::<Decimal128Type>().values(), values, diffs, groups),
+            DataType::UInt64 => self.add(values.as_primitive::<UInt64Type>().values(), values, diffs, groups),
+            DataType::Int64 => self.add(values.as_primitive::<Int64Type>().values(), values, diffs, groups),
+            _ => {
+                let wide = cast(values, &DataType::Int64)?;
+                self.add(wide.as_primitive::<Int64Type>().values(), &wide, diffs, groups);
+            }
+        }
+        Ok(())
+    }
+    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
+        let states = groups.iter().filter_map(|g| self.states.get(*g as usize));
+        let some = |s: &(i64, i128)| (s.0 > 0).then_some(s.1);
+        Ok(match (self.mean, &self.output) {
+            (true, DataType::Decimal128(p, scale)) => {
+                let from = if let DataType::Decimal128(_, s) = self.input { s } else { 0 };
+                let up = 10i128.pow((i32::from(*scale) - i32::from(from)).clamp(0, 38) as u32);
+                let mean = |s: &(i64, i128)| (s.0 > 0).then(|| s.1.wrapping_mul(up) / i128::from(s.0));
+                Arc::new(states.map(mean).collect::<Decimal128Array>().with_precision_and_scale(*p, *scale)?)
+            }
+            (true, _) => Arc::new(states.map(|s| some(s).map(|sum| sum as f64 / s.0 as f64)).collect::<Float64Array>()),
+            (false, DataType::Decimal128(p, s)) => Arc::new(states.map(some).collect::<Decimal128Array>().with_precision_and_scale(*p, *s)?),
+            (false, DataType::UInt64) => Arc::new(states.map(|s| some(s).map(|sum| sum as u64)).collect::<UInt64Array>()),
+            (false, _) => Arc::new(states.map(|s| some(s).map(|sum| sum as i64)).collect::<Int64Array>()),
+        })
+    }
+    fn clear(&mut self, group: u32) {
+        if let Some(state) = self.states.get_mut(group as usize) {
+            *state = (0, 0);
+        }
+    }
+    fn bytes(&self) -> usize {
+        self.states.len() * size_of::<(i64, i128)>()
+    }
+}
+
+/// A sum of floats: how many values, the sum with its compensation, and what is not finite.
+#[derive(Clone, Copy, Default)]
+struct Float {
+    count: i64,
+    sum: f64,
+    compensation: f64,
+    /// NaN, infinity, minus infinity.
+    special: [i64; 3],
+}
+
+impl Float {
+    fn add(&mut self, value: f64, diff: i64) {
+        self.count += diff;
+        if !value.is_finite() {
+            let kind = if value.is_nan() { 0 } else { 1 + usize::from(value < 0.0) };
+            if let Some(count) = self.special.get_mut(kind) {
+                *count += diff;
+            }
+            return;
+        }
+        let value = value * diff as f64;
+        let sum = self.sum + value;
+        self.compensation += if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
+        self.sum = sum;
+        if self.count == 0 {
+            // What rounding left behind goes with the last value.
+            (self.sum, self.compensation) = (0.0, 0.0);
+        }
+    }
+
+    fn total(&self) -> f64 {
+        match self.special {
+            [0, 0, 0] => self.sum + self.compensation,
+            [0, up, 0] if up > 0 => f64::INFINITY,
+            [0, 0, down] if down > 0 => f64::NEG_INFINITY,
+            _ => f64::NAN,
+        }
+    }
+}
+
+struct Floats {
+    mean: bool,
+    states: Vec<Float>,
+}
+
+impl Accumulator for Floats {
+    fn grow(&mut self, groups: usize) {
+        self.states.resize(groups, Float::default());
+    }
+    fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
+        let wide = if values.data_type() == &DataType::Float64 { values.clone() } else { cast(values, &DataType::Float64)? };
+        let numbers = wide.as_primitive::<Float64Type>().values();
+        let states = &mut self.states;
+        each(&wide, diffs, groups, |row, group, diff| {
+            if let (Some(state), Some(value)) = (states.get_mut(group), numbers.get(row)) {
+                state.add(*value, diff);
+            }
+        });
+        Ok(())
+    }
+    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
+        let value = |s: &Float| (s.count > 0).then(|| if self.mean { s.total() / s.count as f64 } else { s.total() });
+        Ok(Arc::new(groups.iter().filter_map(|g| self.states.get(*g as usize)).map(value).collect::<Float64Array>()))
+    }
+    fn clear(&mut self, group: u32) {
+        if let Some(state) = self.states.get_mut(group as usize) {
+            *state = Float::default();
+        }
+    }
+    fn bytes(&self) -> usize {
+        self.states.len() * size_of::<Float>()
+    }
+}
+
+/// Each value of a group once: the inner states are told when one comes for the first time or goes for the last.
+struct Distinct {
+    inner: Box<dyn Accumulator>,
+    rows: RowConverter,
+    seen: Vec<HashMap<Box<[u8]>, i64>>,
+}
+
+impl Accumulator for Distinct {
+    fn grow(&mut self, groups: usize) {
+        self.seen.resize_with(groups, HashMap::new);
+        self.inner.grow(groups);
+    }
+    fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
+        let encoded = self.rows.convert_columns(std::slice::from_ref(values))?;
+        let (mut told, mut changes, mut of): (Vec<u32>, Vec<i64>, Vec<u32>) = (Vec::new(), Vec::new(), Vec::new());
+        let seen = &mut self.seen;
+        each(values, diffs, groups, |row, group, diff| {
+            let Some(counts) = seen.get_mut(group) else { return };
+            let key = encoded.row(row);
+            let bytes: &[u8] = key.data();
+            let (before, after) = match counts.get_mut(bytes) {
+                Some(count) => {
+                    *count += diff;
+                    (*count - diff, *count)
+                }
+                None => {
+                    counts.insert(bytes.into(), diff);
+                    (0, diff)
+                }
+            };
+            if after == 0 {
+                counts.remove(bytes);
+            }
+            let change = i64::from(after > 0) - i64::from(before > 0);
+            if change != 0 {
+                told.push(row as u32);
+                changes.push(change);
+                of.push(group as u32);
+            }
+        });
+        let values = take(values, &UInt32Array::from(told), None)?;
+        self.inner.update(&values, Some(&changes), &of)
+    }
+    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
+        self.inner.values(groups)
+    }
+    fn clear(&mut self, group: u32) {
+        self.inner.clear(group);
+        if let Some(seen) = self.seen.get_mut(group as usize) {
+            *seen = HashMap::new();
+        }
+    }
+    fn bytes(&self) -> usize {
+        self.inner.bytes() + self.seen.iter().flat_map(|m| m.keys()).map(|k| k.len() + 32).sum::<usize>()
+    }
+}

@@ -1,0 +1,197 @@
+//! Least and greatest values of groups: the one best value where rows are never taken away, else all values in order.
+//!
+//! Values go by the total order of Arrow, in which NaN is the greatest: DataFusion's own answer depends on the order of rows
+//! there. Numbers and times are kept as 64 bits that order as the values do; all else as its row encoding.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, UInt64Array, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+
+use super::accumulate::{Accumulator, each};
+
+/// Whether a type is kept as 64 bits.
+pub fn is_number(kind: &DataType) -> bool {
+    use DataType::{Date32, Date64, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp, UInt8, UInt16, UInt32, UInt64};
+    matches!(kind, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 | Float64 | Date32 | Date64 | Timestamp(..))
+}
+
+/// The values of one group.
+#[derive(Clone)]
+enum Values<K> {
+    /// None yet, where rows only come.
+    None,
+    /// The best, where rows only come.
+    Best(K),
+    /// All, in order, with how often each is there.
+    All(BTreeMap<K, i64>),
+}
+
+impl<K: Ord + Clone> Values<K> {
+    fn empty(append_only: bool) -> Self {
+        if append_only { Values::None } else { Values::All(BTreeMap::new()) }
+    }
+
+    fn take_in(&mut self, least: bool, key: impl Into<K>, diff: i64) {
+        match self {
+            Values::None => *self = Values::Best(key.into()),
+            Values::Best(best) => {
+                let key = key.into();
+                if if least { key < *best } else { key > *best } {
+                    *best = key;
+                }
+            }
+            Values::All(all) => {
+                let key = key.into();
+                let count = all.entry(key.clone()).or_insert(0);
+                *count += diff;
+                if *count == 0 {
+                    all.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn best(&self, least: bool) -> Option<&K> {
+        match self {
+            Values::None => None,
+            Values::Best(best) => Some(best),
+            Values::All(all) if least => all.first_key_value().map(|(k, _)| k),
+            Values::All(all) => all.last_key_value().map(|(k, _)| k),
+        }
+    }
+
+    fn len(&self) -> usize {
+        if let Values::All(all) = self { all.len() } else { 1 }
+    }
+}
+
+/// Extremes of numbers and times.
+pub struct ByNumber {
+    least: bool,
+    append_only: bool,
+    kind: DataType,
+    states: Vec<Values<u64>>,
+}
+
+const SIGN: u64 = 1 << 63;
+
+fn of_float(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if bits & SIGN == 0 { bits | SIGN } else { !bits }
+}
+
+fn to_float(key: u64) -> f64 {
+    f64::from_bits(if key & SIGN == 0 { !key } else { key & !SIGN })
+}
+
+impl ByNumber {
+    /// No groups yet.
+    pub fn new(least: bool, append_only: bool, kind: DataType) -> Self {
+        ByNumber { least, append_only, kind, states: Vec::new() }
+    }
+}
+
+impl Accumulator for ByNumber {
+    fn grow(&mut self, groups: usize) {
+        self.states.resize(groups, Values::empty(self.append_only));
+    }
+    fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
+        let (least, states) = (self.least, &mut self.states);
+        let mut take_in = |group: usize, key: u64, diff: i64| {
+            if let Some(state) = states.get_mut(group) {
+                state.take_in(least, key, diff);
+            }
+        };
+        if self.kind.is_floating() {
+            let wide = cast(values, &DataType::Float64)?;
+            let numbers = wide.as_primitive::<Float64Type>().values();
+            each(&wide, diffs, groups, |row, group, diff| take_in(group, numbers.get(row).map_or(0, |v| of_float(*v)), diff));
+        } else if self.kind == DataType::UInt64 {
+            let numbers = values.as_primitive::<UInt64Type>().values();
+            each(values, diffs, groups, |row, group, diff| take_in(group, numbers.get(row).copied().unwrap_or(0), diff));
+        } else {
+            let wide = cast(values, &DataType::Int64)?;
+            let numbers = wide.as_primitive::<Int64Type>().values();
+            each(&wide, diffs, groups, |row, group, diff| take_in(group, numbers.get(row).map_or(0, |v| (*v as u64) ^ SIGN), diff));
+        }
+        Ok(())
+    }
+    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
+        let keys = groups.iter().filter_map(|g| self.states.get(*g as usize)).map(|s| s.best(self.least).copied());
+        if self.kind.is_floating() {
+            return cast(&keys.map(|k| k.map(to_float)).collect::<Float64Array>(), &self.kind);
+        }
+        if self.kind == DataType::UInt64 {
+            return Ok(std::sync::Arc::new(keys.collect::<UInt64Array>()));
+        }
+        let numbers = keys.map(|k| k.map(|k| (k ^ SIGN) as i64)).collect::<Int64Array>();
+        // Dates of 32 bits have no direct way from 64.
+        let narrow = if self.kind == DataType::Date32 { cast(&numbers, &DataType::Int32)? } else { std::sync::Arc::new(numbers) };
+        cast(&narrow, &self.kind)
+    }
+    fn clear(&mut self, group: u32) {
+        if let Some(state) = self.states.get_mut(group as usize) {
+            *state = Values::empty(self.append_only);
+        }
+    }
+    fn bytes(&self) -> usize {
+        self.states.iter().map(|s| 32 + s.len() * 16).sum()
+    }
+}
+
+/// Extremes of everything else.
+pub struct ByBytes {
+    least: bool,
+    append_only: bool,
+    rows: RowConverter,
+    kind: DataType,
+    states: Vec<Values<Box<[u8]>>>,
+}
+
+impl ByBytes {
+    /// No groups yet.
+    ///
+    /// # Errors
+    /// When the type has no row encoding.
+    pub fn new(least: bool, append_only: bool, kind: &DataType) -> Result<Self, ArrowError> {
+        let rows = RowConverter::new(vec![SortField::new(kind.clone())])?;
+        Ok(ByBytes { least, append_only, rows, kind: kind.clone(), states: Vec::new() })
+    }
+}
+
+impl Accumulator for ByBytes {
+    fn grow(&mut self, groups: usize) {
+        self.states.resize(groups, Values::empty(self.append_only));
+    }
+    fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
+        let encoded = self.rows.convert_columns(std::slice::from_ref(values))?;
+        let (least, states) = (self.least, &mut self.states);
+        each(values, diffs, groups, |row, group, diff| {
+            if let Some(state) = states.get_mut(group) {
+                state.take_in(least, encoded.row(row).data(), diff);
+            }
+        });
+        Ok(())
+    }
+    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
+        // A null's own encoding stands for groups without a value.
+        let null = self.rows.convert_columns(&[new_null_array(&self.kind, 1)])?;
+        let null = null.row(0);
+        let parser = self.rows.parser();
+        let best = groups.iter().filter_map(|g| self.states.get(*g as usize)).map(|s| s.best(self.least));
+        let columns = self.rows.convert_rows(best.map(|b| parser.parse(b.map_or(null.data(), |b| b))))?;
+        columns.into_iter().next().ok_or_else(|| ArrowError::ComputeError("no values".into()))
+    }
+    fn clear(&mut self, group: u32) {
+        if let Some(state) = self.states.get_mut(group as usize) {
+            *state = Values::empty(self.append_only);
+        }
+    }
+    fn bytes(&self) -> usize {
+        self.states.iter().map(|s| 32 + s.len() * 48).sum()
+    }
+}
