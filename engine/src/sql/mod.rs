@@ -8,6 +8,7 @@ pub mod catalog;
 mod closing;
 pub mod arrange;
 mod evaluate;
+mod explain;
 mod lower;
 mod plan;
 mod problem;

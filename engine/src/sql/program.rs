@@ -225,6 +225,11 @@ impl Program {
         self.views.iter().map(|v| (v.name.as_str(), v.plan.schema.clone(), v.plan.append_only))
     }
 
+    /// How a view is computed, with changelog modes and bounds of state.
+    pub fn explain(&self, view: &str) -> Option<String> {
+        self.views.iter().find(|v| v.name == view).map(|v| super::explain::explain(&v.plan))
+    }
+
     /// The columns of a view.
     pub fn schema(&self, view: &str) -> Option<SchemaRef> {
         self.views.iter().find(|v| v.name == view).map(|v| v.plan.schema.clone())

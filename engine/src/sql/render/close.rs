@@ -38,11 +38,6 @@ pub trait Keeper {
         None
     }
 
-    /// Bytes that the state takes.
-    fn bytes(&self) -> usize {
-        0
-    }
-
     /// Rows of the last epoch that came too late.
     fn late(&mut self) -> Vec<Updates> {
         Vec::new()

@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::SortExpr;
 use datafusion::sql::sqlparser::ast::Statement;
@@ -190,6 +190,13 @@ impl Script {
                 }
                 Ok(None)
             }
+            Statement::Explain { statement, analyze, .. } => {
+                if *analyze {
+                    return Err("EXPLAIN ANALYZE is not supported yet; EXPLAIN is".into());
+                }
+                self.explain(statement.as_ref().clone(), parsed.emit_final).map(Some)
+            }
+            Statement::ExplainTable { table_name: name, .. } => self.explain_view(&table_name(name)?).map(Some),
             Statement::StartTransaction { .. } => match self.open.replace(false) {
                 Some(_) => Err("BEGIN within BEGIN".into()),
                 None => Ok(None),
@@ -248,6 +255,28 @@ impl Script {
         self.program.remove(QUERY);
         self.catalog.remove(QUERY);
         answer
+    }
+
+    /// How a query or a view's query is computed, a line a row.
+    fn explain(&mut self, statement: Statement, emit_final: bool) -> Result<Answer, String> {
+        let query = match statement {
+            Statement::CreateView(view) => Statement::Query(view.query),
+            other => other,
+        };
+        let plan = self.catalog.plan(query).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
+        self.program.add_plan(&mut self.catalog, QUERY, &plan, emit_final)?;
+        let answer = self.explain_view(QUERY);
+        self.program.remove(QUERY);
+        self.catalog.remove(QUERY);
+        answer
+    }
+
+    fn explain_view(&self, view: &str) -> Result<Answer, String> {
+        let text = self.program.explain(view).ok_or_else(|| format!("there is no view \"{view}\""))?;
+        let lines = StringArray::from(text.lines().collect::<Vec<_>>());
+        let rows = RecordBatch::try_from_iter([("plan", Arc::new(lines) as ArrayRef)]).map_err(|e| e.to_string())?;
+        let changes = vec![(self.tables.epoch, Updates::insertions(rows.clone()))];
+        Ok(Answer { schema: rows.schema(), rows, changes, errors: RecordBatch::new_empty(error_schema()) })
     }
 
     /// Runs a view; its last `hidden` columns only order its rows.

@@ -31,8 +31,6 @@ pub trait Accumulator {
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError>;
     /// Forgets a group.
     fn clear(&mut self, group: u32);
-    /// Bytes that the states take.
-    fn bytes(&self) -> usize;
 }
 
 /// The states for a call.
@@ -91,9 +89,6 @@ impl Accumulator for Counts {
         if let Some(count) = self.0.get_mut(group as usize) {
             *count = 0;
         }
-    }
-    fn bytes(&self) -> usize {
-        self.0.len() * 8
     }
 }
 
@@ -154,9 +149,6 @@ impl Accumulator for Integers {
         if let Some(state) = self.states.get_mut(group as usize) {
             *state = (0, 0);
         }
-    }
-    fn bytes(&self) -> usize {
-        self.states.len() * size_of::<(i64, i128)>()
     }
 }
 
@@ -229,9 +221,6 @@ impl Accumulator for Floats {
             *state = Float::default();
         }
     }
-    fn bytes(&self) -> usize {
-        self.states.len() * size_of::<Float>()
-    }
 }
 
 /// Each value of a group once: the inner states are told when one comes for the first time or goes for the last.
@@ -285,8 +274,5 @@ impl Accumulator for Distinct {
         if let Some(seen) = self.seen.get_mut(group as usize) {
             *seen = HashMap::new();
         }
-    }
-    fn bytes(&self) -> usize {
-        self.inner.bytes() + self.seen.iter().flat_map(|m| m.keys()).map(|k| k.len() + 32).sum::<usize>()
     }
 }

@@ -63,10 +63,6 @@ impl<K: Ord + Clone> Values<K> {
             Values::All(all) => all.last_key_value().map(|(k, _)| k),
         }
     }
-
-    fn len(&self) -> usize {
-        if let Values::All(all) = self { all.len() } else { 1 }
-    }
 }
 
 /// Extremes of numbers and times.
@@ -138,9 +134,6 @@ impl Accumulator for ByNumber {
             *state = Values::empty(self.append_only);
         }
     }
-    fn bytes(&self) -> usize {
-        self.states.iter().map(|s| 32 + s.len() * 16).sum()
-    }
 }
 
 /// Extremes of everything else.
@@ -190,8 +183,5 @@ impl Accumulator for ByBytes {
         if let Some(state) = self.states.get_mut(group as usize) {
             *state = Values::empty(self.append_only);
         }
-    }
-    fn bytes(&self) -> usize {
-        self.states.iter().map(|s| 32 + s.len() * 48).sum()
     }
 }

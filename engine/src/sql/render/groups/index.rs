@@ -92,11 +92,6 @@ impl Index {
         let parser = converter.parser();
         converter.convert_rows(groups.iter().map(|g| parser.parse(self.key(*g))))
     }
-
-    /// Bytes that keys take.
-    pub fn bytes(&self) -> usize {
-        self.keys.iter().map(|k| k.1.len() + 24).sum::<usize>() + self.table.capacity() * 5
-    }
 }
 
 fn find_or_add(table: &mut HashTable<u32>, keys: &mut Vec<(u64, Box<[u8]>)>, free: &mut Vec<u32>, key: &[u8]) -> u32 {

@@ -274,10 +274,6 @@ impl Keeper for Groups {
     fn begins_with_rows(&self) -> bool {
         self.global_new
     }
-
-    fn bytes(&self) -> usize {
-        self.index.bytes() + self.weights.len() * 13 + self.states.iter().map(|s| s.bytes()).sum::<usize>()
-    }
 }
 
 /// Minus zero and zero are one value of a key.

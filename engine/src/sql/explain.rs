@@ -1,0 +1,75 @@
+//! EXPLAIN: the nodes of a plan, whether each can take rows back (its changelog mode), and what bounds its state.
+
+use std::fmt::Write;
+
+use super::plan::{JoinKind, Node, Plan};
+
+/// The plan as text, a node a line, what it reads beneath it.
+pub fn explain(plan: &Plan) -> String {
+    let mut out = String::new();
+    line(plan, 0, &mut out);
+    out
+}
+
+fn line(plan: &Plan, depth: usize, out: &mut String) {
+    let mode = if plan.append_only { "rows only come" } else { "rows come and go" };
+    let state = state(plan).map(|s| format!("; state: {s}")).unwrap_or_default();
+    let written = writeln!(out, "{:indent$}{} [{mode}{state}]", "", title(plan), indent = 2 * depth);
+    debug_assert!(written.is_ok());
+    plan.inputs().iter().for_each(|input| line(input, depth + 1, out));
+}
+
+fn title(plan: &Plan) -> String {
+    let names = |of: &Plan| of.schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(", ");
+    match &plan.node {
+        Node::Input { name, .. } => format!("read {name} ({})", names(plan)),
+        Node::Values { rows } => format!("values ({} rows)", rows.num_rows()),
+        Node::Filter { predicate, .. } => format!("filter {predicate}"),
+        Node::Project { .. } => format!("project ({})", names(plan)),
+        Node::Flat { .. } => "unnest".into(),
+        Node::Join(join) => {
+            let kind = match join.kind {
+                JoinKind::Inner => "inner",
+                JoinKind::Left => "left",
+                JoinKind::Full => "full",
+                JoinKind::Semi => "semi",
+                JoinKind::Anti => "anti",
+                JoinKind::Mark => "mark",
+            };
+            let on: Vec<String> = join.keys.iter().map(|(l, r)| format!("{l} = {r}")).collect();
+            let residual = join.residual.as_ref().map(|r| format!(", and {r}")).unwrap_or_default();
+            format!("{kind} join on {}{residual}", if on.is_empty() { "everything".to_string() } else { on.join(" and ") })
+        }
+        Node::Aggregate { keys, aggregates, .. } if aggregates.is_empty() => format!("distinct by {} columns", keys.len()),
+        Node::Aggregate { keys, aggregates, .. } => format!("aggregate by {} columns, {} kept change by change", keys.len(), aggregates.len()),
+        Node::Group { keys, .. } => format!("compute each group anew, by {keys} columns"),
+        Node::Top(top) => format!("first {} rows by {} columns", top.fetch.map_or("all".to_string(), |n| n.to_string()), top.keys.len()),
+        Node::Union { inputs } => format!("union of {}", inputs.len()),
+        Node::Final { .. } => "hold until final".into(),
+        Node::Recursive { name, distinct, .. } => format!("fixed point {name}{}", if *distinct { "" } else { ", with duplicates" }),
+    }
+}
+
+/// What bounds the state of a node; none when it has none.
+fn state(plan: &Plan) -> Option<String> {
+    let by_watermark = |tables: &[String]| format!("by watermark of {}", tables.join(", "));
+    Some(match &plan.node {
+        Node::Input { .. } | Node::Values { .. } | Node::Filter { .. } | Node::Project { .. } | Node::Flat { .. } | Node::Union { .. } => return None,
+        Node::Aggregate { closing: Some((_, closing)), .. } | Node::Final { closing, .. } => by_watermark(&closing.tables),
+        Node::Aggregate { keys, .. } if keys.is_empty() => "one group".into(),
+        Node::Aggregate { .. } => "by number of groups".into(),
+        Node::Join(_) | Node::Group { .. } | Node::Top(_) | Node::Recursive { .. } => {
+            if plan.inputs().iter().all(|i| !grows(i)) { "by rows of its inputs, which are bounded".into() } else { "UNBOUNDED: all rows of its inputs".into() }
+        }
+    })
+}
+
+/// Whether a plan's rows can become more without end: it reads a table and nothing groups it.
+fn grows(plan: &Plan) -> bool {
+    match &plan.node {
+        Node::Input { .. } => true,
+        Node::Aggregate { keys, .. } => !keys.is_empty(),
+        Node::Top(top) => !(top.keys.is_empty() && top.fetch.is_some()),
+        _ => plan.inputs().iter().any(|i| grows(i)),
+    }
+}
