@@ -52,6 +52,9 @@ impl Webhook {
             .timeout_global(Some(timeout))
             .timeout_connect(Some(timeout))
             .http_status_as_error(false)
+            // A redirected POST would arrive elsewhere, as a GET and without its body: it is not delivered.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .build()
             .new_agent();
         Ok(Webhook { url: config.url.clone(), agent })
@@ -91,6 +94,15 @@ impl Webhook {
 struct Rows {
     hook: Webhook,
     url: String,
+    /// The epoch of the last write, and how many of its rows were written.
+    written: (u64, u64),
+}
+
+/// The idempotency key of a row: its place among all rows of its epoch, and what it says (FNV-1a), so that two sinks with one
+/// address, or two writes of one epoch, never share a key for different rows.
+fn key(epoch: u64, place: u64, line: &[u8]) -> String {
+    let hash = line.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3));
+    format!("{epoch}-{place}-{hash:016x}")
 }
 
 /// Opens a web hook as a sink.
@@ -98,15 +110,20 @@ struct Rows {
 /// # Errors
 /// When the URL is not one.
 pub fn open_sink(config: &HttpSink) -> Result<Box<dyn Sink>, SinkError> {
-    Ok(Box::new(Rows { hook: Webhook::new(config)?, url: config.url.clone() }))
+    Ok(Box::new(Rows { hook: Webhook::new(config)?, url: config.url.clone(), written: (0, 0) }))
 }
 
 impl Sink for Rows {
     fn write(&mut self, epoch: u64, rows: &RecordBatch) -> Result<(), SinkError> {
         let bytes = to_lines(rows)?;
-        for (row, line) in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate() {
+        if self.written.0 != epoch {
+            self.written = (epoch, 0);
+        }
+        for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             let body: Value = serde_json::from_slice(line).unwrap_or(Value::Null);
-            match self.hook.post(&format!("{epoch}-{row}"), &body, ATTEMPTS) {
+            let key = key(epoch, self.written.1, line);
+            self.written.1 += 1;
+            match self.hook.post(&key, &body, ATTEMPTS) {
                 Outcome::Delivered => {}
                 other => {
                     let attempt = format!("could not post to \"{}\"", self.url);

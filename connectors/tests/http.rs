@@ -74,3 +74,25 @@ fn no_answer_is_unknown_and_no_connection_is_not_sent() {
     assert!(matches!(hook(&format!("http://{closed}/")).post("k", &body(), 1), Outcome::NotSent(_)));
     assert!(Webhook::new(&HttpSink { url: "ftp://x".into(), timeout: None }).is_err());
 }
+
+#[test]
+fn a_redirect_is_no_delivery() {
+    let (url, server) = server(vec![Some("302 Found\r\nLocation: http://127.0.0.1:1/elsewhere")]);
+    let outcome = hook(&url).post("k", &body(), 1);
+    assert!(matches!(outcome, Outcome::Refused(302)), "{outcome:?}");
+    assert_eq!(server.join().unwrap().len(), 1);
+}
+
+#[test]
+fn rows_of_one_epoch_have_keys_of_their_own_however_they_are_written() {
+    use arrow::array::{Int64Array, RecordBatch};
+    let (url, server) = server(vec![Some("200 OK"); 4]);
+    let mut sink = littoral_connectors::http::open_sink(&HttpSink { url, timeout: None }).unwrap();
+    for value in [vec![1, 2], vec![1], vec![3]] {
+        let rows = RecordBatch::try_from_iter([("v", std::sync::Arc::new(Int64Array::from(value)) as _)]).unwrap();
+        sink.write(7, &rows).unwrap();
+    }
+    let key = |r: &String| r.to_lowercase().split("idempotency-key: ").nth(1).unwrap().split('\r').next().unwrap().to_string();
+    let keys: std::collections::BTreeSet<String> = server.join().unwrap().iter().map(key).collect();
+    assert_eq!(keys.len(), 4, "{keys:?}");
+}
