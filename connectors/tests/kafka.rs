@@ -100,7 +100,7 @@ fn a_bad_value_is_counted_with_its_offset() {
     let Some(broker) = broker() else { return };
     let topic = topic("bad");
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &broker).create().unwrap();
-    for value in ["{\"device\":\"a\",\"x\":1}", "not json", "{\"device\":\"a\",\"x\":{}}", "{\"x\":2}", "{\"device\":\"a\",\"x\":3}"] {
+    for value in ["{\"device\":\"a\",\"x\":1}", "not json", "{\"device\":\"a\",\"x\":{}}", "{\"x\":2}", "{\"device\":\"a\"}", "{\"device\":\"a\",\"x\":null}", "{\"device\":\"a\",\"x\":3}"] {
         producer.send(BaseRecord::<str, str>::to(&topic).payload(value)).unwrap();
     }
     producer.flush(Duration::from_secs(20)).unwrap();
@@ -108,6 +108,8 @@ fn a_bad_value_is_counted_with_its_offset() {
     assert_eq!(count(&slices), 2);
     let bad: Vec<_> = slices.iter().flat_map(|s| &s.bad).map(|b| (b.reason, b.place.clone())).collect();
     assert!(bad.contains(&(BadReason::Malformed, format!("{topic}[0]@1"))), "{bad:?}");
+    let missing: u64 = slices.iter().flat_map(|s| &s.bad).filter(|b| b.reason == BadReason::Missing).map(|b| b.count).sum();
+    assert_eq!(missing, 3, "a record without a device, one without a value, one whose value is null: {bad:?}");
     assert!(bad.iter().any(|b| b.0 == BadReason::WrongType) && bad.iter().any(|b| b.0 == BadReason::Missing), "{bad:?}");
 }
 

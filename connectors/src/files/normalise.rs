@@ -171,7 +171,10 @@ impl Normaliser {
         if times.null_count() > 0 {
             drop_all(BadReason::Missing, "no time, or one that cannot be read", &|i| times.is_null(i), &mut keep);
         }
-        for column in values {
+        for (column, field) in values.iter().zip(self.schema.fields().iter().skip(2)) {
+            if !field.is_nullable() && column.null_count() > 0 {
+                drop_all(BadReason::Missing, "a column without a value", &|i| column.is_null(i), &mut keep);
+            }
             if let Some(samples) = column.as_any().downcast_ref::<Float32Array>() {
                 let finite = |i: usize| samples.is_null(i) || samples.value(i).is_finite();
                 if !samples.values().iter().all(|x| x.is_finite()) {

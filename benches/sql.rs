@@ -1,7 +1,7 @@
 //! Incremental SQL against what else could do it, in one run: stock differential dataflow, a timely operator written by hand,
 //! DataFusion as a batch. Outputs are compared before a time is printed; systems take turns; medians and the range are shown.
 //!
-//! `cargo bench -p littoral-engine --bench sql` runs all; `-- --test` a small size, once, as CI does.
+//! `cargo bench --bench sql` runs all; `-- --test` a small size, once, as CI does.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::collections::HashMap;
