@@ -17,9 +17,9 @@ use littoral_engine::sql::script::batch_answer;
 use littoral_engine::sql::{InputTable, Program};
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
-use timely::dataflow::operators::Probe;
 
 type Input = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Updates>>;
 /// Changes of tables, by epoch.
@@ -84,7 +84,8 @@ fn sum_of(updates: &Updates) -> i128 {
     let mut total = 0i128;
     for column in updates.rows.columns() {
         if let Some(values) = column.as_primitive_opt::<Int64Type>() {
-            total += (0..rows).filter(|r| values.is_valid(*r)).map(|r| i128::from(values.value(r)) * i128::from(updates.diff(r))).sum::<i128>();
+            total +=
+                (0..rows).filter(|r| values.is_valid(*r)).map(|r| i128::from(values.value(r)) * i128::from(updates.diff(r))).sum::<i128>();
         }
     }
     total + (0..rows).map(|r| i128::from(updates.diff(r))).sum::<i128>()
@@ -235,7 +236,12 @@ fn by_hand(workload: &Workload) -> Run {
                                 let ts = u.rows.column(1).as_primitive::<TimestampMicrosecondType>();
                                 for row in 0..u.rows.num_rows() {
                                     let v = v.value(row);
-                                    let g = groups.entry((k.value(row), ts.value(row).div_euclid(60_000_000))).or_insert((0, 0, i64::MAX, i64::MIN));
+                                    let g = groups.entry((k.value(row), ts.value(row).div_euclid(60_000_000))).or_insert((
+                                        0,
+                                        0,
+                                        i64::MAX,
+                                        i64::MIN,
+                                    ));
                                     *g = (g.0 + 1, g.1 + v, g.2.min(v), g.3.max(v));
                                 }
                             }
@@ -285,7 +291,13 @@ fn compare(workload: &Workload, rounds: usize, systems: &[(&str, &dyn Fn(&Worklo
         times.sort_by(f64::total_cmp);
         let (median, n) = (times[times.len() / 2], workload.rows as f64 / 1e6);
         let ratio = *first.get_or_insert(median) / median;
-        println!("  {name:<28} {:8.2} M rows/s ({:.2} to {:.2}), {:.2} of the first", n / median, n / times[times.len() - 1], n / times[0], ratio);
+        println!(
+            "  {name:<28} {:8.2} M rows/s ({:.2} to {:.2}), {:.2} of the first",
+            n / median,
+            n / times[times.len() - 1],
+            n / times[0],
+            ratio
+        );
     }
 }
 

@@ -100,7 +100,15 @@ fn a_bad_value_is_counted_with_its_offset() {
     let Some(broker) = broker() else { return };
     let topic = topic("bad");
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &broker).create().unwrap();
-    for value in ["{\"device\":\"a\",\"x\":1}", "not json", "{\"device\":\"a\",\"x\":{}}", "{\"x\":2}", "{\"device\":\"a\"}", "{\"device\":\"a\",\"x\":null}", "{\"device\":\"a\",\"x\":3}"] {
+    for value in [
+        "{\"device\":\"a\",\"x\":1}",
+        "not json",
+        "{\"device\":\"a\",\"x\":{}}",
+        "{\"x\":2}",
+        "{\"device\":\"a\"}",
+        "{\"device\":\"a\",\"x\":null}",
+        "{\"device\":\"a\",\"x\":3}",
+    ] {
         producer.send(BaseRecord::<str, str>::to(&topic).payload(value)).unwrap();
     }
     producer.flush(Duration::from_secs(20)).unwrap();

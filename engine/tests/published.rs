@@ -11,14 +11,14 @@ use arrow::compute::{concat_batches, take_record_batch};
 use littoral_engine::flow::updates::Updates;
 use littoral_engine::sql::script::{ScriptOptions, batch_answer, run};
 
+#[path = "compare/mod.rs"]
+mod compare;
 #[path = "../../queries/nexmark/gen/nexmark.rs"]
 #[allow(dead_code)]
 mod nexmark;
 #[path = "../../queries/tpch/gen/tpch.rs"]
 #[allow(dead_code)]
 mod tpch;
-#[path = "compare/mod.rs"]
-mod compare;
 
 type Feed = (String, Arc<arrow::datatypes::Schema>, Vec<Updates>);
 
@@ -101,11 +101,8 @@ fn warehouse() -> Vec<Feed> {
         let half = order.len() / 2;
         let second = concat_batches(&rows.schema(), [&part(again.clone()), &part(order[half..].to_vec())]).unwrap();
         let diffs: Int64Array = std::iter::repeat_n(-1, again.len()).chain(std::iter::repeat_n(1, order.len() - half)).collect();
-        let epochs = vec![
-            Updates::insertions(part(again)),
-            Updates::insertions(part(order[..half].to_vec())),
-            Updates::changes(second, diffs),
-        ];
+        let epochs =
+            vec![Updates::insertions(part(again)), Updates::insertions(part(order[..half].to_vec())), Updates::changes(second, diffs)];
         out.push((name.to_string(), rows.schema(), epochs));
     }
     out

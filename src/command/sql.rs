@@ -12,6 +12,7 @@ use arrow::json::LineDelimitedWriter;
 use arrow::util::pretty::pretty_format_batches;
 use clap::{Args, ValueEnum};
 use littoral_engine::flow::updates::Updates;
+use littoral_engine::sql::arrange::set_memory_limit;
 use littoral_engine::sql::script::{Answer, ScriptError, ScriptOptions, run as run_script};
 
 use crate::failure::Failure;
@@ -36,6 +37,9 @@ pub struct SqlArgs {
     /// Timely workers.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
+    /// Memory that joins and groups may hold rows in, in MiB; what is beyond goes to disk.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    memory_limit: Option<u64>,
 }
 
 /// How answers are printed.
@@ -62,6 +66,9 @@ pub fn run(args: &SqlArgs) -> Result<(), Failure> {
     let name = args.file.display().to_string();
     let text =
         std::fs::read_to_string(&args.file).map_err(|e| Failure::Given(format!("error: could not read \"{name}\"\n  caused by: {e}")))?;
+    if let Some(mib) = args.memory_limit {
+        set_memory_limit(mib << 20);
+    }
     let options = ScriptOptions { tables: args.tables.clone(), feeds: Vec::new(), workers: usize::from(args.workers) };
     let answers = run_script(&name, &text, &options).map_err(|error| match error {
         ScriptError::Given(problem) => Failure::Given(problem.to_string()),

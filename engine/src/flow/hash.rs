@@ -14,6 +14,10 @@ const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 const NULL: u64 = 0xD6E8_FEB8_6659_FD93;
 const FACTOR: u64 = 0xA076_1D64_78BD_642F;
 
+/// The bits that tests leave of every hash, so that unequal rows meet.
+#[cfg(test)]
+pub static COLLIDE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(u64::MAX);
+
 /// One hash a row over some columns; 0 for every row when there are none.
 ///
 /// # Errors
@@ -23,6 +27,8 @@ pub fn hash_rows(columns: &[ArrayRef], rows: usize) -> Result<Vec<u64>, ArrowErr
     for column in columns {
         add_column(&mut hashes, column)?;
     }
+    #[cfg(test)]
+    hashes.iter_mut().for_each(|h| *h &= COLLIDE.load(std::sync::atomic::Ordering::Relaxed));
     Ok(hashes)
 }
 
@@ -74,7 +80,9 @@ fn add_column(hashes: &mut [u64], column: &ArrayRef) -> Result<(), ArrowError> {
 fn each(hashes: &mut [u64], column: &ArrayRef, of: impl Fn(u64, usize) -> u64) {
     match column.nulls().filter(|n| n.null_count() > 0) {
         None => hashes.iter_mut().enumerate().for_each(|(row, h)| *h = of(*h, row)),
-        Some(nulls) => hashes.iter_mut().enumerate().for_each(|(row, h)| *h = if nulls.is_valid(row) { of(*h, row) } else { mix(*h, NULL) }),
+        Some(nulls) => {
+            hashes.iter_mut().enumerate().for_each(|(row, h)| *h = if nulls.is_valid(row) { of(*h, row) } else { mix(*h, NULL) })
+        }
     }
 }
 

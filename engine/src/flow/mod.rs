@@ -11,8 +11,8 @@ pub mod edge;
 #[cfg(feature = "sql")]
 pub mod effects;
 pub mod exchange;
-pub mod hash;
 pub mod gather;
+pub mod hash;
 pub mod intake;
 pub mod pick;
 pub mod render;

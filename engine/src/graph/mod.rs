@@ -52,8 +52,10 @@ impl Graph {
     pub fn build(pipeline: Pipeline) -> Result<Self, Vec<Problem>> {
         let (sources, mut schemas) = sources::open_all(&pipeline)?;
         let steps = type_steps(&pipeline, &sources, &mut schemas)?;
-        let tables: Vec<InputTable> =
-            schemas.iter().map(|(name, schema)| InputTable { name: name.clone(), schema: schema.clone(), append_only: true, event_time: None }).collect();
+        let tables: Vec<InputTable> = schemas
+            .iter()
+            .map(|(name, schema)| InputTable { name: name.clone(), schema: schema.clone(), append_only: true, event_time: None })
+            .collect();
         let program = Program::compile(&pipeline.views, &tables).map_err(|all| all.into_iter().map(Problem::Sql).collect::<Vec<_>>())?;
         let graph = Graph { pipeline, sources, steps, schemas, program };
         let problems = attach::check(&graph);

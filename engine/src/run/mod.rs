@@ -143,8 +143,12 @@ fn tiers(graph: &Graph, cut: Cut, options: &RunOptions, totals: &Arc<Totals>, en
 /// The views once more, over the columns that cross the cut.
 fn pruned_program(graph: &Graph, inlets: &[(String, SchemaRef)], cut: &Cut) -> Result<Program, Fatal> {
     let in_cloud = cut.cloud.steps.iter().filter_map(|s| graph.schemas.get(&s.name).map(|schema| (s.name.clone(), schema.clone())));
-    let tables: Vec<InputTable> =
-        inlets.iter().cloned().chain(in_cloud).map(|(name, schema)| InputTable { name, schema, append_only: true, event_time: None }).collect();
+    let tables: Vec<InputTable> = inlets
+        .iter()
+        .cloned()
+        .chain(in_cloud)
+        .map(|(name, schema)| InputTable { name, schema, append_only: true, event_time: None })
+        .collect();
     let files: &[SqlFile] = &graph.pipeline.views;
     Program::compile(files, &tables)
         .map_err(|problems| problems.into_iter().next().map_or_else(|| "views do not compile".into(), Fatal::from))

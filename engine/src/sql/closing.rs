@@ -144,11 +144,14 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
                 "tumble" | "tumble_start" | "tumble_end" => {
                     let closing = inner(argument(0)?).filter(|c| c.shape == Shape::Time)?;
                     let size = literal(argument(1)?)?;
-                    shaped(closing, match f.name() {
-                        "tumble" => Shape::Window(Some(size)),
-                        "tumble_start" => Shape::Start(size),
-                        _ => Shape::Bound,
-                    })
+                    shaped(
+                        closing,
+                        match f.name() {
+                            "tumble" => Shape::Window(Some(size)),
+                            "tumble_start" => Shape::Start(size),
+                            _ => Shape::Bound,
+                        },
+                    )
                 }
                 "date_bin" => {
                     let closing = inner(argument(1)?).filter(|c| c.shape == Shape::Time)?;
@@ -160,7 +163,9 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
                 "get_field" => {
                     let closing = inner(argument(0)?)?;
                     match (closing.shape, argument(1)?) {
-                        (Shape::Window(_), Expr::Literal(name, _)) if name.try_as_str().flatten() == Some("end") => shaped(closing, Shape::Bound),
+                        (Shape::Window(_), Expr::Literal(name, _)) if name.try_as_str().flatten() == Some("end") => {
+                            shaped(closing, Shape::Bound)
+                        }
                         (Shape::Window(Some(size)), Expr::Literal(..)) => shaped(closing, Shape::Start(size)),
                         _ => None,
                     }

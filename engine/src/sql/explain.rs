@@ -41,7 +41,9 @@ fn title(plan: &Plan) -> String {
             format!("{kind} join on {}{residual}", if on.is_empty() { "everything".to_string() } else { on.join(" and ") })
         }
         Node::Aggregate { keys, aggregates, .. } if aggregates.is_empty() => format!("distinct by {} columns", keys.len()),
-        Node::Aggregate { keys, aggregates, .. } => format!("aggregate by {} columns, {} kept change by change", keys.len(), aggregates.len()),
+        Node::Aggregate { keys, aggregates, .. } => {
+            format!("aggregate by {} columns, {} kept change by change", keys.len(), aggregates.len())
+        }
         Node::Group { keys, .. } => format!("compute each group anew, by {keys} columns"),
         Node::Top(top) => format!("first {} rows by {} columns", top.fetch.map_or("all".to_string(), |n| n.to_string()), top.keys.len()),
         Node::Union { inputs } => format!("union of {}", inputs.len()),
@@ -54,12 +56,18 @@ fn title(plan: &Plan) -> String {
 fn state(plan: &Plan) -> Option<String> {
     let by_watermark = |tables: &[String]| format!("by watermark of {}", tables.join(", "));
     Some(match &plan.node {
-        Node::Input { .. } | Node::Values { .. } | Node::Filter { .. } | Node::Project { .. } | Node::Flat { .. } | Node::Union { .. } => return None,
+        Node::Input { .. } | Node::Values { .. } | Node::Filter { .. } | Node::Project { .. } | Node::Flat { .. } | Node::Union { .. } => {
+            return None;
+        }
         Node::Aggregate { closing: Some((_, closing)), .. } | Node::Final { closing, .. } => by_watermark(&closing.tables),
         Node::Aggregate { keys, .. } if keys.is_empty() => "one group".into(),
         Node::Aggregate { .. } => "by number of groups".into(),
         Node::Join(_) | Node::Group { .. } | Node::Top(_) | Node::Recursive { .. } => {
-            if plan.inputs().iter().all(|i| !grows(i)) { "by rows of its inputs, which are bounded".into() } else { "UNBOUNDED: all rows of its inputs".into() }
+            if plan.inputs().iter().all(|i| !grows(i)) {
+                "by rows of its inputs, which are bounded".into()
+            } else {
+                "UNBOUNDED: all rows of its inputs".into()
+            }
         }
     })
 }

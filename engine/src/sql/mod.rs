@@ -4,9 +4,9 @@
 //! turns the logical plan into an own plan of few node kinds; `render` turns that into operators; `program` holds the views of
 //! a pipeline; `script` runs a file statement by statement. Not here: expressions of edge steps (`expression`).
 
+pub mod arrange;
 pub mod catalog;
 mod closing;
-pub mod arrange;
 mod evaluate;
 mod explain;
 mod lower;
@@ -14,8 +14,8 @@ mod plan;
 mod problem;
 mod program;
 mod render;
-pub mod script;
 mod rewrite;
+pub mod script;
 mod statement;
 mod watermark;
 mod window;
@@ -23,5 +23,5 @@ mod windowing;
 
 pub use closing::Closing;
 pub use problem::SqlProblem;
-pub use watermark::Watermarks;
 pub use program::{InputTable, Program, Rendered};
+pub use watermark::Watermarks;

@@ -12,12 +12,12 @@ use timely::dataflow::{Scope, Stream};
 
 use super::SqlProblem;
 use super::catalog::Catalog;
-use super::lower::lower;
 use super::closing::{Closing, Shape};
+use super::lower::lower;
 use super::plan::{Node, Plan};
 use super::render::{Changes, Renderer};
-use super::watermark::Watermarks;
 use super::statement::{Parsed, parse};
+use super::watermark::Watermarks;
 use crate::flow::updates::Updates;
 use crate::pipeline::SqlFile;
 
@@ -193,7 +193,8 @@ impl Program {
         }
         let closings = super::closing::of(logical, &closings);
         if emit_final {
-            let found = closings.iter().enumerate().find_map(|(i, c)| Some((i, c.clone().filter(|c| !matches!(c.shape, Shape::Windows(_)))?)));
+            let found =
+                closings.iter().enumerate().find_map(|(i, c)| Some((i, c.clone().filter(|c| !matches!(c.shape, Shape::Windows(_)))?)));
             let Some((column, closing)) = found else {
                 return Err("EMIT FINAL needs a column that a watermark closes: a window or time of a table with WATERMARK FOR".into());
             };

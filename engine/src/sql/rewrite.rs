@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Select, SetExpr,
-    Statement, TableAlias, TableFactor, VisitMut, VisitorMut, visit_expressions_mut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Select,
+    SetExpr, Statement, TableAlias, TableFactor, VisitMut, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -89,7 +89,8 @@ impl Rewriter<'_> {
             format!("FOR SYSTEM_TIME AS OF needs the event time of table \"{table}\": give it a WATERMARK FOR its time column")
         })?;
         let known_as = alias.as_ref().map_or(table, |a| a.name.to_string());
-        let (JoinOperator::Join(on) | JoinOperator::Inner(on) | JoinOperator::Left(on) | JoinOperator::LeftOuter(on)) = &mut join.join_operator
+        let (JoinOperator::Join(on) | JoinOperator::Inner(on) | JoinOperator::Left(on) | JoinOperator::LeftOuter(on)) =
+            &mut join.join_operator
         else {
             return Err("FOR SYSTEM_TIME AS OF is possible in JOIN and LEFT JOIN".into());
         };

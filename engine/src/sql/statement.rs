@@ -115,14 +115,15 @@ fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
 /// Makes `b FOR SYSTEM_TIME AS OF a.time` a table function, as which it is known (`rewrite.rs`); gives where the query goes on.
 fn version(words: &[&TokenWithSpan], start: usize, out: &mut Stripped) -> Result<usize, (String, Place)> {
     let Some(first) = words.get(start) else { return Ok(start) };
-    let wrong = || ("write table FOR SYSTEM_TIME AS OF time, where the time is a column".to_string(), (first.span.start.line, first.span.start.column));
+    let wrong = || {
+        ("write table FOR SYSTEM_TIME AS OF time, where the time is a column".to_string(), (first.span.start.line, first.span.start.column))
+    };
     let table = out.tokens.pop().filter(|t| matches!(t.token, Token::Word(_))).ok_or_else(wrong)?;
     if !(words.get(start + 2).is_some_and(|t| is(t, "AS")) && words.get(start + 3).is_some_and(|t| is(t, "OF"))) {
         return Err(wrong());
     }
     let mut end = start + 4;
-    while words.get(end).is_some_and(|t| matches!(t.token, Token::Word(_)))
-        && words.get(end + 1).is_some_and(|t| t.token == Token::Period)
+    while words.get(end).is_some_and(|t| matches!(t.token, Token::Word(_))) && words.get(end + 1).is_some_and(|t| t.token == Token::Period)
     {
         end += 2;
     }

@@ -126,7 +126,8 @@ fn sessions(input: LogicalPlan, time: &Expr, gap: &Expr, keys: Vec<Expr>, name: 
     let before = lag(time.clone(), None, None).partition_by(keys.clone()).order_by(by_time()).build()?.alias(&previous);
     let plan = LogicalPlanBuilder::from(input).filter(time.clone().is_not_null())?.window(vec![before])?;
     let named = |n: &str| Expr::Column(Column::new_unqualified(n));
-    let starts_one = when(named(&previous).is_null().or(time.clone().gt_eq(named(&previous) + gap.clone())), lit(1i64)).otherwise(lit(0i64))?;
+    let starts_one =
+        when(named(&previous).is_null().or(time.clone().gt_eq(named(&previous) + gap.clone())), lit(1i64)).otherwise(lit(0i64))?;
     let exprs: Vec<Expr> =
         plan.schema().iter().map(|(q, f)| Expr::Column((q, f).into())).chain(std::iter::once(starts_one.alias(&starts))).collect();
     let over = |e: Expr, keys: Vec<Expr>, order: bool| {

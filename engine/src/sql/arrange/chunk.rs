@@ -17,8 +17,8 @@ use timely::progress::frontier::AntichainRef;
 use timely::progress::{Antichain, Timestamp};
 
 use super::run::{RowOrder, Run};
-use crate::flow::pick::{gather, take_rows};
 use super::spill::{Place, settle_in_memory_or_disk};
+use crate::flow::pick::{gather, take_rows};
 
 /// Updates of a chunk: enough that work a chunk costs little a row, few enough that no step takes long.
 const CHUNK_ROWS: usize = 1 << 14;
@@ -58,9 +58,7 @@ impl<T: Timestamp + Lattice> ArrowChunk<T> {
     /// A chunk of a run.
     pub fn of(run: Run<T>) -> Self {
         match (run.keys.first(), run.keys.last()) {
-            (Some(&first), Some(&last)) => {
-                ArrowChunk(Some(Rc::new(Body { len: run.len(), first, last, place: Place::memory(run) })))
-            }
+            (Some(&first), Some(&last)) => ArrowChunk(Some(Rc::new(Body { len: run.len(), first, last, place: Place::memory(run) }))),
             _ => ArrowChunk(None),
         }
     }

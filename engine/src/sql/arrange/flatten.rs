@@ -2,10 +2,10 @@
 //!
 //! Joins and reductions hold capabilities for whole intervals, and what they give carries its time with it.
 
+use arrow::array::{Int64Array, UInt32Array};
 use differential_dataflow::lattice::Lattice;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::chunk::ChunkSpine;
-use arrow::array::{Int64Array, UInt32Array};
 use timely::Accountable;
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;

@@ -29,6 +29,8 @@ mod join;
 mod reduce;
 mod run;
 mod spill;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use chunk::ArrowChunk;

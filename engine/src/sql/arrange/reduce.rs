@@ -18,10 +18,10 @@ use differential_dataflow::trace::chunk::ChunkBatch;
 use timely::progress::Timestamp;
 
 use super::chunk::ArrowChunk;
-use crate::flow::hash::hash_rows;
 use super::run::{RowOrder, Run};
-use crate::flow::pick::{gather, take_rows};
 use super::window::{Batch, Found, Opened, place, start_of, window_end};
+use crate::flow::hash::hash_rows;
+use crate::flow::pick::{gather, take_rows};
 
 /// Updates of the driving side in one window.
 const WINDOW_ROWS: usize = 1 << 14;

@@ -40,8 +40,12 @@ fn grouped(
     closings: &[Option<Closing>],
 ) -> Result<Plan, Refused> {
     let frame = aggregate.input.schema();
-    let calls: Option<Vec<Aggregate>> =
-        aggregate.aggr_expr.iter().enumerate().map(|(i, e)| maintained(e, frame, schema.field(keys.len() + i).data_type())).collect::<Result<_, _>>()?;
+    let calls: Option<Vec<Aggregate>> = aggregate
+        .aggr_expr
+        .iter()
+        .enumerate()
+        .map(|(i, e)| maintained(e, frame, schema.field(keys.len() + i).data_type()))
+        .collect::<Result<_, _>>()?;
     let closing = keys.iter().enumerate().find_map(|(i, e)| Some((i, closing::through_one(e, frame, closings)?)));
     let keys = all(keys, frame)?;
     match calls {

@@ -62,8 +62,7 @@ impl Lowering<'_> {
     }
 
     fn sides(&mut self, join: &datafusion::logical_expr::Join, swapped: bool) -> Result<Sides, Refused> {
-        let (one, other): (&LogicalPlan, &LogicalPlan) =
-            if swapped { (&join.right, &join.left) } else { (&join.left, &join.right) };
+        let (one, other): (&LogicalPlan, &LogicalPlan) = if swapped { (&join.right, &join.left) } else { (&join.left, &join.right) };
         let (left, right) = (self.plan(one)?, self.plan(other)?);
         // Subqueries may name the two sides alike; the residual then has no name that says which is meant.
         let frame = one.schema().join(other.schema()).map_err(|e| e.strip_backtrace())?;

@@ -123,7 +123,9 @@ fn linear(step: &Plan, name: &str) -> bool {
         Node::Aggregate { .. } | Node::Group { .. } | Node::Final { .. } | Node::Top(_) | Node::Recursive { .. } => false,
         Node::Join(join) => {
             use super::plan::JoinKind::{Inner, Semi};
-            matches!(join.kind, Inner) && [&join.left, &join.right].iter().filter(|p| reads(p)).count() == 1 && step.inputs().iter().all(|p| linear(p, name))
+            matches!(join.kind, Inner)
+                && [&join.left, &join.right].iter().filter(|p| reads(p)).count() == 1
+                && step.inputs().iter().all(|p| linear(p, name))
                 || matches!(join.kind, Semi) && !reads(&join.right) && linear(&join.left, name)
         }
         _ => step.inputs().iter().all(|p| linear(p, name)),
@@ -149,7 +151,11 @@ fn distinct(input: Plan) -> Plan {
     let schema = input.schema.clone();
     let keys = (0..schema.fields().len()).map(|i| column(&schema, i)).collect();
     // Distinct over rows that only grow can itself only grow.
-    Plan { append_only: input.append_only, node: Node::Aggregate { input: Box::new(input), keys, aggregates: Vec::new(), closing: None }, schema }
+    Plan {
+        append_only: input.append_only,
+        node: Node::Aggregate { input: Box::new(input), keys, aggregates: Vec::new(), closing: None },
+        schema,
+    }
 }
 
 /// A column by its place.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
-use datafusion::logical_expr::{BinaryExpr, DistinctOn, Expr, Filter, Limit, LogicalPlan, Operator, SortExpr, Window, WindowFunctionDefinition};
+use datafusion::logical_expr::{
+    BinaryExpr, DistinctOn, Expr, Filter, Limit, LogicalPlan, Operator, SortExpr, Window, WindowFunctionDefinition,
+};
 use datafusion::scalar::ScalarValue;
 
 use super::{Lowering, Refused, all, checked, column, laid_out, physical, project, schema_of};

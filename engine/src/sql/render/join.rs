@@ -117,7 +117,11 @@ impl<'s> Renderer<'s> {
         let (side, other) = if of_right { (right, left) } else { (left, right) };
         if join.residual.is_none() {
             // A key is enough: which keys does the other side have?
-            let known = if join.null_equal || other.keys == 0 { other.all.clone() } else { rows::by_null_keys(other.all.clone(), other.keys, false) };
+            let known = if join.null_equal || other.keys == 0 {
+                other.all.clone()
+            } else {
+                rows::by_null_keys(other.all.clone(), other.keys, false)
+            };
             let key_schema: SchemaRef = Arc::new(Schema::new(other.schema.fields().iter().take(other.keys).cloned().collect::<Vec<_>>()));
             let keys = rows::select(known, (0..other.keys).collect(), key_schema.clone());
             let present = self.present(keys, view, key_schema);

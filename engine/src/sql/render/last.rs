@@ -74,14 +74,8 @@ pub fn by_closing(updates: &Updates, column: usize, closing: &Closing) -> Result
 impl<'s> Renderer<'s> {
     /// Holds rows back until they are closed.
     pub(super) fn last(&mut self, view: &str, input: Changes<'s>, column: usize, closing: &Closing, schema: SchemaRef) -> Changes<'s> {
-        let held = Held {
-            column,
-            closing: closing.clone(),
-            watermarks: self.watermarks.clone(),
-            schema,
-            rows: BTreeMap::new(),
-            late: Vec::new(),
-        };
+        let held =
+            Held { column, closing: closing.clone(), watermarks: self.watermarks.clone(), schema, rows: BTreeMap::new(), late: Vec::new() };
         let split = at_close(input, "final", view, Some(held));
         self.keep_late(split)
     }

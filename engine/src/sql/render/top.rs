@@ -124,8 +124,10 @@ impl TopRows {
         if self.number {
             columns.push(std::sync::Arc::new(UInt64Array::from_iter_values(given.iter().map(|g| g.1))));
         }
-        let columns: Vec<ArrayRef> = columns.iter().zip(self.schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<_, _>>()?;
-        let rows: RecordBatch = batch(self.schema.clone(), columns, given.len()).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))?;
+        let columns: Vec<ArrayRef> =
+            columns.iter().zip(self.schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<_, _>>()?;
+        let rows: RecordBatch =
+            batch(self.schema.clone(), columns, given.len()).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))?;
         Ok(Updates::changes(rows, Int64Array::from_iter_values(given.iter().map(|g| g.2))))
     }
 

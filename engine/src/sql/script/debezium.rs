@@ -48,7 +48,8 @@ pub fn read(path: &Path, schema: &SchemaRef) -> Result<(RecordBatch, RecordBatch
         }
     }
     let rows = |sign: i64| {
-        let wanted = order.iter().flat_map(|r| std::iter::repeat_n(r, usize::try_from(net.get(r).copied().unwrap_or(0) * sign).unwrap_or(0)));
+        let wanted =
+            order.iter().flat_map(|r| std::iter::repeat_n(r, usize::try_from(net.get(r).copied().unwrap_or(0) * sign).unwrap_or(0)));
         decode(wanted, schema).map_err(|e| format!("\"{}\": {e}", path.display()))
     };
     Ok((rows(-1)?, rows(1)?))

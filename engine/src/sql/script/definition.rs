@@ -131,7 +131,9 @@ fn options(create: &CreateTable) -> Result<(Option<FileOptions>, Option<i64>), S
             ("format", "debezium_json" | "debezium-json") => format = Some(Format::Debezium),
             ("path", _) => path = Some(PathBuf::from(value)),
             ("watermark.max_jump", text) => jump = Some(duration(text)?),
-            (key @ ("connector" | "type" | "format"), value) => return Err(format!("{key} = '{value}' is not supported yet in CREATE TABLE")),
+            (key @ ("connector" | "type" | "format"), value) => {
+                return Err(format!("{key} = '{value}' is not supported yet in CREATE TABLE"));
+            }
             (key, _) => {
                 const KNOWN: [&str; 5] = ["connector", "path", "format", "type", "watermark.max_jump"];
                 let near = KNOWN.iter().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));

@@ -22,9 +22,9 @@ use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use super::tables::Tables;
 use crate::flow::gather::gather;
 use crate::flow::updates::Updates;
-use crate::sql::watermark::{END, Watermarks};
 use crate::sql::Program;
 use crate::sql::render::error_schema;
+use crate::sql::watermark::{END, Watermarks};
 
 type Input = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Updates>>;
 type Changes = Vec<(u64, Updates)>;

@@ -49,7 +49,12 @@ pub fn accumulator(call: &Aggregate, input: &DataType, output: &DataType, append
         }
         Function::Sum | Function::Avg => match input.is_floating() {
             true => Box::new(Floats { mean: call.function == Function::Avg, states: Vec::new() }),
-            false => Box::new(Integers { mean: call.function == Function::Avg, input: input.clone(), output: output.clone(), states: Vec::new() }),
+            false => Box::new(Integers {
+                mean: call.function == Function::Avg,
+                input: input.clone(),
+                output: output.clone(),
+                states: Vec::new(),
+            }),
         },
     };
     match call.distinct {
@@ -63,7 +68,9 @@ pub fn each(values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32], mut of: im
     let diff = |row: usize| diffs.and_then(|d| d.get(row)).copied().unwrap_or(1);
     match values.nulls().filter(|n| n.null_count() > 0) {
         None => groups.iter().enumerate().for_each(|(row, g)| of(row, *g as usize, diff(row))),
-        Some(nulls) => groups.iter().enumerate().filter(|(row, _)| nulls.is_valid(*row)).for_each(|(row, g)| of(row, *g as usize, diff(row))),
+        Some(nulls) => {
+            groups.iter().enumerate().filter(|(row, _)| nulls.is_valid(*row)).for_each(|(row, g)| of(row, *g as usize, diff(row)))
+        }
     }
 }
 
@@ -140,7 +147,9 @@ impl Accumulator for Integers {
                 Arc::new(states.map(mean).collect::<Decimal128Array>().with_precision_and_scale(*p, *scale)?)
             }
             (true, _) => Arc::new(states.map(|s| some(s).map(|sum| sum as f64 / s.0 as f64)).collect::<Float64Array>()),
-            (false, DataType::Decimal128(p, s)) => Arc::new(states.map(some).collect::<Decimal128Array>().with_precision_and_scale(*p, *s)?),
+            (false, DataType::Decimal128(p, s)) => {
+                Arc::new(states.map(some).collect::<Decimal128Array>().with_precision_and_scale(*p, *s)?)
+            }
             (false, DataType::UInt64) => Arc::new(states.map(|s| some(s).map(|sum| sum as u64)).collect::<UInt64Array>()),
             (false, _) => Arc::new(states.map(|s| some(s).map(|sum| sum as i64)).collect::<Int64Array>()),
         })

@@ -279,8 +279,12 @@ impl Keeper for Groups {
 /// Minus zero and zero are one value of a key.
 pub fn normal_zero(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
-        DataType::Float64 => std::sync::Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v == 0.0 { 0.0 } else { v })),
-        DataType::Float32 => std::sync::Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| if v == 0.0 { 0.0 } else { v })),
+        DataType::Float64 => {
+            std::sync::Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v == 0.0 { 0.0 } else { v }))
+        }
+        DataType::Float32 => {
+            std::sync::Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| if v == 0.0 { 0.0 } else { v }))
+        }
         _ => column.clone(),
     }
 }
