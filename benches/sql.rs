@@ -273,8 +273,11 @@ fn batch(workload: &Workload) -> Run {
     Run { time: started.elapsed(), sum: sum_of(&Updates::insertions(answer)) }
 }
 
+/// A name, and what runs a workload.
+type System<'a> = (&'a str, &'a dyn Fn(&Workload) -> Run);
+
 /// Runs systems in turns; prints medians, ranges, and ratios to the first.
-fn compare(workload: &Workload, rounds: usize, systems: &[(&str, &dyn Fn(&Workload) -> Run)]) {
+fn compare(workload: &Workload, rounds: usize, systems: &[System<'_>]) {
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); systems.len()];
     let mut sums: Vec<i128> = Vec::new();
     for _ in 0..rounds {

@@ -39,11 +39,10 @@ pub trait Evaluate {
     fn evaluate(&mut self, rows: &RecordBatch, starts: &[usize]) -> Result<(RecordBatch, Vec<u32>), ArrowError>;
 }
 
-/// A distinct row of the output: where it is, and its hash.
+/// A distinct row of the output: where it is.
 struct Pooled {
     batch: usize,
     row: usize,
-    id: u64,
 }
 
 /// What a reduction does with the rows of an arrangement.
@@ -109,7 +108,7 @@ impl<T: Timestamp + Lattice> ArrowReduce<T> {
         }
         let number = self.pool.len() as u32;
         candidates.push(number);
-        self.pool.push(Pooled { batch, row, id });
+        self.pool.push(Pooled { batch, row });
         number
     }
 
@@ -271,7 +270,7 @@ impl<T: Timestamp + Lattice> ProxyReduceBackend<T, Batch<T>, Batch<T>> for Arrow
             let ((batch, row), id) = (place(*at), outputs.id(*at));
             let key = key_of.get(&(number as u64)).copied().unwrap_or_default();
             self.pool_ids.entry((key, id)).or_default().push(number as u32);
-            self.pool.push(Pooled { batch, row, id });
+            self.pool.push(Pooled { batch, row });
         }
         *from = end.map_or(KeyPosition::End, KeyPosition::At);
     }
@@ -302,14 +301,11 @@ impl<T: Timestamp + Lattice> ProxyReduceBackend<T, Batch<T>, Batch<T>> for Arrow
     fn emit(&mut self, records: &[((u64, u64), T, i64)]) {
         let batches: Vec<&RecordBatch> = self.pool_batches.iter().collect();
         let pooled = |number: u64| self.pool.get(number as usize);
-        let mut rows: Vec<(u64, u64, (usize, usize), &T, i64)> = records
-            .iter()
-            .filter_map(|((key, number), time, diff)| pooled(*number).map(|p| (*key, p.id, (p.batch, p.row), time, *diff)))
-            .collect();
-        rows.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
-        let picked: Vec<(usize, usize)> = rows.iter().map(|r| r.2).collect();
-        let keys = rows.iter().map(|r| r.0).collect();
-        let (times, diffs): (Vec<T>, Vec<i64>) = rows.iter().map(|r| (r.3.clone(), r.4)).unzip();
+        let known: Vec<(u64, &Pooled, &T, i64)> =
+            records.iter().filter_map(|((key, number), time, diff)| pooled(*number).map(|p| (*key, p, time, *diff))).collect();
+        let picked: Vec<(usize, usize)> = known.iter().map(|r| (r.1.batch, r.1.row)).collect();
+        let keys = known.iter().map(|r| r.0).collect();
+        let (times, diffs): (Vec<T>, Vec<i64>) = known.iter().map(|r| (r.2.clone(), r.3)).unzip();
         match gather(&batches, &picked).and_then(|rows| Run::sorted(&rows, keys, times, &diffs)) {
             Ok(run) if run.len() > 0 => self.chunks.push(ArrowChunk::of(run)),
             Ok(_) => {}
