@@ -2,7 +2,8 @@
 //!
 //! Keys are kept as arrow's row encoding. Numbers of groups that are let go are used again.
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, new_null_array};
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use hashbrown::HashTable;
@@ -12,10 +13,47 @@ use crate::flow::hash::hash_bytes;
 /// Groups by key.
 pub struct Index {
     converter: Option<RowConverter>,
-    table: HashTable<u32>,
-    /// Of each group its key and the hash of it; an empty key for numbers that are free.
-    keys: Vec<(u64, Box<[u8]>)>,
+    /// Hash and number of each group: what does not match is seen without a look at its key.
+    table: HashTable<(u64, u32)>,
+    keys: Keys,
     free: Vec<u32>,
+}
+
+/// The keys of groups by their numbers; those of free numbers mean nothing.
+struct Keys {
+    count: u32,
+    /// The length of each key, when all have one: they then lie in `flat`, one after the other.
+    length: Option<usize>,
+    flat: Vec<u8>,
+    boxed: Vec<Box<[u8]>>,
+}
+
+impl Keys {
+    fn get(&self, group: u32) -> &[u8] {
+        match self.length {
+            Some(length) => self.flat.get(group as usize * length..(group as usize + 1) * length).unwrap_or_default(),
+            None => self.boxed.get(group as usize).map_or(&[], |k| k),
+        }
+    }
+
+    fn set(&mut self, group: u32, key: &[u8]) {
+        let new = group == self.count;
+        self.count += u32::from(new);
+        match (self.length, new) {
+            (Some(_), true) => self.flat.extend_from_slice(key),
+            (Some(length), false) => {
+                if let Some(slot) = self.flat.get_mut(group as usize * length..(group as usize + 1) * length) {
+                    slot.copy_from_slice(key);
+                }
+            }
+            (None, true) => self.boxed.push(key.into()),
+            (None, false) => {
+                if let Some(slot) = self.boxed.get_mut(group as usize) {
+                    *slot = key.into();
+                }
+            }
+        }
+    }
 }
 
 impl Index {
@@ -23,14 +61,24 @@ impl Index {
     ///
     /// # Errors
     /// When a type has no row encoding.
-    pub fn new(types: Vec<SortField>) -> Result<Self, ArrowError> {
-        let converter = if types.is_empty() { None } else { Some(RowConverter::new(types)?) };
-        Ok(Index { converter, table: HashTable::new(), keys: Vec::new(), free: Vec::new() })
+    pub fn new(types: &[DataType]) -> Result<Self, ArrowError> {
+        let fields = types.iter().map(|t| SortField::new(t.clone())).collect();
+        let converter = if types.is_empty() { None } else { Some(RowConverter::new(fields)?) };
+        // A null takes as many bytes as a value of a fixed width does.
+        let length = match &converter {
+            Some(converter) if types.iter().all(DataType::is_primitive) => {
+                let nulls: Vec<ArrayRef> = types.iter().map(|t| new_null_array(t, 1)).collect();
+                Some(converter.convert_columns(&nulls)?.row(0).data().len())
+            }
+            _ => None,
+        };
+        let keys = Keys { count: 0, length, flat: Vec::new(), boxed: Vec::new() };
+        Ok(Index { converter, table: HashTable::new(), keys, free: Vec::new() })
     }
 
     /// Numbers given so far, free ones too.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.count as usize
     }
 
     /// The group of each row of some key columns; new groups are made.
@@ -63,23 +111,20 @@ impl Index {
     /// The group of a key that is there.
     pub fn find(&self, key: &[u8]) -> Option<u32> {
         let hash = hash_bytes(0, key);
-        self.table.find(hash, |g| self.keys.get(*g as usize).is_some_and(|k| k.0 == hash && &*k.1 == key)).copied()
+        self.table.find(hash, |(h, g)| *h == hash && self.keys.get(*g) == key).map(|(_, g)| *g)
     }
 
     /// The key of a group.
     pub fn key(&self, group: u32) -> &[u8] {
-        self.keys.get(group as usize).map_or(&[], |k| &k.1)
+        self.keys.get(group)
     }
 
     /// Lets a group go.
     pub fn release(&mut self, group: u32) {
-        let Some((hash, _)) = self.keys.get(group as usize) else { return };
-        if let Ok(entry) = self.table.find_entry(*hash, |g| *g == group) {
+        let hash = hash_bytes(0, self.keys.get(group));
+        if let Ok(entry) = self.table.find_entry(hash, |(_, g)| *g == group) {
             entry.remove();
             self.free.push(group);
-        }
-        if let Some(key) = self.keys.get_mut(group as usize) {
-            key.1 = Box::default();
         }
     }
 
@@ -94,16 +139,13 @@ impl Index {
     }
 }
 
-fn find_or_add(table: &mut HashTable<u32>, keys: &mut Vec<(u64, Box<[u8]>)>, free: &mut Vec<u32>, key: &[u8]) -> u32 {
+fn find_or_add(table: &mut HashTable<(u64, u32)>, keys: &mut Keys, free: &mut Vec<u32>, key: &[u8]) -> u32 {
     let hash = hash_bytes(0, key);
-    if let Some(group) = table.find(hash, |g| keys.get(*g as usize).is_some_and(|k| k.0 == hash && &*k.1 == key)) {
+    if let Some((_, group)) = table.find(hash, |(h, g)| *h == hash && keys.get(*g) == key) {
         return *group;
     }
-    let group = free.pop().unwrap_or(keys.len() as u32);
-    match keys.get_mut(group as usize) {
-        Some(slot) => *slot = (hash, key.into()),
-        None => keys.push((hash, key.into())),
-    }
-    table.insert_unique(hash, group, |g| keys.get(*g as usize).map_or(0, |k| k.0));
+    let group = free.pop().unwrap_or(keys.count);
+    keys.set(group, key);
+    table.insert_unique(hash, (hash, group), |(h, _)| *h);
     group
 }

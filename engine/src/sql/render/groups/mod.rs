@@ -11,17 +11,15 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::kernels::cmp::distinct;
-use arrow::compute::{cast, or};
+use arrow::compute::{cast, concat, or, take};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::row::SortField;
 
 use self::accumulate::{Accumulator, accumulator};
 use self::index::Index;
 use super::aggregate::{Closes, Shape};
 use super::close::Keeper;
 use super::rows::keep_where;
-use crate::flow::pick::gather;
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
 use crate::sql::plan::Aggregate;
@@ -55,7 +53,7 @@ impl Groups {
     /// When a key or an argument has a type that cannot be kept.
     pub fn new(shape: &Shape, aggregates: &[Aggregate], closes: Closes) -> Result<Self, ArrowError> {
         let kind = |i: usize| shape.prepared.field(i).data_type();
-        let index = Index::new((0..shape.keys).map(|i| SortField::new(kind(i).clone())).collect())?;
+        let index = Index::new(&(0..shape.keys).map(|i| kind(i).clone()).collect::<Vec<_>>())?;
         let state = |(i, a): (usize, &Aggregate)| {
             accumulator(a, kind(shape.keys + i), shape.schema.field(shape.keys + i).data_type(), shape.append_only)
         };
@@ -177,16 +175,19 @@ impl Groups {
             }
             debug_assert!(was < lived.len());
         }
-        let gone: Vec<usize> = (0..lived.len()).filter(|i| !same.value(*i)).collect();
-        let come: Vec<usize> = stays.iter().enumerate().filter(|(_, stays)| !**stays).map(|(i, _)| i).collect();
+        let gone: Vec<u32> = (0..lived.len() as u32).filter(|i| !same.value(*i as usize)).collect();
+        let come: Vec<u32> = (0..live.len() as u32).filter(|i| stays.get(*i as usize) == Some(&false)).collect();
         if gone.is_empty() && come.is_empty() {
             return Ok(None);
         }
         let diffs = (!gone.is_empty())
             .then(|| std::iter::repeat_n(-1, gone.len()).chain(std::iter::repeat_n(1, come.len())).collect::<Int64Array>());
-        let (old, new) = (self.rows(lived, before)?, self.rows(live, &after)?);
-        let picked: Vec<(usize, usize)> = gone.into_iter().map(|i| (0, i)).chain(come.into_iter().map(|i| (1, i))).collect();
-        Ok(Some(Updates { rows: gather(&[&old, &new], &picked)?, diffs }))
+        let group = |of: &[u32], at: &[u32]| at.iter().filter_map(|i| of.get(*i as usize).copied()).collect::<Vec<u32>>();
+        let groups: Vec<u32> = group(lived, &gone).into_iter().chain(group(live, &come)).collect();
+        let (gone, come) = (UInt32Array::from(gone), UInt32Array::from(come));
+        let both = |(was, is): (&ArrayRef, &ArrayRef)| concat(&[&take(was, &gone, None)?, &take(is, &come, None)?]);
+        let values: Vec<ArrayRef> = before.iter().zip(&after).map(both).collect::<Result<_, _>>()?;
+        Ok(Some(Updates { rows: self.rows(&groups, &values)?, diffs }))
     }
 
     /// For each group that lived whether it lives with the same values.
@@ -194,7 +195,7 @@ impl Groups {
         let now: UInt32Array = place.iter().copied().collect();
         let mut changed: BooleanArray = place.iter().map(|p| Some(p.is_none())).collect();
         for (was, is) in before.iter().zip(after) {
-            let is = arrow::compute::take(is, &now, None)?;
+            let is = take(is, &now, None)?;
             changed = or(&changed, &distinct(was, &is)?)?;
         }
         arrow::compute::not(&changed)
