@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{CreateView, Statement};
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
@@ -156,11 +157,9 @@ impl Program {
         if catalog.table_names().contains(&name.as_str()) {
             return Err(format!("there is a table or view \"{name}\" already"));
         }
-        if !view.columns.is_empty() {
-            return Err(format!("view \"{name}\": a list of column names is not supported yet; name the columns with AS"));
-        }
         let query = Statement::Query(view.query.clone());
-        self.add_query(catalog, &name, query, emit_final).map_err(|e| format!("view \"{name}\": {e}"))?;
+        let columns: Vec<String> = view.columns.iter().map(|c| normal(&c.name)).collect();
+        self.add_query(catalog, &name, query, &columns, emit_final).map_err(|e| format!("view \"{name}\": {e}"))?;
         Ok(name)
     }
 
@@ -168,8 +167,15 @@ impl Program {
     ///
     /// # Errors
     /// When it does not plan, or says what is not supported.
-    pub fn add_query(&mut self, catalog: &mut Catalog, name: &str, query: Statement, emit_final: bool) -> Result<(), String> {
-        let plan = catalog.plan(query).map_err(|e| e.strip_backtrace())?;
+    pub fn add_query(
+        &mut self,
+        catalog: &mut Catalog,
+        name: &str,
+        query: Statement,
+        columns: &[String],
+        emit_final: bool,
+    ) -> Result<(), String> {
+        let plan = catalog.plan(query).and_then(|p| renamed(p, columns)).map_err(|e| e.strip_backtrace())?;
         let plan = catalog.optimise(plan).map_err(|e| e.strip_backtrace())?;
         self.add_plan(catalog, name, &plan, emit_final)
     }
@@ -178,13 +184,7 @@ impl Program {
     ///
     /// # Errors
     /// When it says what is not supported.
-    pub fn add_plan(
-        &mut self,
-        catalog: &mut Catalog,
-        name: &str,
-        logical: &datafusion::logical_expr::LogicalPlan,
-        emit_final: bool,
-    ) -> Result<(), String> {
+    pub fn add_plan(&mut self, catalog: &mut Catalog, name: &str, logical: &LogicalPlan, emit_final: bool) -> Result<(), String> {
         let (append_only, closings) = (|table: &str| self.append_only(table), |table: &str| self.closings(table));
         let mut plan = lower(logical, &append_only, &closings).map_err(|what| format!("{what} is not supported yet"))?;
         let names: BTreeSet<&String> = plan.schema.fields().iter().map(|f| f.name()).collect();
@@ -297,6 +297,19 @@ impl Program {
         }
         needed
     }
+}
+
+/// The query with other names for its columns, when some are given.
+fn renamed(plan: LogicalPlan, names: &[String]) -> datafusion::common::Result<LogicalPlan> {
+    if names.is_empty() {
+        return Ok(plan);
+    }
+    let given = plan.schema().fields().len();
+    if given != names.len() {
+        return datafusion::common::plan_err!("{} columns are named, but the query gives {given}", names.len());
+    }
+    let columns: Vec<Expr> = plan.schema().iter().zip(names).map(|((q, f), name)| Expr::Column((q, f).into()).alias(name)).collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
 /// A name as SQL means it: lower case unless quoted.

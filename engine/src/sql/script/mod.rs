@@ -10,6 +10,7 @@ mod definition;
 mod execute;
 mod files;
 mod ordered;
+mod refuse;
 mod tables;
 
 use std::collections::{HashMap, HashSet};
@@ -161,10 +162,16 @@ impl Script {
     }
 
     fn statement(&mut self, parsed: &Parsed) -> Result<Option<Answer>, String> {
+        if let Some(part) = refuse::unsupported(&parsed.statement) {
+            return Err(format!("{part} is not supported yet"));
+        }
         match &parsed.statement {
             Statement::CreateTable(create) => {
                 let name = table_name(&create.name)?;
                 if self.catalog.table_names().contains(&name.as_str()) {
+                    if create.if_not_exists {
+                        return Ok(None);
+                    }
                     return Err(format!("there is a table or view \"{name}\" already"));
                 }
                 let definition = definition::of(&self.catalog, create, parsed.watermark.as_ref())?;
@@ -175,6 +182,7 @@ impl Script {
                 }
                 Ok(None)
             }
+            Statement::CreateView(view) if view.if_not_exists && self.views.contains(&table_name(&view.name)?) => Ok(None),
             Statement::CreateView(view) => {
                 let name = self.program.add_view(&mut self.catalog, view, parsed.emit_final)?;
                 self.views.push(name);
