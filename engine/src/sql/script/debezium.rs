@@ -8,7 +8,8 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use arrow::json::{LineDelimitedWriter, ReaderBuilder};
+use arrow::json::ReaderBuilder;
+use arrow::json::writer::{LineDelimited, WriterBuilder};
 use serde_json::Value;
 
 /// Bytes of one line.
@@ -67,7 +68,8 @@ fn decode<'a>(rows: impl Iterator<Item = &'a String>, schema: &SchemaRef) -> Res
 /// # Errors
 /// When a row cannot be written as JSON, or the file cannot be written.
 pub fn write(out: &mut impl Write, rows: &RecordBatch, diff: impl Fn(usize) -> i64) -> Result<(), String> {
-    let mut writer = LineDelimitedWriter::new(Vec::new());
+    // A row is told whole, nulls too: a reader may know its columns from nowhere else.
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
     writer.write(rows).and_then(|()| writer.finish()).map_err(|e| e.to_string())?;
     let text = String::from_utf8(writer.into_inner()).map_err(|e| e.to_string())?;
     let lines: Vec<&str> = text.lines().collect();
