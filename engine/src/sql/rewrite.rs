@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Select,
-    SetExpr, Statement, TableAlias, TableFactor, VisitMut, VisitorMut, visit_expressions_mut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, LimitClause,
+    ObjectName, Query, Select, SetExpr, Statement, TableAlias, TableFactor, VisitMut, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -40,7 +40,20 @@ struct Rewriter<'a> {
 impl VisitorMut for Rewriter<'_> {
     type Break = String;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
+        let limited_by = matches!(&query.limit_clause, Some(LimitClause::LimitOffset { limit_by, .. }) if !limit_by.is_empty());
+        refused(&[
+            (!query.locks.is_empty(), "FOR UPDATE or FOR SHARE"),
+            (query.for_clause.is_some(), "FOR XML, JSON or BROWSE"),
+            (query.settings.is_some() || query.format_clause.is_some(), "SETTINGS or FORMAT"),
+            (limited_by, "LIMIT … BY"),
+        ])
+    }
+
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<String> {
+        if let TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } = factor {
+            return refused(&[(true, "TABLESAMPLE")]);
+        }
         match windowed(factor) {
             Ok(None) => ControlFlow::Continue(()),
             Ok(Some(new)) => {
@@ -52,6 +65,13 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
+        let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &select.group_by;
+        refused(&[
+            (!modifiers.is_empty(), "GROUP BY … WITH (write GROUP BY ROLLUP (…), CUBE or GROUPING SETS)"),
+            (select.prewhere.is_some(), "PREWHERE"),
+            (!select.connect_by.is_empty(), "CONNECT BY"),
+            (select.value_table_mode.is_some(), "SELECT AS STRUCT or VALUE"),
+        ])?;
         for table in &mut select.from {
             for join in &mut table.joins {
                 if let Err(message) = self.as_of_version(join) {
@@ -97,6 +117,14 @@ impl Rewriter<'_> {
         let JoinConstraint::On(condition) = on else { return Err("FOR SYSTEM_TIME AS OF needs ON with the equality of its keys".into()) };
         *on = JoinConstraint::On(expression(&format!("({condition}) AND {NEAREST}({time} >= {known_as}.\"{event_time}\")"))?);
         Ok(())
+    }
+}
+
+/// Parts of a query that DataFusion's planner would leave out in silence.
+fn refused(parts: &[(bool, &str)]) -> ControlFlow<String> {
+    match parts.iter().find(|(there, _)| *there) {
+        Some((_, name)) => ControlFlow::Break(format!("{name} is not supported yet")),
+        None => ControlFlow::Continue(()),
     }
 }
 

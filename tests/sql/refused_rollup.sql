@@ -1,0 +1,2 @@
+CREATE TABLE t (a BIGINT);
+SELECT a, count(*) AS n FROM t GROUP BY a WITH ROLLUP;
