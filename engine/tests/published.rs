@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use littoral_engine::flow::updates::Updates;
-use littoral_engine::sql::script::{ScriptOptions, batch_answer, run};
+use littoral_engine::sql::script::{RestoreOptions, ScriptOptions, SnapshotOptions, batch_answer, run};
 
 #[path = "compare/mod.rs"]
 mod compare;
@@ -101,11 +101,11 @@ fn warehouse() -> Vec<Feed> {
         let order: Vec<u32> = (0..n).rev().filter(|i| i % 2 == 1).chain((0..n).filter(|i| i % 2 == 0)).collect();
         let part = |of: Vec<u32>| take_record_batch(&rows, &UInt32Array::from(of)).unwrap();
         let again: Vec<u32> = order.iter().copied().filter(|i| i % 7 == 0).collect();
-        let half = order.len() / 2;
-        let second = concat_batches(&rows.schema(), [&part(again.clone()), &part(order[half..].to_vec())]).unwrap();
-        let diffs: Int64Array = std::iter::repeat_n(-1, again.len()).chain(std::iter::repeat_n(1, order.len() - half)).collect();
-        let epochs =
-            vec![Updates::insertions(part(again)), Updates::insertions(part(order[..half].to_vec())), Updates::changes(second, diffs)];
+        let (third, half) = (order.len() / 3, order.len() / 2);
+        let mixed = concat_batches(&rows.schema(), [&part(again.clone()), &part(order[third..half].to_vec())]).unwrap();
+        let diffs: Int64Array = std::iter::repeat_n(-1, again.len()).chain(std::iter::repeat_n(1, half - third)).collect();
+        let inserted = |of: &[u32]| Updates::insertions(part(of.to_vec()));
+        let epochs = vec![inserted(&again), inserted(&order[..third]), Updates::changes(mixed, diffs), inserted(&order[half..])];
         out.push((name.to_string(), rows.schema(), epochs));
     }
     out
@@ -114,4 +114,52 @@ fn warehouse() -> Vec<Feed> {
 #[test]
 fn tpch_equals_the_batch_answer() {
     check("tpch", 1..=22, &warehouse(), &[1, 2, 4]);
+}
+
+/// What a run gave: its rows, and its changes epoch by epoch, as text.
+fn given(set: &str, number: usize, options: &ScriptOptions) -> (Vec<String>, Vec<(u64, Vec<String>)>) {
+    let answers = run(&format!("q{number}.sql"), &query(set, number), options).unwrap_or_else(|e| panic!("{set} q{number}: {e}"));
+    let answer = answers.last().unwrap();
+    let line = |(epoch, updates): &(u64, Updates)| {
+        let mut lines = compare::text(&updates.rows);
+        lines.push(format!("{:?}", (0..updates.rows.num_rows()).map(|r| updates.diff(r)).sum::<i64>()));
+        (*epoch, lines)
+    };
+    (compare::text(&answer.rows), answer.changes.iter().map(line).collect())
+}
+
+/// A run with two workers is stopped after three snapshots; one with three workers goes on from the last of them. All that it
+/// gives, epoch by epoch, equals a run that never stopped.
+fn check_restored(set: &str, numbers: impl Iterator<Item = usize>, feeds: &[Feed]) {
+    for number in numbers {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().to_path_buf();
+        let short = feeds.iter().map(|(name, schema, epochs)| (name.clone(), schema.clone(), epochs[..epochs.len().min(3)].to_vec()));
+        let snapshots = Some(SnapshotOptions { folder: at.clone(), every: 1 });
+        let stopped = ScriptOptions { feeds: short.collect(), workers: 2, snapshots, ..ScriptOptions::default() };
+        given(set, number, &stopped);
+        assert_eq!(
+            std::fs::read_dir(at.join("answer-1"))
+                .unwrap()
+                .filter(|e| { e.as_ref().unwrap().path().join("manifest.json").exists() })
+                .count(),
+            3,
+            "{set} q{number}: snapshots"
+        );
+        let restore = Some(RestoreOptions { folder: at, changed_plan: false });
+        let restored = ScriptOptions { feeds: feeds.to_vec(), workers: 3, restore, ..ScriptOptions::default() };
+        let whole = ScriptOptions { feeds: feeds.to_vec(), workers: 1, ..ScriptOptions::default() };
+        let (restored, whole) = (given(set, number, &restored), given(set, number, &whole));
+        assert!(restored == whole, "{set} q{number}:\nrestored {:?}\nwhole {:?}", restored, whole);
+    }
+}
+
+#[test]
+fn nexmark_goes_on_from_a_snapshot_with_another_number_of_workers() {
+    check_restored("nexmark", 0..=22, &events());
+}
+
+#[test]
+fn tpch_goes_on_from_a_snapshot_with_another_number_of_workers() {
+    check_restored("tpch", 1..=22, &warehouse());
 }

@@ -13,14 +13,14 @@ use arrow::util::pretty::pretty_format_batches;
 use clap::{Args, ValueEnum};
 use littoral_engine::flow::updates::Updates;
 use littoral_engine::sql::arrange::set_memory_limit;
-use littoral_engine::sql::script::{Answer, ScriptError, ScriptOptions, run as run_script};
+use littoral_engine::sql::script::{Answer, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, run as run_script};
 
 use crate::failure::Failure;
 
 /// Arguments of `littoral sql`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  littoral sql report.sql --table orders=orders.parquet --format csv\n  littoral sql changes.sql --changes --format json"
+    after_help = "Examples:\n  littoral sql report.sql --table orders=orders.parquet --format csv\n  littoral sql changes.sql --changes --format json\n  littoral sql report.sql --snapshot-dir state --snapshot-every 10\n  littoral sql report.sql --snapshot-dir state --restore state --workers 4"
 )]
 pub struct SqlArgs {
     /// The SQL file.
@@ -40,6 +40,21 @@ pub struct SqlArgs {
     /// Memory that joins and groups may hold rows in, in MiB; what is beyond goes to disk.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     memory_limit: Option<u64>,
+    /// Cut the files of tables into epochs of so many rows, instead of one epoch a file.
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
+    epoch_rows: Option<u64>,
+    /// Write snapshots of what queries keep into this folder, and keep the newest three.
+    #[arg(long, value_name = "FOLDER")]
+    snapshot_dir: Option<PathBuf>,
+    /// Epochs from one snapshot to the next; there is always one at the end of the input.
+    #[arg(long, value_name = "EPOCHS", default_value_t = 1, requires = "snapshot_dir", value_parser = clap::value_parser!(u64).range(1..))]
+    snapshot_every: u64,
+    /// Go on from the newest snapshots in this folder, with any number of workers.
+    #[arg(long, value_name = "FOLDER")]
+    restore: Option<PathBuf>,
+    /// Go on although a view has changed: state that is equal is kept, the rest is filled anew, and the view begins with all its rows.
+    #[arg(long, requires = "restore")]
+    changed_plan: bool,
 }
 
 /// How answers are printed.
@@ -69,7 +84,14 @@ pub fn run(args: &SqlArgs) -> Result<(), Failure> {
     if let Some(mib) = args.memory_limit {
         set_memory_limit(mib << 20);
     }
-    let options = ScriptOptions { tables: args.tables.clone(), feeds: Vec::new(), workers: usize::from(args.workers) };
+    let options = ScriptOptions {
+        tables: args.tables.clone(),
+        feeds: Vec::new(),
+        workers: usize::from(args.workers),
+        epoch_rows: args.epoch_rows.and_then(|n| usize::try_from(n).ok()),
+        snapshots: args.snapshot_dir.clone().map(|folder| SnapshotOptions { folder, every: args.snapshot_every }),
+        restore: args.restore.clone().map(|folder| RestoreOptions { folder, changed_plan: args.changed_plan }),
+    };
     let answers = run_script(&name, &text, &options).map_err(|error| match error {
         ScriptError::Given(problem) => Failure::Given(problem.to_string()),
         ScriptError::File { .. } => Failure::Given(format!("error: {error}")),

@@ -40,8 +40,7 @@ impl ByKey {
     /// The worker of each row.
     fn route(&self, updates: &Updates) -> Result<Vec<usize>, ArrowError> {
         let columns: Vec<ArrayRef> = self.keys.iter().filter_map(|&k| updates.rows.columns().get(k).cloned()).collect();
-        let hashes = hash_rows(&columns, updates.rows.num_rows())?;
-        Ok(hashes.into_iter().map(|hash| worker_of(hash, self.peers)).collect())
+        workers_of(&columns, updates.rows.num_rows(), self.peers)
     }
 
     fn parts(&self, updates: &Updates) -> Result<Vec<Updates>, ArrowError> {
@@ -59,6 +58,14 @@ impl ByKey {
         };
         indices.into_iter().map(part).collect()
     }
+}
+
+/// The worker that each row is sent to by some columns.
+///
+/// # Errors
+/// When a column's type cannot be hashed.
+pub fn workers_of(columns: &[ArrayRef], rows: usize, peers: usize) -> Result<Vec<usize>, ArrowError> {
+    Ok(hash_rows(columns, rows)?.into_iter().map(|hash| worker_of(hash, peers)).collect())
 }
 
 /// The worker of a hash: by its high bits, as arrangements are sorted by the whole of it.

@@ -19,7 +19,8 @@ fn line(plan: &Plan, depth: usize, out: &mut String) {
     plan.inputs().iter().for_each(|input| line(input, depth + 1, out));
 }
 
-fn title(plan: &Plan) -> String {
+/// What a node does, in a line.
+pub fn title(plan: &Plan) -> String {
     let names = |of: &Plan| of.schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(", ");
     match &plan.node {
         Node::Input { name, .. } => format!("read {name} ({})", names(plan)),

@@ -16,6 +16,7 @@ mod program;
 mod render;
 mod rewrite;
 pub mod script;
+pub mod snapshot;
 mod statement;
 mod watermark;
 mod window;

@@ -16,7 +16,8 @@ use super::catalog::Catalog;
 use super::closing::{Closing, Shape};
 use super::lower::lower;
 use super::plan::{Node, Plan};
-use super::render::{Changes, Renderer};
+use super::render::{self, At, Changes, Named, Renderer};
+use super::snapshot::{SavedNode, States, fingerprint, of_text};
 use super::statement::{Parsed, parse};
 use super::watermark::Watermarks;
 use crate::flow::updates::Updates;
@@ -66,6 +67,8 @@ pub struct Rendered<'s> {
     pub errors: Errors<'s>,
     /// Rows that came too late: columns `view` and `row`.
     pub late: Changes<'s>,
+    /// Tables whose whole content is wanted at the epoch that a run from a snapshot begins with.
+    pub full: BTreeSet<String>,
 }
 
 /// The error collections of all views, as one stream.
@@ -259,8 +262,31 @@ impl Program {
 
     /// Renders the wanted views, and the views that they read, each once.
     pub fn render<'s>(&self, scope: Scope<'s, u64>, inputs: HashMap<String, Changes<'s>>, wanted: &[String]) -> Rendered<'s> {
-        let watermarks = self.watermarks.clone();
-        let mut renderer = Renderer { scope, relations: inputs, errors: Vec::new(), late: Vec::new(), watermarks };
+        self.render_with(scope, inputs, wanted, &States::default(), &BTreeSet::new())
+    }
+
+    /// Renders with states that snapshots know; of some of the wanted views everything is wanted at the first epoch.
+    pub fn render_with<'s>(
+        &self,
+        scope: Scope<'s, u64>,
+        inputs: HashMap<String, Changes<'s>>,
+        wanted: &[String],
+        states: &States,
+        anew: &BTreeSet<String>,
+    ) -> Rendered<'s> {
+        let named = self.named(states);
+        let full = self.wanted_full(wanted, states, &named, anew);
+        let mut renderer = Renderer {
+            scope,
+            relations: inputs,
+            errors: Vec::new(),
+            late: Vec::new(),
+            watermarks: self.watermarks.clone(),
+            states: states.clone(),
+            named,
+            full: true,
+            at: At::default(),
+        };
         let needed = self.needed(wanted);
         for View { name, plan, .. } in self.views.iter().filter(|v| needed.contains(&v.name)) {
             let reads = self.reads(name);
@@ -273,6 +299,7 @@ impl Program {
                 let all = renderer.scope.concatenate(renderer.late.clone());
                 renderer.relations.insert(LATE_ROWS.into(), all);
             }
+            renderer.full = full.contains(name);
             if let Some(stream) = renderer.plan(name, plan) {
                 renderer.relations.insert(name.clone(), stream);
             }
@@ -280,7 +307,56 @@ impl Program {
         let views = wanted.iter().filter_map(|name| renderer.relations.get(name).map(|s| (name.clone(), s.clone()))).collect();
         let errors = renderer.scope.concatenate(std::mem::take(&mut renderer.errors));
         let late = renderer.scope.concatenate(std::mem::take(&mut renderer.late));
-        Rendered { views, errors: Errors(errors), late }
+        let full = full.into_iter().filter(|name| self.inputs.iter().any(|i| i.name == *name)).collect();
+        Rendered { views, errors: Errors(errors), late, full }
+    }
+
+    /// Fingerprints of tables and views by name; none are made when nobody asks for states.
+    fn named(&self, states: &States) -> Named {
+        let mut named = Named::new();
+        if !states.is_tracked() {
+            return named;
+        }
+        for input in &self.inputs {
+            let columns: Vec<String> = input.schema.fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
+            named.insert(input.name.clone(), of_text(&format!("table {} {columns:?} {:?}", input.name, input.event_time)));
+        }
+        let mut above = String::new();
+        for View { name, plan, .. } in &self.views {
+            named.insert(ROW_ERRORS.into(), of_text(&format!("errors {above}")));
+            named.insert(LATE_ROWS.into(), of_text(&format!("late {above}")));
+            let own = fingerprint(plan, &|name| named.get(name).cloned());
+            above = format!("{above} {own}");
+            named.insert(name.clone(), own);
+        }
+        named
+    }
+
+    /// Tables and views of which everything is wanted at the first epoch of a run from a snapshot.
+    fn wanted_full(&self, wanted: &[String], states: &States, named: &Named, anew: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut full = anew.clone();
+        if states.begins_at().is_none() {
+            return self.needed(wanted);
+        }
+        for View { name, plan, .. } in self.views.iter().rev().filter(|v| self.needed(wanted).contains(&v.name)) {
+            let own = full.contains(name);
+            render::wanted_full(plan, states, named, own, &mut full);
+        }
+        full
+    }
+
+    /// The nodes with state of a view and of what it reads, and whether each goes on with what was saved; and the view itself.
+    pub fn saved_nodes(&self, view: &str, states: &States, anew: bool) -> Option<(SavedNode, Vec<(SavedNode, bool)>)> {
+        let named = self.named(states);
+        let wanted = [view.to_string()];
+        let anew: BTreeSet<String> = wanted.iter().filter(|_| anew).cloned().collect();
+        let full = self.wanted_full(&wanted, states, &named, &anew);
+        let mut nodes = Vec::new();
+        for View { name, plan, .. } in self.views.iter().filter(|v| self.needed(&wanted).contains(&v.name)) {
+            render::with_state(name, plan, states, &named, full.contains(name), &mut nodes);
+        }
+        let fingerprint = named.get(view)?.clone();
+        Some((SavedNode { view: view.to_string(), title: "view".into(), fingerprint }, nodes))
     }
 
     /// The wanted views with all views beneath them.

@@ -76,6 +76,11 @@ impl<T: Timestamp + Lattice> ArrowChunk<T> {
         self.0.as_ref().map(|b| (b.first, b.last))
     }
 
+    /// Bytes of its rows, in memory or on disk.
+    pub fn bytes(&self) -> u64 {
+        self.0.as_ref().map_or(0, |b| b.place.bytes())
+    }
+
     /// Its run, read from disk if it is there.
     pub fn open(&self) -> Option<Rc<Run<T>>> {
         self.0.as_ref().and_then(|b| b.place.open())

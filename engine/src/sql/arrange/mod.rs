@@ -28,6 +28,7 @@ mod flatten;
 mod join;
 mod reduce;
 mod run;
+mod saved;
 mod spill;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ mod window;
 pub use chunk::ArrowChunk;
 pub use join::ArrowJoin;
 pub use reduce::Evaluate;
+pub use saved::{Saved, from_diffs, with_diffs, with_saved};
 pub use spill::{memory_bytes, set_memory_limit, spilled_bytes};
 
 /// An arrangement of rows by the hash of their first columns.

@@ -76,6 +76,14 @@ impl<T: Timestamp + Lattice> Place<T> {
         Place::Memory(Held { run: Rc::new(run), bytes })
     }
 
+    /// Bytes in memory or on disk.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Place::Memory(held) => held.bytes,
+            Place::Disk { len, .. } => *len as u64,
+        }
+    }
+
     /// The run; none when it cannot be read back, which is told.
     pub fn open(&self) -> Option<Rc<Run<T>>> {
         match self {

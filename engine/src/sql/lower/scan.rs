@@ -1,5 +1,6 @@
 //! Where rows come from: tables, views, the working table of a recursive query, constants.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -21,12 +22,9 @@ impl Lowering<'_> {
         let table = scan.source.schema();
         let given = scan.projection.clone().unwrap_or_else(|| (0..table.fields().len()).collect());
         let mut read = given.clone();
-        for column in scan.filters.iter().flat_map(Expr::column_refs) {
-            let index = table.index_of(&column.name).map_err(|e| e.to_string())?;
-            if !read.contains(&index) {
-                read.push(index);
-            }
-        }
+        // In the order of the table: a set of references has none, and one query is to have one plan.
+        let filtered: Result<BTreeSet<usize>, _> = scan.filters.iter().flat_map(Expr::column_refs).map(|c| table.index_of(&c.name)).collect();
+        read.extend(filtered.map_err(|e| e.to_string())?.into_iter().filter(|index| !given.contains(index)));
         let fields: Vec<Field> = read.iter().map(|&i| table.field(i).clone().with_nullable(true)).collect();
         let wide = Arc::new(Schema::new(fields));
         let frame = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &wide).map_err(|e| e.strip_backtrace())?;

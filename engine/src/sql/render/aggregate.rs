@@ -16,6 +16,7 @@ use super::rows::{self, Split};
 use crate::flow::exchange::{exchange_by, worker_of_nothing};
 use crate::sql::closing::Closing;
 use crate::sql::plan::{Aggregate, Plan};
+use crate::sql::snapshot::Place;
 use crate::sql::watermark::Watermarks;
 
 /// The columns that an aggregation works on: keys, then an argument for each aggregate. A row that an aggregate's filter
@@ -57,7 +58,7 @@ pub struct Shape {
 pub type Closes = Option<(usize, Closing, Watermarks)>;
 
 /// Aggregates a prepared stream; gives the rows of the groups, and rows that came too late for theirs.
-pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggregate], closes: Closes) -> Split<'s> {
+pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggregate], closes: Closes, at: &Place) -> Split<'s> {
     let keys = shape.keys;
     let float_keys = shape.prepared.fields().iter().take(keys).any(|f| f.data_type().is_floating());
     let input = if float_keys { rows::normal_keys(input, keys) } else { input };
@@ -69,11 +70,11 @@ pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: 
     if let Some(groups) = groups.as_mut().filter(|_| shape.keys == 0 && index == worker_of_nothing(peers)) {
         groups.open_global();
     }
-    at_close(input, "aggregate", view, groups)
+    at_close(input, "aggregate", view, groups, at)
 }
 
 /// Each row of a stream once.
-pub fn distinct<'s>(input: Changes<'s>, view: &str, schema: SchemaRef) -> Changes<'s> {
+pub fn distinct<'s>(input: Changes<'s>, view: &str, schema: SchemaRef, at: &Place) -> Changes<'s> {
     let keys = schema.fields().len();
-    aggregate(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false }, &[], None).0
+    aggregate(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false }, &[], None, at).0
 }

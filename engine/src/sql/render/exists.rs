@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::{Int64Type, Schema};
 use arrow::error::ArrowError;
 
 use super::Changes;
-use super::close::{Keeper, at_close};
+use super::close::{Keeper, Routing, at_close};
 use super::rows::batch;
 use crate::flow::exchange::exchange_by;
 use crate::flow::updates::Updates;
+use crate::sql::snapshot::{Place, Size};
 
 /// The number of rows that are there.
 struct Any(i64);
@@ -22,6 +23,30 @@ impl Keeper for Any {
         let diff = i64::from(self.0 > 0) - i64::from(before);
         Ok((diff != 0).then(|| Updates::changes(one_row(), vec![diff].into())))
     }
+
+    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+        let count: ArrayRef = Arc::new(Int64Array::from(vec![self.0]));
+        Ok(if self.0 == 0 { Vec::new() } else { vec![RecordBatch::try_from_iter([("rows", count)])?] })
+    }
+
+    fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let counts = rows.columns().first().and_then(|c| c.as_primitive_opt::<Int64Type>());
+        let counts = counts.ok_or_else(|| ArrowError::SchemaError("a saved count of rows is not there".into()))?;
+        self.0 += counts.values().iter().sum::<i64>();
+        Ok(())
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKeys(0)
+    }
+
+    fn given(&self) -> Result<Option<Updates>, ArrowError> {
+        Ok((self.0 > 0).then(|| Updates::insertions(one_row())))
+    }
+
+    fn size(&self) -> Size {
+        Size { rows: 1, bytes: 8 }
+    }
 }
 
 fn one_row() -> RecordBatch {
@@ -30,7 +55,7 @@ fn one_row() -> RecordBatch {
 }
 
 /// One row while the stream has any.
-pub fn any<'s>(input: Changes<'s>, view: &str) -> Changes<'s> {
+pub fn any<'s>(input: Changes<'s>, view: &str, at: &Place) -> Changes<'s> {
     let input = if input.scope().worker().peers() > 1 { exchange_by(input, Vec::new()) } else { input };
-    at_close(input, "any", view, Some(Any(0))).0
+    at_close(input, "any", view, Some(Any(0)), at).0
 }

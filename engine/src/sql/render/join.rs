@@ -57,9 +57,10 @@ impl<'s> Renderer<'s> {
             _ => joined(&join.left.schema, &join.right.schema),
         };
         if join.kind == JoinKind::Inner {
-            return Some(self.pairs(view, join, &left, &right, pairs_schema));
+            return Some(self.pairs(view, join, &left, &right, pairs_schema, true));
         }
-        let with_partner = self.with_partner(view, join, &left, &right, false);
+        let semi = join.kind == JoinKind::Semi;
+        let with_partner = self.with_partner(view, join, &left, &right, false, semi);
         let without = |side: &Side<'s>, with: Changes<'s>| {
             use timely::dataflow::operators::Concat;
             rows::select(side.all.clone(), side.own(), side_schema(side)).concat(rows::negate(with))
@@ -72,11 +73,11 @@ impl<'s> Renderer<'s> {
                 self.union(vec![marked(with_partner, true, schema), marked(rest, false, schema)])
             }
             _ => {
-                let pairs = self.pairs(view, join, &left, &right, pairs_schema);
+                let pairs = self.pairs(view, join, &left, &right, pairs_schema, false);
                 let width = join.right.schema.fields().len();
                 let mut parts = vec![pairs, padded(without(&left, with_partner), 0, width, schema)];
                 if join.kind == JoinKind::Full {
-                    let with_partner = self.with_partner(view, join, &left, &right, true);
+                    let with_partner = self.with_partner(view, join, &left, &right, true, false);
                     parts.push(padded(without(&right, with_partner), join.left.schema.fields().len(), 0, schema));
                 }
                 self.union(parts)
@@ -95,14 +96,21 @@ impl<'s> Renderer<'s> {
 
     /// Rows of equal keys on one worker, arranged.
     pub(super) fn arranged(&self, input: Changes<'s>, keys: usize, view: &str) -> Arrangement<'s, u64> {
+        let at = self.place();
+        let input = arrange::with_saved(input, &at);
         let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..keys).collect()) } else { input };
-        arrange::arrange(input, keys, &format!("arrange {view}"))
+        let arranged = arrange::arrange(input, keys, &format!("arrange {view}"));
+        if at.is_tracked() {
+            at.announce(arrange::Saved(arranged.trace.clone()));
+        }
+        arranged
     }
 
-    /// Pairs of rows that fit, with the columns of the left and then of the right.
-    fn pairs(&mut self, view: &str, join: &Join, left: &Side<'s>, right: &Side<'s>, schema: SchemaRef) -> Changes<'s> {
+    /// Pairs of rows that fit, with the columns of the left and then of the right; `last` says that the join gives them.
+    fn pairs(&mut self, view: &str, join: &Join, left: &Side<'s>, right: &Side<'s>, schema: SchemaRef, last: bool) -> Changes<'s> {
         let gathered = ArrowJoin::new(left.keys, left.own(), right.own(), schema);
         let pairs = arrange::join(left.arranged.clone(), right.arranged.clone(), &format!("join {view}"), gathered);
+        let pairs = if last { self.outer(pairs) } else { self.inner(pairs) };
         match &join.residual {
             None => pairs,
             Some(residual) => {
@@ -112,8 +120,13 @@ impl<'s> Renderer<'s> {
         }
     }
 
-    /// Rows of one side that have a partner, as often as they are there.
-    fn with_partner(&mut self, view: &str, join: &Join, left: &Side<'s>, right: &Side<'s>, of_right: bool) -> Changes<'s> {
+    /// Rows of one side that have a partner, as often as they are there; `last` says that the join gives them.
+    fn with_partner(&mut self, view: &str, join: &Join, left: &Side<'s>, right: &Side<'s>, of_right: bool, last: bool) -> Changes<'s> {
+        let partners = self.partners(view, join, left, right, of_right);
+        if last { self.outer(partners) } else { self.inner(partners) }
+    }
+
+    fn partners(&mut self, view: &str, join: &Join, left: &Side<'s>, right: &Side<'s>, of_right: bool) -> Changes<'s> {
         let (side, other) = if of_right { (right, left) } else { (left, right) };
         if join.residual.is_none() {
             // A key is enough: which keys does the other side have?
@@ -131,7 +144,7 @@ impl<'s> Renderer<'s> {
         }
         // Whether a pair fits hangs on whole rows: which rows are in any pair that fits?
         let both = joined(&join.left.schema, &join.right.schema);
-        let pairs = self.pairs(view, join, left, right, both);
+        let pairs = self.pairs(view, join, left, right, both, false);
         let width = join.left.schema.fields().len();
         let columns = if of_right { (width..width + join.right.schema.fields().len()).collect() } else { (0..width).collect::<Vec<_>>() };
         let own = side_schema(side);
@@ -145,9 +158,9 @@ impl<'s> Renderer<'s> {
     /// Each row once, or the one row without columns when there is any.
     fn present(&mut self, input: Changes<'s>, view: &str, schema: SchemaRef) -> Changes<'s> {
         if schema.fields().is_empty() {
-            return super::exists::any(input, view);
+            return super::exists::any(input, view, &self.place());
         }
-        super::aggregate::distinct(input, view, schema)
+        super::aggregate::distinct(input, view, schema, &self.place())
     }
 }
 

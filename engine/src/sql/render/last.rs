@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, Int64Array, UInt32Array};
+use arrow::array::{Array, Int64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
-use super::close::{Keeper, at_close};
+use super::close::{Keeper, Routing, at_close};
 use super::{Changes, Renderer};
 use crate::flow::gather::merge;
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
+use crate::sql::arrange::{from_diffs, with_diffs};
 use crate::sql::closing::Closing;
+use crate::sql::snapshot::Size;
 use crate::sql::watermark::{END, Watermarks};
 
 /// Rows by the watermark that closes them.
@@ -52,6 +54,31 @@ impl Keeper for Held {
     fn late(&mut self) -> Vec<Updates> {
         std::mem::take(&mut self.late)
     }
+
+    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+        self.rows.values().flatten().map(|u| with_diffs(&u.rows, (0..u.rows.num_rows()).map(|r| u.diff(r)).collect())).collect()
+    }
+
+    fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        for (closes, part) in by_closing(&from_diffs(rows)?, self.column, &self.closing)? {
+            self.rows.entry(closes).or_default().push(part);
+        }
+        Ok(())
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::Any
+    }
+
+    fn given(&self) -> Result<Option<Updates>, ArrowError> {
+        Err(ArrowError::ComputeError("rows that were given once and for all are not kept".into()))
+    }
+
+    fn size(&self) -> Size {
+        let all = || self.rows.values().flatten();
+        let bytes = |u: &Updates| u.rows.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0) as u64).sum::<u64>();
+        Size { rows: all().map(|u| u.rows.num_rows() as u64).sum(), bytes: all().map(bytes).sum() }
+    }
 }
 
 /// Rows by the watermark that closes them; rows without a time are closed by the end.
@@ -76,7 +103,7 @@ impl<'s> Renderer<'s> {
     pub(super) fn last(&mut self, view: &str, input: Changes<'s>, column: usize, closing: &Closing, schema: SchemaRef) -> Changes<'s> {
         let held =
             Held { column, closing: closing.clone(), watermarks: self.watermarks.clone(), schema, rows: BTreeMap::new(), late: Vec::new() };
-        let split = at_close(input, "final", view, Some(held));
+        let split = at_close(input, "final", view, Some(held), &self.place());
         self.keep_late(split)
     }
 }

@@ -13,6 +13,7 @@ use timely::dataflow::{Scope, Stream};
 use super::arrange;
 use super::evaluate::GroupEvaluator;
 use super::plan::{Expression, Node, Plan};
+use super::snapshot::States;
 use super::watermark::Watermarks;
 use crate::flow::updates::Updates;
 
@@ -22,12 +23,14 @@ mod exists;
 mod groups;
 mod join;
 mod last;
+mod node;
 mod recursive;
 mod rows;
 mod top;
 
 pub use close::late_schema;
-pub use rows::error_schema;
+pub use node::{At, Named, wanted_full, with_state};
+pub use rows::{batch, error_schema};
 
 /// A stream of changes.
 pub type Changes<'s, T = u64> = Stream<'s, T, Updates>;
@@ -44,14 +47,29 @@ pub struct Renderer<'s> {
     pub late: Vec<Changes<'s>>,
     /// What closes windows.
     pub watermarks: Watermarks,
+    /// What operators keep.
+    pub states: States,
+    /// Fingerprints of tables and views.
+    pub named: Named,
+    /// Whether everything is wanted of what is rendered next, at the epoch that the run begins with.
+    pub full: bool,
+    /// The node that is being rendered.
+    pub at: At,
 }
 
 impl<'s> Renderer<'s> {
     /// Renders a plan; none when it reads a relation that is not there, which was checked before.
     pub fn plan(&mut self, view: &str, plan: &Plan) -> Option<Changes<'s>> {
+        let asked = self.go_to(plan);
+        let rendered = self.node(view, plan);
+        self.go_back(asked);
+        rendered
+    }
+
+    fn node(&mut self, view: &str, plan: &Plan) -> Option<Changes<'s>> {
         let schema = plan.schema.clone();
         Some(match &plan.node {
-            Node::Input { name, columns } => rows::select(self.relations.get(name)?.clone(), columns.clone(), schema),
+            Node::Input { name, columns } => self.asked(rows::select(self.relations.get(name)?.clone(), columns.clone(), schema)),
             Node::Values { rows } => self.values(rows),
             Node::Filter { input, predicate } => {
                 let stream = self.plan(view, input)?;
@@ -72,7 +90,7 @@ impl<'s> Renderer<'s> {
                 let stream = self.keep_errors(rows::project(stream, view, prepared, columns.clone()));
                 let shape = aggregate::Shape { prepared: columns, keys: keys.len(), schema, append_only: input.append_only };
                 let closing = closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone()));
-                let split = aggregate::aggregate(stream, view, &shape, aggregates, closing);
+                let split = aggregate::aggregate(stream, view, &shape, aggregates, closing, &self.giving_place());
                 self.keep_late(split)
             }
             Node::Group { input, keys, compute } => {
@@ -82,7 +100,7 @@ impl<'s> Renderer<'s> {
                 let evaluator = evaluator.map_err(|error| tracing::error!(%error, "a computation cannot be planned")).ok()?;
                 let arranged = self.arranged(stream, *keys, view);
                 let given = arrange::reduce(arranged, &format!("group {view}"), *keys, Box::new(evaluator));
-                self.keep_errors(rows::split_errors(given, view, schema))
+                self.keep_errors(rows::split_errors(self.outer(given), view, schema))
             }
             Node::Final { input, column, closing } => {
                 let stream = self.plan(view, input)?;
@@ -97,15 +115,25 @@ impl<'s> Renderer<'s> {
         })
     }
 
+    /// A relation's stream: at the epoch that the run begins with everything or nothing, as it is asked.
+    fn asked(&self, stream: Changes<'s>) -> Changes<'s> {
+        match self.states.begins_at().filter(|_| !self.full) {
+            Some(epoch) => node::after(stream, epoch),
+            None => stream,
+        }
+    }
+
     fn union(&self, streams: Vec<Changes<'s>>) -> Changes<'s> {
         self.scope.concatenate(streams)
     }
 
     /// Rows that are there from the first epoch on.
     fn values(&self, rows: &arrow::array::RecordBatch) -> Changes<'s> {
-        let mut rows = (self.scope.worker().index() == 0 && rows.num_rows() > 0).then(|| rows.clone());
+        let begins_at = self.states.begins_at();
+        let wanted = self.full || begins_at.is_none();
+        let mut rows = (wanted && self.scope.worker().index() == 0 && rows.num_rows() > 0).then(|| rows.clone());
         source::<_, NoopBuilder<Updates>, _, _>(self.scope, "values", move |cap, _| {
-            let mut cap = Some(cap);
+            let mut cap = Some(cap.delayed(&begins_at.unwrap_or(0)));
             move |output| {
                 if let (Some(cap), Some(rows)) = (cap.take(), rows.take()) {
                     output.session_with_builder(&cap).give_container(&mut Updates::insertions(rows));
@@ -121,8 +149,8 @@ impl<'s> Renderer<'s> {
         let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(fields));
         let keyed = self.keep_errors(rows::project(input, view, keys.to_vec(), schema.clone()));
         match keys.is_empty() {
-            true => exists::any(keyed, view),
-            false => aggregate::distinct(rows::by_null_keys(keyed, keys.len(), false), view, schema),
+            true => exists::any(keyed, view, &self.place()),
+            false => aggregate::distinct(rows::by_null_keys(keyed, keys.len(), false), view, schema, &self.place()),
         }
     }
 

@@ -50,6 +50,7 @@ impl<'s> Renderer<'s> {
         schema: &SchemaRef,
     ) -> Option<Changes<'s>> {
         let first = rows::rename(self.plan(view, first)?, schema.clone());
+        let first = self.remembered(first, view, schema.fields().len());
         let outer_scope = self.scope;
         let peers = outer_scope.worker().peers();
         let (result, errors) = outer_scope.iterative::<u64, _, _>(|scope| {
@@ -67,8 +68,21 @@ impl<'s> Renderer<'s> {
             let errors = inner.errors.into_iter().map(|e| e.leave(outer_scope)).collect::<Vec<_>>();
             Some((result.leave(outer_scope), errors))
         })?;
+        let errors: Vec<_> = errors.into_iter().map(|e| self.outer(e)).collect();
         self.errors.extend(errors);
-        Some(result)
+        Some(self.outer(result))
+    }
+
+    /// A stream that enters the iteration, kept so that the fixed point can be found again from a snapshot.
+    fn remembered(&mut self, stream: Changes<'s>, view: &str, columns: usize) -> Changes<'s> {
+        let at = self.place();
+        if !at.is_tracked() {
+            return stream;
+        }
+        let all = arrange::with_saved(stream, &at);
+        let arranged = arrange::arrange(all.clone(), columns, &format!("remember {view}"));
+        at.announce(arrange::Saved(arranged.trace.clone()));
+        all
     }
 }
 
@@ -77,7 +91,8 @@ impl<'i> Inner<'_, '_, 'i> {
         let mut reads = Vec::new();
         plan.reads(&mut reads);
         if !reads.iter().any(|r| r == self.name) {
-            return Some(self.outer.plan(self.view, plan)?.enter(self.scope));
+            let stream = self.outer.plan(self.view, plan)?;
+            return Some(self.outer.remembered(stream, self.view, plan.schema.fields().len()).enter(self.scope));
         }
         let schema = plan.schema.clone();
         Some(match &plan.node {
@@ -113,7 +128,8 @@ impl<'i> Inner<'_, '_, 'i> {
             // Whether there is a partner hangs on the right alone, which does not take part in the iteration.
             JoinKind::Semi if join.residual.is_none() => {
                 let right = self.outer.plan(self.view, &join.right)?;
-                self.outer.keys_present(right, self.view, &right_keys, &join.right).enter(self.scope)
+                let present = self.outer.keys_present(right, self.view, &right_keys, &join.right);
+                self.outer.remembered(present, self.view, right_keys.len()).enter(self.scope)
             }
             JoinKind::Inner => {
                 let right = self.plan(&join.right)?;

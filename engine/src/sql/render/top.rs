@@ -5,19 +5,25 @@
 //! order they came in. Source of the encoding: arrow's row format, which compares as the values do.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, UInt64Array};
 use arrow::compute::{SortOptions, cast};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
-use super::close::{Keeper, at_close};
+use super::close::{Keeper, Routing, at_close};
 use super::rows::batch;
 use super::{Changes, Renderer, rows};
 use crate::flow::exchange::exchange_by;
 use crate::flow::updates::Updates;
+use crate::sql::arrange::{from_diffs, with_diffs};
 use crate::sql::plan::Top;
+use crate::sql::snapshot::Size;
+
+/// Rows that are written together.
+const SAVED_ROWS: usize = 1 << 13;
 
 /// Groups with their rows in order.
 struct TopRows {
@@ -50,7 +56,7 @@ impl<'s> Renderer<'s> {
         let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..top.keys.len()).collect()) } else { input };
         let state = TopRows::new(top, &layout, schema.clone());
         let state = state.map_err(|error| tracing::error!(%error, "the first rows cannot be kept")).ok();
-        Some(at_close(input, "top", view, state).0)
+        Some(at_close(input, "top", view, state, &self.giving_place()).0)
     }
 }
 
@@ -122,13 +128,35 @@ impl TopRows {
             false => self.all_rows.convert_rows(given.iter().map(|g| parser.parse(g.0)))?,
         };
         if self.number {
-            columns.push(std::sync::Arc::new(UInt64Array::from_iter_values(given.iter().map(|g| g.1))));
+            columns.push(Arc::new(UInt64Array::from_iter_values(given.iter().map(|g| g.1))));
         }
         let columns: Vec<ArrayRef> =
             columns.iter().zip(self.schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<_, _>>()?;
         let rows: RecordBatch =
             batch(self.schema.clone(), columns, given.len()).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))?;
         Ok(Updates::changes(rows, Int64Array::from_iter_values(given.iter().map(|g| g.2))))
+    }
+
+    /// Rows with their keys and order columns in front, and how often they are there behind.
+    fn saved(&self, rows: &[(&[u8], &Place, i64)]) -> Result<RecordBatch, ArrowError> {
+        let decode = |converter: &RowConverter, none: bool, of: &dyn Fn(usize) -> Vec<u8>| -> Result<Vec<ArrayRef>, ArrowError> {
+            if none {
+                return Ok(Vec::new());
+            }
+            let (parser, bytes) = (converter.parser(), (0..rows.len()).map(of).collect::<Vec<_>>());
+            converter.convert_rows(bytes.iter().map(|b| parser.parse(b)))
+        };
+        let row = |i: usize| rows.get(i);
+        let key = |i: usize| row(i).map(|r| r.0.to_vec()).unwrap_or_default();
+        let order = |i: usize| row(i).map(|r| r.1.0.clone()).unwrap_or_default();
+        let own = |i: usize| row(i).map(|r| r.1.1.clone()).unwrap_or_default();
+        let mut columns = decode(&self.key_rows, self.keys == 0, &key)?;
+        columns.extend(decode(&self.order_rows, self.order == 0, &order)?);
+        columns.extend(decode(&self.all_rows, self.all_rows_are_empty(), &own)?);
+        let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
+        let schema = Arc::new(Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>()));
+        let rows_alone = batch(schema, columns, rows.len()).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))?;
+        with_diffs(&rows_alone, rows.iter().map(|r| r.2).collect::<Vec<i64>>().into())
     }
 
     fn all_rows_are_empty(&self) -> bool {
@@ -161,5 +189,33 @@ impl Keeper for TopRows {
         }
         let changed: Vec<(&Vec<u8>, u64, i64)> = sums.iter().filter(|(_, sum)| **sum != 0).map(|((row, n), sum)| (row, *n, *sum)).collect();
         if changed.is_empty() { Ok(None) } else { self.rows(&changed).map(Some) }
+    }
+
+    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+        let all: Vec<(&[u8], &Place, i64)> =
+            self.groups.iter().flat_map(|(key, rows)| rows.iter().map(|(place, count)| (key.as_slice(), place, *count))).collect();
+        all.chunks(SAVED_ROWS).map(|rows| self.saved(rows)).collect()
+    }
+
+    fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        self.take_in(&from_diffs(rows)?, &mut HashMap::new())
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKeys(self.keys)
+    }
+
+    fn given(&self) -> Result<Option<Updates>, ArrowError> {
+        let given: Vec<Given> = self.groups.keys().flat_map(|key| self.given(key)).collect();
+        let rows: Vec<(&Vec<u8>, u64, i64)> = given.iter().map(|(row, number, count)| (row, *number, *count)).collect();
+        if rows.is_empty() { Ok(None) } else { self.rows(&rows).map(Some) }
+    }
+
+    fn size(&self) -> Size {
+        let of = |rows: &BTreeMap<Place, i64>| rows.keys().map(|(order, row)| (order.len() + row.len() + 56) as u64).sum::<u64>();
+        Size {
+            rows: self.groups.values().map(|g| g.len() as u64).sum(),
+            bytes: self.groups.iter().map(|(key, rows)| key.len() as u64 + of(rows)).sum(),
+        }
     }
 }

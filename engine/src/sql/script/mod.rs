@@ -7,9 +7,11 @@
 mod batch;
 mod debezium;
 mod definition;
-mod execute;
+mod durable;
 mod files;
+mod job;
 mod ordered;
+mod outcome;
 mod refuse;
 mod tables;
 
@@ -31,6 +33,8 @@ use crate::flow::gather::merge;
 use crate::flow::updates::Updates;
 pub use batch::answer as batch_answer;
 use definition::{Definition, FileOptions};
+use durable::Durable;
+pub use durable::{RestoreOptions, SnapshotOptions};
 use tables::Tables;
 
 /// The name under which a query stands among the views.
@@ -45,6 +49,12 @@ pub struct ScriptOptions {
     pub feeds: Vec<(String, SchemaRef, Vec<Updates>)>,
     /// Timely workers.
     pub workers: usize,
+    /// Rows of an epoch of a table that is loaded from a file; none makes the whole file one epoch.
+    pub epoch_rows: Option<usize>,
+    /// Snapshots to be written.
+    pub snapshots: Option<SnapshotOptions>,
+    /// Snapshots to go on from.
+    pub restore: Option<RestoreOptions>,
 }
 
 /// What a query gave.
@@ -87,7 +97,9 @@ struct Script {
     program: Program,
     tables: Tables,
     views: Vec<String>,
-    workers: usize,
+    options: ScriptOptions,
+    /// Answers given so far, which number the runs that snapshots are of.
+    answered: usize,
     /// Tables from which the script takes rows away.
     changed: HashSet<String>,
     /// Files that tables write.
@@ -110,9 +122,10 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
     let mut script = Script {
         catalog,
         program: Program::new(Vec::new()),
-        tables: Tables::default(),
+        tables: Tables::cut(options.epoch_rows),
         views: Vec::new(),
-        workers: options.workers.max(1),
+        options: ScriptOptions { tables: Vec::new(), feeds: Vec::new(), ..options.clone() },
+        answered: 0,
         changed: statements.iter().filter_map(|s| tables::takes_away(&s.statement)).collect(),
         sinks: HashMap::new(),
         last_change: statements.iter().rposition(|s| tables::changes(&s.statement)).map_or(0, |i| i + 1),
@@ -288,11 +301,15 @@ impl Script {
     }
 
     /// Runs a view; its last `hidden` columns only order its rows.
-    fn answer(&self, view: &str, order: &[SortExpr], hidden: usize) -> Result<Answer, String> {
+    fn answer(&mut self, view: &str, order: &[SortExpr], hidden: usize) -> Result<Answer, String> {
         let schema = self.program.schema(view).ok_or("the query is not there")?;
-        let execute::Outcome { mut changes, errors } = execute::execute(&self.program, &self.tables, view, self.workers)?;
-        let rows = execute::sum(&changes, &schema).map_err(|e| e.to_string())?;
-        let rows = execute::order(rows, order).map_err(|e| e.strip_backtrace())?;
+        self.answered += 1;
+        let lasting = (self.options.snapshots.as_ref(), self.options.restore.as_ref());
+        let durable = Durable::of(self.answered, lasting, &self.program, &self.tables, view).map_err(|e| e.to_string())?;
+        let job::Outcome { mut changes, errors, .. } =
+            job::execute(&self.program, &self.tables, view, self.options.workers.max(1), durable)?;
+        let rows = outcome::sum(&changes, &schema).map_err(|e| e.to_string())?;
+        let rows = outcome::order(rows, order).map_err(|e| e.strip_backtrace())?;
         if hidden == 0 {
             return Ok(Answer { schema, rows, changes, errors });
         }

@@ -52,9 +52,18 @@ pub struct Tables {
     pub ended: bool,
     /// Rows so far ahead of all others that they did not move the watermark.
     pub jumped: u64,
+    /// Rows of an epoch of a file; none makes the whole file one epoch.
+    epoch_rows: Option<usize>,
+    /// The epoch at which files loaded now begin.
+    base: u64,
 }
 
 impl Tables {
+    /// No tables yet; files will be cut into epochs of some rows.
+    pub fn cut(epoch_rows: Option<usize>) -> Self {
+        Tables { epoch_rows, ..Tables::default() }
+    }
+
     /// Adds an empty table.
     pub fn add(&mut self, name: &str, schema: SchemaRef, key: Vec<usize>, event_time: Option<EventTime>) {
         let rows = RecordBatch::new_empty(schema.clone());
@@ -97,15 +106,35 @@ impl Tables {
         self.tables.iter().map(|(name, table)| (name, &table.schema))
     }
 
-    /// Puts a file's rows into a table at epoch 0.
+    /// Puts a file's rows into a table: at one epoch, or at as many as there are of `epoch_rows` rows.
     pub fn load(&mut self, name: &str, rows: RecordBatch) -> Result<(), String> {
+        let size = self.epoch_rows.unwrap_or(usize::MAX).clamp(1, rows.num_rows().max(1));
+        for (number, from) in (0..rows.num_rows().max(1)).step_by(size).enumerate() {
+            let part = rows.slice(from, size.min(rows.num_rows() - from));
+            self.load_at(name, part, self.base + number as u64)?;
+        }
+        Ok(())
+    }
+
+    fn load_at(&mut self, name: &str, rows: RecordBatch, epoch: u64) -> Result<(), String> {
         let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
-        // Of several rows with one key the last one counts.
-        let rows = if table.key.is_empty() { rows } else { table.newest_by_key(&rows)? };
-        table.rows = rows.clone();
-        let epoch = self.epoch;
+        let (rows, updates) = match table.key.is_empty() || table.rows.num_rows() == 0 {
+            // Of several rows with one key the last one counts.
+            true => {
+                let rows = if table.key.is_empty() { rows } else { table.newest_by_key(&rows)? };
+                (rows.clone(), Updates::insertions(rows))
+            }
+            false => {
+                let come = table.newest_by_key(&rows)?;
+                let gone = table.with_keys_of(&come)?;
+                table.rows = without(&table.rows, &gone)?;
+                (come.clone(), replacement(&gone, &come)?)
+            }
+        };
+        table.rows = concat_batches(&table.schema, [&table.rows, &rows]).map_err(|e| e.to_string())?;
         self.advance(name, &rows, epoch)?;
-        self.history.push((epoch, name.to_string(), Updates::insertions(rows)));
+        self.history.push((epoch, name.to_string(), updates));
+        self.epoch = self.epoch.max(epoch);
         Ok(())
     }
 
@@ -120,6 +149,7 @@ impl Tables {
             self.history.push((epoch as u64, name.to_string(), updates.clone()));
             self.epoch = self.epoch.max(epoch as u64);
         }
+        self.base = self.epoch;
         Ok(())
     }
 
@@ -131,6 +161,7 @@ impl Tables {
     /// Closes the open epoch.
     pub fn seal(&mut self) -> Result<(), String> {
         self.epoch += 1;
+        self.base = self.epoch;
         for (name, updates) in std::mem::take(&mut self.open) {
             let new = match &updates.diffs {
                 None => updates.rows.clone(),
@@ -231,13 +262,18 @@ impl Tables {
         let come = come.unwrap_or_else(|| RecordBatch::new_empty(table.schema.clone()));
         let kept = without(&table.rows, &gone)?;
         table.rows = concat_batches(&table.schema, [&kept, &come]).map_err(|e| e.to_string())?;
-        let diffs: Int64Array = std::iter::repeat_n(-1, gone.num_rows()).chain(std::iter::repeat_n(1, come.num_rows())).collect();
-        let rows = concat_batches(&table.schema, [&gone, &come]).map_err(|e| e.to_string())?;
-        let changed = rows.num_rows() > 0;
-        let updates = if gone.num_rows() == 0 { Updates::insertions(rows) } else { Updates::changes(rows, diffs) };
+        let updates = replacement(&gone, &come)?;
+        let changed = updates.rows.num_rows() > 0;
         self.open.push((name.to_string(), updates));
         Ok(changed)
     }
+}
+
+/// Rows that go and rows that come, as changes.
+fn replacement(gone: &RecordBatch, come: &RecordBatch) -> Result<Updates, String> {
+    let diffs: Int64Array = std::iter::repeat_n(-1, gone.num_rows()).chain(std::iter::repeat_n(1, come.num_rows())).collect();
+    let rows = concat_batches(&come.schema(), [gone, come]).map_err(|e| e.to_string())?;
+    Ok(if gone.num_rows() == 0 { Updates::insertions(rows) } else { Updates::changes(rows, diffs) })
 }
 
 impl Table {

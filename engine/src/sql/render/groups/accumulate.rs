@@ -13,6 +13,7 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 use super::extremes::{ByBytes, ByNumber, is_number};
+use super::saved::{column, counted_bytes, each_bytes, numbers};
 use crate::sql::plan::{Aggregate, Function};
 
 /// States of one aggregate, one a group.
@@ -31,6 +32,18 @@ pub trait Accumulator {
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError>;
     /// Forgets a group.
     fn clear(&mut self, group: u32);
+    /// The states of some groups, for a snapshot.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError>;
+    /// Takes in the states of some new groups; how many columns it took.
+    ///
+    /// # Errors
+    /// When the columns are not what `save` gives.
+    fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError>;
+    /// Bytes that it holds.
+    fn bytes(&self) -> usize;
 }
 
 /// The states for a call.
@@ -97,6 +110,20 @@ impl Accumulator for Counts {
             *count = 0;
         }
     }
+    fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        Ok(vec![self.values(groups)?])
+    }
+    fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
+        for (group, saved) in groups.iter().zip(column::<Int64Type>(columns, 0)?.values()) {
+            if let Some(count) = self.0.get_mut(*group as usize) {
+                *count = *saved;
+            }
+        }
+        Ok(1)
+    }
+    fn bytes(&self) -> usize {
+        self.0.len() * size_of::<i64>()
+    }
 }
 
 /// Sums of integers, and of the digits of decimals, with how many values they are of.
@@ -158,6 +185,23 @@ impl Accumulator for Integers {
         if let Some(state) = self.states.get_mut(group as usize) {
             *state = (0, 0);
         }
+    }
+    fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let states = || groups.iter().filter_map(|g| self.states.get(*g as usize));
+        let low = UInt64Array::from_iter_values(states().map(|s| s.1 as u64));
+        Ok(vec![numbers(states().map(|s| s.0)), numbers(states().map(|s| (s.1 >> 64) as i64)), Arc::new(low)])
+    }
+    fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
+        let (counts, high, low) = (column::<Int64Type>(columns, 0)?, column::<Int64Type>(columns, 1)?, column::<UInt64Type>(columns, 2)?);
+        for (group, ((count, high), low)) in groups.iter().zip(counts.values().iter().zip(high.values()).zip(low.values())) {
+            if let Some(state) = self.states.get_mut(*group as usize) {
+                *state = (*count, (i128::from(*high) << 64) | i128::from(*low));
+            }
+        }
+        Ok(3)
+    }
+    fn bytes(&self) -> usize {
+        self.states.len() * size_of::<(i64, i128)>()
     }
 }
 
@@ -230,6 +274,27 @@ impl Accumulator for Floats {
             *state = Float::default();
         }
     }
+    fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let states = || groups.iter().filter_map(|g| self.states.get(*g as usize));
+        let float = |of: fn(&Float) -> f64| Arc::new(Float64Array::from_iter_values(states().map(of))) as ArrayRef;
+        let [nan, up, down] = [0, 1, 2].map(|i| numbers(states().map(|s| s.special.get(i).copied().unwrap_or(0))));
+        Ok(vec![numbers(states().map(|s| s.count)), float(|s| s.sum), float(|s| s.compensation), nan, up, down])
+    }
+    fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
+        let (sums, compensations) = (column::<Float64Type>(columns, 1)?, column::<Float64Type>(columns, 2)?);
+        let whole = |i: usize| column::<Int64Type>(columns, i);
+        let (counts, specials) = (whole(0)?, [whole(3)?, whole(4)?, whole(5)?]);
+        for (row, group) in groups.iter().enumerate() {
+            if let Some(state) = self.states.get_mut(*group as usize) {
+                let special = specials.map(|s| s.value(row));
+                *state = Float { count: counts.value(row), sum: sums.value(row), compensation: compensations.value(row), special };
+            }
+        }
+        Ok(6)
+    }
+    fn bytes(&self) -> usize {
+        self.states.len() * size_of::<Float>()
+    }
 }
 
 /// Each value of a group once: the inner states are told when one comes for the first time or goes for the last.
@@ -283,5 +348,23 @@ impl Accumulator for Distinct {
         if let Some(seen) = self.seen.get_mut(group as usize) {
             *seen = HashMap::new();
         }
+    }
+    fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let seen = groups.iter().filter_map(|g| self.seen.get(*g as usize));
+        let mut columns = counted_bytes(seen.map(|s| s.iter().map(|(value, count)| (&**value, *count))));
+        columns.extend(self.inner.save(groups)?);
+        Ok(columns)
+    }
+    fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
+        each_bytes(columns, |row, value, count| {
+            if let Some(seen) = groups.get(row).and_then(|g| self.seen.get_mut(*g as usize)) {
+                seen.insert(value.into(), count);
+            }
+        })?;
+        Ok(2 + self.inner.restore(groups, columns.get(2..).unwrap_or_default())?)
+    }
+    fn bytes(&self) -> usize {
+        let one = |s: &HashMap<Box<[u8]>, i64>| s.keys().map(|k| k.len() + size_of::<(Box<[u8]>, i64)>()).sum::<usize>();
+        self.inner.bytes() + self.seen.iter().map(one).sum::<usize>()
     }
 }

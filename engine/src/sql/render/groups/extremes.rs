@@ -12,6 +12,7 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 use super::accumulate::{Accumulator, each};
+use super::saved::{counted_bytes, counted_numbers, each_bytes, each_number};
 
 /// Whether a type is kept as 64 bits.
 pub fn is_number(kind: &DataType) -> bool {
@@ -53,6 +54,16 @@ impl<K: Ord + Clone> Values<K> {
                 }
             }
         }
+    }
+
+    /// Each value with how often it is there.
+    fn all(&self) -> impl Iterator<Item = (&K, i64)> {
+        let (best, all) = match self {
+            Values::None => (None, None),
+            Values::Best(best) => (Some((best, 1)), None),
+            Values::All(all) => (None, Some(all.iter().map(|(k, count)| (k, *count)))),
+        };
+        best.into_iter().chain(all.into_iter().flatten())
     }
 
     fn best(&self, least: bool) -> Option<&K> {
@@ -134,6 +145,21 @@ impl Accumulator for ByNumber {
             *state = Values::empty(self.append_only);
         }
     }
+    fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let states = groups.iter().filter_map(|g| self.states.get(*g as usize));
+        Ok(counted_numbers(states.map(|s| s.all().map(|(k, count)| (*k, count)))))
+    }
+    fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
+        each_number(columns, |row, key, count| {
+            if let Some(state) = groups.get(row).and_then(|g| self.states.get_mut(*g as usize)) {
+                state.take_in(self.least, key, count);
+            }
+        })?;
+        Ok(2)
+    }
+    fn bytes(&self) -> usize {
+        self.states.iter().map(|s| size_of_val(s) + s.all().count() * size_of::<(u64, i64)>()).sum()
+    }
 }
 
 /// Extremes of everything else.
@@ -183,5 +209,21 @@ impl Accumulator for ByBytes {
         if let Some(state) = self.states.get_mut(group as usize) {
             *state = Values::empty(self.append_only);
         }
+    }
+    fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let states = groups.iter().filter_map(|g| self.states.get(*g as usize));
+        Ok(counted_bytes(states.map(|s| s.all().map(|(k, count)| (&**k, count)))))
+    }
+    fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
+        each_bytes(columns, |row, key, count| {
+            if let Some(state) = groups.get(row).and_then(|g| self.states.get_mut(*g as usize)) {
+                state.take_in(self.least, key, count);
+            }
+        })?;
+        Ok(2)
+    }
+    fn bytes(&self) -> usize {
+        let one = |s: &Values<Box<[u8]>>| s.all().map(|(k, _)| k.len() + size_of::<(Box<[u8]>, i64)>()).sum::<usize>();
+        self.states.iter().map(|s| size_of_val(s) + one(s)).sum()
     }
 }

@@ -81,6 +81,18 @@ impl Index {
         self.keys.count as usize
     }
 
+    /// The numbers of all groups that are there, in order.
+    pub fn live(&self) -> Vec<u32> {
+        let mut live: Vec<u32> = self.table.iter().map(|(_, group)| *group).collect();
+        live.sort_unstable();
+        live
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        self.table.capacity() * size_of::<(u64, u32)>() + self.keys.flat.len() + self.keys.boxed.iter().map(|k| k.len() + 16).sum::<usize>()
+    }
+
     /// The group of each row of some key columns; new groups are made.
     ///
     /// # Errors

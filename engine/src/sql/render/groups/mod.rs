@@ -6,23 +6,26 @@
 mod accumulate;
 mod extremes;
 mod index;
+mod saved;
 
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{cast, concat, or, take};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use self::accumulate::{Accumulator, accumulator};
 use self::index::Index;
+use self::saved::{SAVED_GROUPS, column, numbers};
 use super::aggregate::{Closes, Shape};
-use super::close::Keeper;
+use super::close::{Keeper, Routing};
 use super::rows::keep_where;
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
 use crate::sql::plan::Aggregate;
+use crate::sql::snapshot::Size;
 use crate::sql::watermark::END;
 
 /// Groups with their aggregates.
@@ -224,14 +227,34 @@ impl Groups {
                 part(&keep)?
             }
         };
-        let times = in_time.rows.columns().get(key).and_then(|c| closing.times(c)).ok_or_else(no_times)?;
-        for (row, group) in self.assign(&in_time.rows)?.into_iter().enumerate().filter(|(row, _)| times.is_valid(*row)) {
-            if let Some(registered @ false) = self.registered.get_mut(group as usize) {
+        let groups = self.assign(&in_time.rows)?;
+        self.register(&in_time.rows, key, closing, &groups)?;
+        Ok(in_time)
+    }
+
+    /// Notes when groups are closed.
+    fn register(&mut self, rows: &RecordBatch, key: usize, closing: &Closing, groups: &[u32]) -> Result<(), ArrowError> {
+        let times = rows.columns().get(key).and_then(|c| closing.times(c));
+        let times = times.ok_or_else(|| ArrowError::SchemaError("a closing column holds no times".into()))?;
+        for (row, group) in groups.iter().enumerate().filter(|(row, _)| times.is_valid(*row)) {
+            if let Some(registered @ false) = self.registered.get_mut(*group as usize) {
                 *registered = true;
-                self.closing.entry(times.value(row)).or_default().push(self.index.key(group).into());
+                self.closing.entry(times.value(row)).or_default().push(self.index.key(*group).into());
             }
         }
-        Ok(in_time)
+        Ok(())
+    }
+
+    /// Some groups as rows: keys, weights, states.
+    fn saved(&self, groups: &[u32]) -> Result<RecordBatch, ArrowError> {
+        let mut columns = self.index.columns(groups)?;
+        columns.push(numbers(groups.iter().map(|g| self.weight(*g))));
+        for state in &self.states {
+            columns.extend(state.save(groups)?);
+        }
+        let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
+        let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
+        RecordBatch::try_new(std::sync::Arc::new(schema), columns)
     }
 
     /// Lets go of groups that nothing can change any more; their rows stay as they are.
@@ -274,6 +297,49 @@ impl Keeper for Groups {
 
     fn begins_with_rows(&self) -> bool {
         self.global_new
+    }
+
+    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+        self.index.live().chunks(SAVED_GROUPS).map(|groups| self.saved(groups)).collect()
+    }
+
+    fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        // What was saved has had its first row.
+        self.global_new = false;
+        let groups = self.assign(rows)?;
+        let mut rest = rows.columns().get(self.keys..).unwrap_or_default();
+        let weights = column::<Int64Type>(rest, 0)?;
+        for (group, weight) in groups.iter().zip(weights.values()) {
+            if let Some(slot) = self.weights.get_mut(*group as usize) {
+                *slot = *weight;
+            }
+        }
+        rest = rest.get(1..).unwrap_or_default();
+        for state in &mut self.states {
+            let taken = state.restore(&groups, rest)?;
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        match self.closes.clone() {
+            Some((key, closing, _)) => self.register(rows, key, &closing, &groups),
+            None => Ok(()),
+        }
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKeys(self.keys)
+    }
+
+    fn given(&self) -> Result<Option<Updates>, ArrowError> {
+        let live: Vec<u32> = self.index.live().into_iter().filter(|g| self.weight(*g) > 0).collect();
+        if live.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Updates::insertions(self.rows(&live, &self.values(&live)?)?)))
+    }
+
+    fn size(&self) -> Size {
+        let bytes = self.index.bytes() + self.weights.len() * 13 + self.states.iter().map(|s| s.bytes()).sum::<usize>();
+        Size { rows: self.index.live().len() as u64, bytes: bytes as u64 }
     }
 }
 

@@ -3,6 +3,8 @@
 //! A state that watermarks close also works through epochs in which only a watermark moved: it holds a capability for the
 //! oldest epoch that is not complete. Rows that came too late for it go to a second stream, as rows of the view's late rows.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,8 +18,12 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+pub use self::kept::Routing;
+use self::kept::{keep, told};
 use super::Changes;
+use super::rows::Split;
 use crate::flow::updates::Updates;
+use crate::sql::snapshot::{Place, Size};
 use crate::sql::watermark::Watermarks;
 
 /// State that takes in epochs in order.
@@ -42,6 +48,30 @@ pub trait Keeper {
     fn late(&mut self) -> Vec<Updates> {
         Vec::new()
     }
+
+    /// All it holds, as rows that `restore` takes, in batches of bounded size.
+    ///
+    /// # Errors
+    /// When it cannot be written as columns.
+    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError>;
+
+    /// Takes in some of the rows that were saved.
+    ///
+    /// # Errors
+    /// When they are not of its columns.
+    fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError>;
+
+    /// Which worker each saved row belongs to.
+    fn routing(&self) -> Routing;
+
+    /// All rows that it has given and not taken back.
+    ///
+    /// # Errors
+    /// When it cannot say.
+    fn given(&self) -> Result<Option<Updates>, ArrowError>;
+
+    /// How much it holds.
+    fn size(&self) -> Size;
 }
 
 /// The columns of a collection of late rows.
@@ -65,8 +95,12 @@ type Waiting = BTreeMap<u64, (Capability<u64>, Capability<u64>, Vec<Updates>)>;
 
 /// Runs a state over a stream; gives its changes, and rows that came too late. A state that could not be made was told, and
 /// gives nothing.
-pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<impl Keeper + 'static>) -> (Changes<'s>, Changes<'s>) {
+pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<impl Keeper + 'static>, at: &Place) -> Split<'s> {
     let view = view.to_string();
+    let (index, peers) = (input.scope().worker().index(), input.scope().worker().peers());
+    let state = state.map(|state| keep(state, at, index, peers));
+    let begins_at = at.begins_at().unwrap_or(0);
+    let mut given = state.as_ref().filter(|_| at.gives).and_then(|s| told(s.borrow().given(), at).flatten());
     let mut builder = OperatorBuilder::new(format!("{kind} {view}"), input.scope());
     let mut input = builder.new_input(input, Pipeline);
     let (rows, row_stream) = builder.new_output();
@@ -74,13 +108,14 @@ pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<im
     let mut rows = OutputBuilder::<_, NoopBuilder<Updates>>::from(rows);
     let mut late = OutputBuilder::<_, NoopBuilder<Updates>>::from(late);
     builder.build(move |mut capabilities| {
-        let mut state = state;
         let own = (capabilities.pop(), capabilities.pop());
-        let moved_by = state.as_ref().and_then(Keeper::moved_by);
-        let begins = state.as_ref().is_some_and(Keeper::begins_with_rows);
+        let moved_by = state.as_ref().and_then(|s| s.borrow().moved_by());
+        let begins = state.as_ref().is_some_and(|s| s.borrow().begins_with_rows());
         // Held only by a state that watermarks move, or until the first epoch is over.
         let mut held = match own {
-            (Some(late), Some(row)) if moved_by.is_some() || begins => Some((row, late)),
+            (Some(late), Some(row)) if moved_by.is_some() || begins || given.is_some() => {
+                Some((row.delayed(&begins_at), late.delayed(&begins_at)))
+            }
             _ => None,
         };
         let mut first = begins;
@@ -92,7 +127,11 @@ pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<im
                     entry.2.extend(data.map(std::mem::take));
                 }
             });
-            let Some(state) = state.as_mut() else { return };
+            let Some(state) = state.as_ref() else { return };
+            let mut state = state.borrow_mut();
+            if let (Some(mut updates), Some((row, _))) = (given.take(), &held) {
+                rows.activate().session_with_builder(row).give_container(&mut updates);
+            }
             let frontier = frontiers.first().and_then(|f| f.frontier().first().copied());
             if let Some((row, late)) = &held {
                 let from = *row.time();

@@ -1,0 +1,93 @@
+//! States of aggregates as Arrow columns, a row a group, and back: for snapshots.
+//!
+//! A group that holds many values has them in two lists, one of values and one of how often each is there.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, Int64Array, Int64Builder, ListBuilder, PrimitiveArray, UInt64Builder,
+};
+use arrow::datatypes::{Int64Type, UInt64Type};
+use arrow::error::ArrowError;
+
+/// Groups that are written together.
+pub const SAVED_GROUPS: usize = 1 << 13;
+
+/// A column that a state was saved in.
+///
+/// # Errors
+/// When it is not there or of another type.
+pub fn column<T: ArrowPrimitiveType>(columns: &[ArrayRef], index: usize) -> Result<&PrimitiveArray<T>, ArrowError> {
+    columns.get(index).and_then(|c| c.as_primitive_opt::<T>()).ok_or_else(|| missing(index))
+}
+
+fn missing(index: usize) -> ArrowError {
+    ArrowError::SchemaError(format!("a saved state has no column {index} of its type"))
+}
+
+/// One number a group.
+pub fn numbers(values: impl Iterator<Item = i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(values))
+}
+
+/// Bytes with how often they are there, many a group.
+pub fn counted_bytes<'a, G: Iterator<Item = (&'a [u8], i64)>>(groups: impl Iterator<Item = G>) -> Vec<ArrayRef> {
+    let (mut values, mut counts) = (ListBuilder::new(BinaryBuilder::new()), ListBuilder::new(Int64Builder::new()));
+    for group in groups {
+        for (value, count) in group {
+            values.values().append_value(value);
+            counts.values().append_value(count);
+        }
+        values.append(true);
+        counts.append(true);
+    }
+    vec![Arc::new(values.finish()), Arc::new(counts.finish())]
+}
+
+/// Numbers with how often they are there, many a group.
+pub fn counted_numbers<G: Iterator<Item = (u64, i64)>>(groups: impl Iterator<Item = G>) -> Vec<ArrayRef> {
+    let (mut values, mut counts) = (ListBuilder::new(UInt64Builder::new()), ListBuilder::new(Int64Builder::new()));
+    for group in groups {
+        for (value, count) in group {
+            values.values().append_value(value);
+            counts.values().append_value(count);
+        }
+        values.append(true);
+        counts.append(true);
+    }
+    vec![Arc::new(values.finish()), Arc::new(counts.finish())]
+}
+
+/// Reads bytes with their counts back: for each its row, the bytes, how often.
+///
+/// # Errors
+/// When the columns are not what `counted_bytes` gives.
+pub fn each_bytes(columns: &[ArrayRef], mut of: impl FnMut(usize, &[u8], i64)) -> Result<(), ArrowError> {
+    each_list(columns, |row, values, counts| {
+        let values = values.as_binary_opt::<i32>().ok_or_else(|| missing(0))?;
+        values.iter().zip(counts.values()).for_each(|(value, count)| of(row, value.unwrap_or_default(), *count));
+        Ok(())
+    })
+}
+
+/// Reads numbers with their counts back: for each its row, the number, how often.
+///
+/// # Errors
+/// When the columns are not what `counted_numbers` gives.
+pub fn each_number(columns: &[ArrayRef], mut of: impl FnMut(usize, u64, i64)) -> Result<(), ArrowError> {
+    each_list(columns, |row, values, counts| {
+        let values = values.as_primitive_opt::<UInt64Type>().ok_or_else(|| missing(0))?;
+        values.values().iter().zip(counts.values()).for_each(|(value, count)| of(row, *value, *count));
+        Ok(())
+    })
+}
+
+fn each_list(columns: &[ArrayRef], mut of: impl FnMut(usize, ArrayRef, &Int64Array) -> Result<(), ArrowError>) -> Result<(), ArrowError> {
+    let list = |i: usize| columns.get(i).and_then(|c| c.as_list_opt::<i32>()).ok_or_else(|| missing(i));
+    let (values, counts) = (list(0)?, list(1)?);
+    for row in 0..values.len().min(counts.len()) {
+        let count = counts.value(row);
+        of(row, values.value(row), count.as_primitive_opt::<Int64Type>().ok_or_else(|| missing(1))?)?;
+    }
+    Ok(())
+}

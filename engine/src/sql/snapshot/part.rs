@@ -1,0 +1,99 @@
+//! Parts: objects with rows of one state of one worker, as Arrow IPC streams under zstd.
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+
+use super::manifest::Part;
+use super::{SnapshotError, Store};
+
+/// Level of compression: state is written often and read seldom, so the fastest.
+const ZSTD_LEVEL: i32 = 1;
+/// Bytes of rows of a part, before compression: so much is held twice while it is written or read.
+const PART_BYTES: usize = 32 << 20;
+
+/// Writes the parts of one state.
+pub struct PartWriter<'a> {
+    store: &'a Store,
+    prefix: String,
+    open: Option<(StreamWriter<zstd::Encoder<'static, Vec<u8>>>, u64, usize)>,
+    parts: Vec<Part>,
+}
+
+impl<'a> PartWriter<'a> {
+    /// Parts whose names begin with a prefix.
+    pub fn new(store: &'a Store, prefix: String) -> Self {
+        PartWriter { store, prefix, open: None, parts: Vec::new() }
+    }
+
+    /// Adds rows, all of one schema.
+    ///
+    /// # Errors
+    /// When a part cannot be written.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), SnapshotError> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let (mut writer, count, bytes) = match self.open.take() {
+            Some(open) => open,
+            None => (StreamWriter::try_new(zstd::Encoder::new(Vec::new(), ZSTD_LEVEL).map_err(ArrowError::from)?, &rows.schema())?, 0, 0),
+        };
+        writer.write(rows)?;
+        let size: usize = rows.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+        self.open = Some((writer, count + rows.num_rows() as u64, bytes + size));
+        if bytes + size >= PART_BYTES { self.close() } else { Ok(()) }
+    }
+
+    fn close(&mut self) -> Result<(), SnapshotError> {
+        let Some((writer, rows, _)) = self.open.take() else { return Ok(()) };
+        let bytes = writer.into_inner()?.finish().map_err(ArrowError::from)?;
+        let path = format!("{}-{}.arrow", self.prefix, self.parts.len());
+        let part = Part { path, rows, bytes: bytes.len() as u64, crc32c: crc32c::crc32c(&bytes) };
+        self.store.put(&part.path, bytes)?;
+        self.parts.push(part);
+        Ok(())
+    }
+
+    /// All parts, written.
+    ///
+    /// # Errors
+    /// When the last one cannot be written.
+    pub fn finish(mut self) -> Result<Vec<Part>, SnapshotError> {
+        self.close()?;
+        Ok(self.parts)
+    }
+}
+
+/// The rows of a part, checked against its manifest.
+///
+/// # Errors
+/// When it is not there or not what was written.
+pub fn read(store: &Store, part: &Part) -> Result<Vec<RecordBatch>, SnapshotError> {
+    let bytes = checked(store, part)?;
+    let damaged = |why: String| SnapshotError::Damaged { path: part.path.clone(), why };
+    let decoder = zstd::Decoder::new(bytes.as_slice()).map_err(|e| damaged(e.to_string()))?;
+    let reader = StreamReader::try_new(decoder, None).map_err(|e| damaged(e.to_string()))?;
+    let rows = reader.collect::<Result<Vec<RecordBatch>, ArrowError>>().map_err(|e| damaged(e.to_string()))?;
+    let count: u64 = rows.iter().map(|r| r.num_rows() as u64).sum();
+    if count != part.rows {
+        return Err(damaged(format!("it holds {count} rows, and {} were written", part.rows)));
+    }
+    Ok(rows)
+}
+
+/// The bytes of a part.
+///
+/// # Errors
+/// When they are not those that were written.
+pub fn checked(store: &Store, part: &Part) -> Result<Vec<u8>, SnapshotError> {
+    let bytes = store.get(&part.path)?;
+    let damaged = |why: &str| SnapshotError::Damaged { path: part.path.clone(), why: why.into() };
+    if bytes.len() as u64 != part.bytes {
+        return Err(damaged("its length is not what was written"));
+    }
+    if crc32c::crc32c(&bytes) != part.crc32c {
+        return Err(damaged("its checksum is not what was written"));
+    }
+    Ok(bytes)
+}

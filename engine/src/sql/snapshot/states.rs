@@ -1,0 +1,165 @@
+//! The states of one worker's dataflow: every operator that keeps rows announces itself here, is told whether it goes on
+//! from a snapshot, and can be asked to write what it keeps.
+//!
+//! A run that goes on begins at the snapshot's epoch. States that are kept are filled there in silence; a node whose plan is
+//! new reads what it stands on as it was at that epoch, all at once. So a stream carries at that epoch either everything or
+//! nothing, and `Place` says which.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use super::manifest::{Part, SavedState};
+use super::{PartWriter, Restored, SnapshotError, Store};
+
+/// How much a state holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Rows, groups or values.
+    pub rows: u64,
+    /// Bytes of memory, or of the disk where rows are spilled.
+    pub bytes: u64,
+}
+
+/// What an operator keeps.
+pub trait State {
+    /// Writes all it holds at a sealed epoch.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn save(&mut self, epoch: u64, out: &mut PartWriter<'_>) -> Result<(), SnapshotError>;
+
+    /// Says that nothing before an epoch is asked for any more.
+    fn settle(&mut self, epoch: u64);
+
+    /// How much it holds.
+    fn size(&self) -> Size;
+}
+
+/// The states of a worker.
+#[derive(Clone, Default)]
+pub struct States(Option<Rc<Inner>>);
+
+struct Inner {
+    restored: Option<Arc<Restored>>,
+    kept: RefCell<BTreeMap<String, Box<dyn State>>>,
+    fault: RefCell<Option<SnapshotError>>,
+}
+
+/// Where one state of a node belongs.
+#[derive(Clone)]
+pub struct Place {
+    states: States,
+    key: String,
+    /// Whether it goes on with what was saved.
+    pub kept: bool,
+    /// Whether its operator is to give all it holds at the epoch that the run begins with.
+    pub gives: bool,
+}
+
+impl States {
+    /// States that are kept track of, for snapshots or sizes, and perhaps go on from a snapshot.
+    pub fn tracked(restored: Option<Arc<Restored>>) -> Self {
+        States(Some(Rc::new(Inner { restored, kept: RefCell::default(), fault: RefCell::default() })))
+    }
+
+    /// Whether anybody asks for states.
+    pub fn is_tracked(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The epoch that the run begins with, when it goes on from a snapshot.
+    pub fn begins_at(&self) -> Option<u64> {
+        self.restored().map(|r| r.manifest().epoch)
+    }
+
+    /// Whether the snapshot has the state of a node.
+    pub fn has(&self, fingerprint: &str) -> bool {
+        self.restored().is_some_and(|r| r.has(fingerprint))
+    }
+
+    fn restored(&self) -> Option<&Arc<Restored>> {
+        self.0.as_ref().and_then(|i| i.restored.as_ref())
+    }
+
+    /// The place of a state.
+    pub fn place(&self, key: String, kept: bool, gives: bool) -> Place {
+        Place { states: self.clone(), key, kept, gives: gives && kept }
+    }
+
+    /// Says that nothing before an epoch is asked for any more.
+    pub fn settle(&self, epoch: u64) {
+        if let Some(inner) = &self.0 {
+            inner.kept.borrow_mut().values_mut().for_each(|s| s.settle(epoch));
+        }
+    }
+
+    /// Sizes by key.
+    pub fn sizes(&self) -> BTreeMap<String, Size> {
+        self.0.as_ref().map(|i| i.kept.borrow().iter().map(|(k, s)| (k.clone(), s.size())).collect()).unwrap_or_default()
+    }
+
+    /// Writes every state at a sealed epoch; their parts.
+    ///
+    /// # Errors
+    /// With the first state that cannot be written.
+    pub fn save(&self, store: &Store, prefix: &str, worker: usize, epoch: u64) -> Result<Vec<SavedState>, SnapshotError> {
+        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
+        let mut out = Vec::new();
+        for (key, state) in inner.kept.borrow_mut().iter_mut() {
+            let mut writer = PartWriter::new(store, format!("{prefix}/{key}-worker-{worker}"));
+            state.save(epoch, &mut writer)?;
+            out.push(SavedState { key: key.clone(), parts: writer.finish()? });
+        }
+        Ok(out)
+    }
+
+    /// What went wrong while states were filled.
+    pub fn fault(&self) -> Option<SnapshotError> {
+        self.0.as_ref().and_then(|i| i.fault.borrow_mut().take())
+    }
+}
+
+impl Place {
+    /// Whether states are kept track of at all.
+    pub fn is_tracked(&self) -> bool {
+        self.states.is_tracked()
+    }
+
+    /// The epoch at which what was saved comes in.
+    pub fn begins_at(&self) -> Option<u64> {
+        self.states.begins_at()
+    }
+
+    /// Announces a state. Equal plans have equal states: one of them is enough.
+    pub fn announce(&self, state: impl State + 'static) {
+        if let Some(inner) = &self.states.0 {
+            inner.kept.borrow_mut().entry(self.key.clone()).or_insert_with(|| Box::new(state));
+        }
+    }
+
+    /// The parts of what was saved here, by number.
+    pub fn parts(&self) -> Vec<(usize, Part)> {
+        let restored = self.states.restored().filter(|_| self.kept);
+        restored.map(|r| r.parts(&self.key).iter().cloned().enumerate().collect()).unwrap_or_default()
+    }
+
+    /// The rows of a part. What cannot be read stops the run.
+    pub fn read(&self, part: &Part) -> Vec<RecordBatch> {
+        let Some(restored) = self.states.restored() else { return Vec::new() };
+        restored.read(part).unwrap_or_else(|error| {
+            self.failed(error);
+            Vec::new()
+        })
+    }
+
+    /// Says that a state cannot be filled.
+    pub fn failed(&self, error: SnapshotError) {
+        if let Some(inner) = &self.states.0 {
+            inner.fault.borrow_mut().get_or_insert(error);
+        }
+    }
+}
