@@ -23,7 +23,8 @@ impl Lowering<'_> {
         let given = scan.projection.clone().unwrap_or_else(|| (0..table.fields().len()).collect());
         let mut read = given.clone();
         // In the order of the table: a set of references has none, and one query is to have one plan.
-        let filtered: Result<BTreeSet<usize>, _> = scan.filters.iter().flat_map(Expr::column_refs).map(|c| table.index_of(&c.name)).collect();
+        let filtered: Result<BTreeSet<usize>, _> =
+            scan.filters.iter().flat_map(Expr::column_refs).map(|c| table.index_of(&c.name)).collect();
         read.extend(filtered.map_err(|e| e.to_string())?.into_iter().filter(|index| !given.contains(index)));
         let fields: Vec<Field> = read.iter().map(|&i| table.field(i).clone().with_nullable(true)).collect();
         let wide = Arc::new(Schema::new(fields));

@@ -256,7 +256,8 @@ fn append(store: &Store, prefix: &str, changes: &Changes, written: &mut (Vec<Par
         }
         before += rows;
     }
-    written.0.extend(writer.finish()?);
+    written.0.extend(writer.end_state()?);
+    writer.finish()?;
     written.1 = before;
     Ok(())
 }

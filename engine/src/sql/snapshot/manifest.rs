@@ -51,12 +51,14 @@ pub struct SavedState {
     pub parts: Vec<Part>,
 }
 
-/// An object with rows.
+/// Rows in an object, which may hold several parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
     /// The object.
     pub path: String,
+    /// Where it begins in the object.
+    pub offset: u64,
     /// Its rows.
     pub rows: u64,
     /// Its bytes.

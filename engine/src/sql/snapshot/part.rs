@@ -12,22 +12,26 @@ use super::{SnapshotError, Store};
 const ZSTD_LEVEL: i32 = 1;
 /// Bytes of rows of a part, before compression: so much is held twice while it is written or read.
 const PART_BYTES: usize = 32 << 20;
+/// Bytes of parts after which an object is written: few objects, as each is flushed to disk, and none is too great to hold.
+const OBJECT_BYTES: usize = 64 << 20;
 
-/// Writes the parts of one state.
+/// Writes the parts of a worker's states, one after the other, into as few objects as can be.
 pub struct PartWriter<'a> {
     store: &'a Store,
     prefix: String,
+    object: Vec<u8>,
+    objects: usize,
     open: Option<(StreamWriter<zstd::Encoder<'static, Vec<u8>>>, u64, usize)>,
     parts: Vec<Part>,
 }
 
 impl<'a> PartWriter<'a> {
-    /// Parts whose names begin with a prefix.
+    /// Objects whose names begin with a prefix.
     pub fn new(store: &'a Store, prefix: String) -> Self {
-        PartWriter { store, prefix, open: None, parts: Vec::new() }
+        PartWriter { store, prefix, object: Vec::new(), objects: 0, open: None, parts: Vec::new() }
     }
 
-    /// Adds rows, all of one schema.
+    /// Adds rows to the open state, all of one schema.
     ///
     /// # Errors
     /// When a part cannot be written.
@@ -48,20 +52,36 @@ impl<'a> PartWriter<'a> {
     fn close(&mut self) -> Result<(), SnapshotError> {
         let Some((writer, rows, _)) = self.open.take() else { return Ok(()) };
         let bytes = writer.into_inner()?.finish().map_err(ArrowError::from)?;
-        let path = format!("{}-{}.arrow", self.prefix, self.parts.len());
-        let part = Part { path, rows, bytes: bytes.len() as u64, crc32c: crc32c::crc32c(&bytes) };
-        self.store.put(&part.path, bytes)?;
-        self.parts.push(part);
+        let (path, offset) = (format!("{}-{}.arrow", self.prefix, self.objects), self.object.len() as u64);
+        self.parts.push(Part { path, offset, rows, bytes: bytes.len() as u64, crc32c: crc32c::crc32c(&bytes) });
+        self.object.extend(bytes);
+        if self.object.len() >= OBJECT_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), SnapshotError> {
+        if !self.object.is_empty() {
+            self.store.put(&format!("{}-{}.arrow", self.prefix, self.objects), std::mem::take(&mut self.object))?;
+            self.objects += 1;
+        }
         Ok(())
     }
 
-    /// All parts, written.
+    /// Ends the open state; its parts, which are there once the writer is finished.
     ///
     /// # Errors
-    /// When the last one cannot be written.
-    pub fn finish(mut self) -> Result<Vec<Part>, SnapshotError> {
+    /// When a part cannot be written.
+    pub fn end_state(&mut self) -> Result<Vec<Part>, SnapshotError> {
         self.close()?;
-        Ok(self.parts)
+        Ok(std::mem::take(&mut self.parts))
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(mut self) -> Result<(), SnapshotError> {
+        debug_assert!(self.open.is_none() && self.parts.is_empty());
+        self.flush()
     }
 }
 
@@ -87,7 +107,7 @@ pub fn read(store: &Store, part: &Part) -> Result<Vec<RecordBatch>, SnapshotErro
 /// # Errors
 /// When they are not those that were written.
 pub fn checked(store: &Store, part: &Part) -> Result<Vec<u8>, SnapshotError> {
-    let bytes = store.get(&part.path)?;
+    let bytes = store.get_range(&part.path, part.offset, part.bytes)?;
     let damaged = |why: &str| SnapshotError::Damaged { path: part.path.clone(), why: why.into() };
     if bytes.len() as u64 != part.bytes {
         return Err(damaged("its length is not what was written"));

@@ -108,12 +108,12 @@ impl States {
     /// With the first state that cannot be written.
     pub fn save(&self, store: &Store, prefix: &str, worker: usize, epoch: u64) -> Result<Vec<SavedState>, SnapshotError> {
         let Some(inner) = &self.0 else { return Ok(Vec::new()) };
-        let mut out = Vec::new();
+        let (mut out, mut writer) = (Vec::new(), PartWriter::new(store, format!("{prefix}/worker-{worker}")));
         for (key, state) in inner.kept.borrow_mut().iter_mut() {
-            let mut writer = PartWriter::new(store, format!("{prefix}/{key}-worker-{worker}"));
             state.save(epoch, &mut writer)?;
-            out.push(SavedState { key: key.clone(), parts: writer.finish()? });
+            out.push(SavedState { key: key.clone(), parts: writer.end_state()? });
         }
+        writer.finish()?;
         Ok(out)
     }
 

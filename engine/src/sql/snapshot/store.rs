@@ -64,6 +64,17 @@ impl Store {
         block_on(read).map(|bytes| bytes.to_vec())
     }
 
+    /// Reads a part of an object.
+    ///
+    /// # Errors
+    /// When it is not there, too great or cannot be read.
+    pub fn get_range(&self, path: &str, offset: u64, bytes: u64) -> Result<Vec<u8>, SnapshotError> {
+        let end = offset.checked_add(bytes).filter(|_| bytes <= OBJECT_BYTES_MAX);
+        let end = end.ok_or_else(|| failed("read", path, format!("more than {OBJECT_BYTES_MAX} bytes of it are asked for")))?;
+        let at = Path::from(path);
+        block_on(self.objects.get_range(&at, offset..end)).map(|bytes| bytes.to_vec()).map_err(|e| failed("read", path, e))
+    }
+
     /// The objects under a prefix, in order.
     ///
     /// # Errors
