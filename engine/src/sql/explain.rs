@@ -3,20 +3,22 @@
 use std::fmt::Write;
 
 use super::plan::{JoinKind, Node, Plan};
+use super::snapshot::Size;
 
-/// The plan as text, a node a line, what it reads beneath it.
-pub fn explain(plan: &Plan) -> String {
+/// The plan as text, a node a line, what it reads beneath it; `held` says how much a node holds, where that is known.
+pub fn explain(plan: &Plan, held: &dyn Fn(&Plan) -> Option<Size>) -> String {
     let mut out = String::new();
-    line(plan, 0, &mut out);
+    line(plan, 0, held, &mut out);
     out
 }
 
-fn line(plan: &Plan, depth: usize, out: &mut String) {
+fn line(plan: &Plan, depth: usize, held: &dyn Fn(&Plan) -> Option<Size>, out: &mut String) {
     let mode = if plan.append_only { "rows only come" } else { "rows come and go" };
     let state = state(plan).map(|s| format!("; state: {s}")).unwrap_or_default();
-    let written = writeln!(out, "{:indent$}{} [{mode}{state}]", "", title(plan), indent = 2 * depth);
+    let held_now = held(plan).map(|s| format!("; holds {} rows, {} bytes", s.rows, s.bytes)).unwrap_or_default();
+    let written = writeln!(out, "{:indent$}{} [{mode}{state}{held_now}]", "", title(plan), indent = 2 * depth);
     debug_assert!(written.is_ok());
-    plan.inputs().iter().for_each(|input| line(input, depth + 1, out));
+    plan.inputs().iter().for_each(|input| line(input, depth + 1, held, out));
 }
 
 /// What a node does, in a line.

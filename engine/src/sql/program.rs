@@ -1,6 +1,6 @@
 //! The views of a pipeline, compiled over its streams; rendered together, so that what two views read is there once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -17,7 +17,7 @@ use super::closing::{Closing, Shape};
 use super::lower::lower;
 use super::plan::{Node, Plan};
 use super::render::{self, At, Changes, Named, Renderer};
-use super::snapshot::{SavedNode, States, fingerprint, of_text};
+use super::snapshot::{SavedNode, Size, States, fingerprint, of_text};
 use super::statement::{Parsed, parse};
 use super::watermark::Watermarks;
 use crate::flow::updates::Updates;
@@ -231,7 +231,29 @@ impl Program {
 
     /// How a view is computed, with changelog modes and bounds of state.
     pub fn explain(&self, view: &str) -> Option<String> {
-        self.views.iter().find(|v| v.name == view).map(|v| super::explain::explain(&v.plan))
+        self.views.iter().find(|v| v.name == view).map(|v| super::explain::explain(&v.plan, &|_| None))
+    }
+
+    /// How a view and the views beneath it are computed, with what each node held at the end of a run.
+    pub fn explain_analysed(&self, view: &str, sizes: &BTreeMap<String, Size>) -> String {
+        let named = self.named(&States::tracked(None));
+        let held = |plan: &Plan| {
+            if !render::has_state(plan) {
+                return None;
+            }
+            let own = format!("{}-", fingerprint(plan, &|name| named.get(name).cloned()));
+            let states = sizes.iter().filter(|(key, _)| key.starts_with(&own)).map(|(_, size)| *size);
+            Some(states.fold(Size::default(), |a, b| Size { rows: a.rows + b.rows, bytes: a.bytes + b.bytes }))
+        };
+        let needed = self.needed(&[view.to_string()]);
+        let mut out = String::new();
+        for View { name, plan, .. } in self.views.iter().rev().filter(|v| needed.contains(&v.name)) {
+            if name != view {
+                out.push_str(&format!("view {name}:\n"));
+            }
+            out.push_str(&super::explain::explain(plan, &held));
+        }
+        out
     }
 
     /// The columns of a view.

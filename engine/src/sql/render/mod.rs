@@ -29,7 +29,7 @@ mod rows;
 mod top;
 
 pub use close::late_schema;
-pub use node::{At, Named, wanted_full, with_state};
+pub use node::{At, Named, has_state, wanted_full, with_state};
 pub use rows::{batch, error_schema};
 
 /// A stream of changes.

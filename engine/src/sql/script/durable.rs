@@ -46,8 +46,8 @@ pub struct Durable {
     restored: Option<Arc<Restored>>,
     /// Whether the view is another than the snapshot's, so that it begins with all its rows.
     changed: bool,
-    /// Whether sizes of states are asked for.
-    pub measured: bool,
+    /// Whether sizes of states are asked for at the end.
+    measured: bool,
 }
 
 /// Parts of the answer that are written already.
@@ -58,6 +58,16 @@ pub struct Written {
 }
 
 impl Durable {
+    /// A run that does not last, but tells what its states hold at the end.
+    pub fn measured() -> Self {
+        Durable { measured: true, ..Durable::default() }
+    }
+
+    /// Whether sizes of states are asked for.
+    pub fn is_measured(&self) -> bool {
+        self.measured
+    }
+
     /// A run that lasts by options; `run` numbers the answers of a script.
     ///
     /// # Errors
@@ -144,8 +154,11 @@ impl Durable {
         Written { changes: rows(&restored.manifest().changes), errors: rows(&restored.manifest().errors) }
     }
 
-    /// Whether a snapshot is due at the end of an epoch.
+    /// Whether states are asked for at the end of an epoch.
     pub fn is_due(&self, epoch: u64, last: u64) -> bool {
+        if self.measured && epoch == last {
+            return true;
+        }
         self.write.as_ref().is_some_and(|(_, every)| epoch <= last && ((epoch + 1).is_multiple_of((*every).max(1)) || epoch == last))
     }
 

@@ -38,7 +38,7 @@ pub struct Outcome {
     pub changes: Changes,
     /// Columns `view` and `error`: the error collection at the end.
     pub errors: RecordBatch,
-    /// How much each state holds at the end, over all workers.
+    /// How much each state held at the last epoch with rows, over all workers.
     pub sizes: BTreeMap<String, Size>,
 }
 
@@ -170,7 +170,6 @@ impl Job {
                 self.follow(worker, &states);
             }
         }
-        self.shared.add_sizes(&states);
     }
 
     fn dataflow(&self, worker: &mut Worker, states: &States) -> Ends {
@@ -213,6 +212,9 @@ impl Job {
     }
 
     fn write(&self, worker: usize, states: &States, epoch: u64) {
+        if self.durable.is_measured() {
+            self.shared.add_sizes(states);
+        }
         match self.durable.save(states, worker, epoch) {
             Ok(saved) => lock(&self.shared.written).extend(saved),
             Err(error) => self.shared.fail(error.to_string()),

@@ -29,6 +29,7 @@ use super::catalog::Catalog;
 use super::program::{InputTable, LATE_ROWS, Program, ROW_ERRORS, normal};
 use super::render::{error_schema, late_schema};
 use super::statement::{Parsed, parse};
+use crate::clock::mark;
 use crate::flow::gather::merge;
 use crate::flow::updates::Updates;
 pub use batch::answer as batch_answer;
@@ -212,10 +213,7 @@ impl Script {
                 Ok(None)
             }
             Statement::Explain { statement, analyze, .. } => {
-                if *analyze {
-                    return Err("EXPLAIN ANALYZE is not supported yet; EXPLAIN is".into());
-                }
-                self.explain(statement.as_ref().clone(), parsed.emit_final).map(Some)
+                self.explain(statement.as_ref().clone(), parsed.emit_final, *analyze).map(Some)
             }
             Statement::ExplainTable { table_name: name, .. } => self.explain_view(&table_name(name)?).map(Some),
             Statement::StartTransaction { .. } => match self.open.replace(false) {
@@ -279,21 +277,38 @@ impl Script {
     }
 
     /// How a query or a view's query is computed, a line a row.
-    fn explain(&mut self, statement: Statement, emit_final: bool) -> Result<Answer, String> {
+    fn explain(&mut self, statement: Statement, emit_final: bool, analyze: bool) -> Result<Answer, String> {
         let query = match statement {
             Statement::CreateView(view) => Statement::Query(view.query),
             other => other,
         };
         let plan = self.catalog.plan(query).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
         self.program.add_plan(&mut self.catalog, QUERY, &plan, emit_final)?;
-        let answer = self.explain_view(QUERY);
+        let text = if analyze { self.analyse(QUERY) } else { self.program.explain(QUERY).ok_or_else(|| "the query is not there".into()) };
         self.program.remove(QUERY);
         self.catalog.remove(QUERY);
-        answer
+        self.lines(&text?)
     }
 
     fn explain_view(&self, view: &str) -> Result<Answer, String> {
         let text = self.program.explain(view).ok_or_else(|| format!("there is no view \"{view}\""))?;
+        self.lines(&text)
+    }
+
+    /// Runs a query; how it was computed, with what each node held at the end.
+    fn analyse(&self, view: &str) -> Result<String, String> {
+        let measured = Durable::measured();
+        let workers = self.options.workers.max(1);
+        let started = mark();
+        let ran = job::execute(&self.program, &self.tables, view, workers, measured)?;
+        let took = started.elapsed().as_secs_f64() * 1e3;
+        let rows: usize = ran.changes.iter().map(|(_, u)| u.rows.num_rows()).sum();
+        let plan = self.program.explain_analysed(view, &ran.sizes);
+        Ok(format!("{} epochs with {workers} workers in {took:.1} ms; {rows} changes given\n{plan}", self.tables.epoch + 1))
+    }
+
+    /// Text as an answer, a line a row.
+    fn lines(&self, text: &str) -> Result<Answer, String> {
         let lines = StringArray::from(text.lines().collect::<Vec<_>>());
         let rows = RecordBatch::try_from_iter([("plan", Arc::new(lines) as ArrayRef)]).map_err(|e| e.to_string())?;
         let changes = vec![(self.tables.epoch, Updates::insertions(rows.clone()))];
