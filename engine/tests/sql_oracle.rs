@@ -189,6 +189,47 @@ proptest! {
     }
 }
 
+/// Queries that ask for the clock, and columns `id`, `at` of a table.
+const CLOCKS: &[&str] = &[
+    "SELECT id FROM t WHERE at > now() - INTERVAL '10 seconds'",
+    "SELECT id, g FROM t WHERE at >= now() - INTERVAL '10 seconds' AND at < now() AND v > 1",
+    "SELECT id FROM t WHERE now() BETWEEN at AND at + INTERVAL '7 seconds'",
+    "SELECT g, count(*) AS n, sum(v) AS s FROM t WHERE at + INTERVAL '5 seconds' <= now() GROUP BY g",
+    "SELECT a.id, b.id AS other FROM t a JOIN t b ON a.g = b.g WHERE a.at > now() - INTERVAL '10 seconds' AND b.at <= now()",
+    "SELECT id FROM t WHERE id NOT IN (SELECT id FROM t WHERE now() - INTERVAL '12 seconds' < at)",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases() / 2 + 1, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    /// Rows come and go as the clock moves; at every epoch the view is what a batch at that moment gives.
+    #[test]
+    fn a_condition_on_the_clock_equals_the_batch_answer_at_every_moment(
+        steps in prop::collection::vec(prop_oneof![3 => change().prop_map(Ok), 2 => (0..9i64).prop_map(Err)], 2..14),
+        query in prop::sample::select(CLOCKS.to_vec()),
+        workers in 1usize..4,
+    ) {
+        let (mut script, mut now, mut moments) = (format!("{TABLES}SET now = TIMESTAMP '2024-01-01 00:00:00';\n"), 0, Vec::new());
+        for step in &steps {
+            match step {
+                Ok(change) => script += &format!("{change};\n"),
+                Err(seconds) => {
+                    now += seconds;
+                    script += &format!("SET now = TIMESTAMP '2024-01-01 00:{:02}:{:02}';\n", now / 60, now % 60);
+                }
+            }
+            script += &format!("{query};\nSELECT * FROM t;\n");
+            moments.push(format!("TIMESTAMP '2024-01-01 00:{:02}:{:02}'", now / 60, now % 60));
+        }
+        let answers = run("clock.sql", &script, &ScriptOptions { workers, ..ScriptOptions::default() }).unwrap();
+        for (both, moment) in answers.chunks(2).zip(moments) {
+            let tables = [("t".to_string(), both[1].rows.clone())];
+            let expected = littoral_engine::sql::script::batch_answer(&query.replace("now()", &moment), &tables).unwrap();
+            prop_assert_eq!(text(&both[0].rows), text(&expected), "{} at {} of {:?}", query, moment, steps);
+        }
+    }
+}
+
 /// Every query of the list once, over a fixed history, so that none is left out by chance.
 #[test]
 fn every_query_equals_the_batch_answer_over_a_fixed_history() {

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, TableReference};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -24,6 +25,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::rewrite::rewrite;
+use super::watermark::NOW;
 use super::window::window_functions;
 use super::windowing::expand;
 
@@ -165,7 +167,7 @@ impl Catalog {
         rewrite(&mut statement, &self.event_times).map_err(DataFusionError::Plan)?;
         let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
         let plan = SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)?;
-        let plan = expand(plan)?;
+        let plan = with_clock(expand(plan)?)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         match unstable_function(&plan)? {
             // Rewriting would put in the value of this moment, for good.
@@ -197,6 +199,25 @@ impl Catalog {
         let context = OptimizerContext::new_with_config_options(Arc::new(self.options.clone())).with_skip_failing_rules(false);
         Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})
     }
+}
+
+/// Whether an expression is the clock, which every epoch reads once.
+pub fn is_now(expr: &Expr) -> bool {
+    matches!(expr, Expr::Placeholder(p) if p.id == NOW)
+}
+
+/// The plan with the clock as a placeholder, so that no rule puts in the value of the moment.
+fn with_clock(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let field = Arc::new(Field::new(NOW, DataType::Timestamp(TimeUnit::Microsecond, None), false));
+    let clock = Expr::Placeholder(Placeholder { id: NOW.into(), field: Some(field) });
+    let one = |e: Expr| match &e {
+        Expr::ScalarFunction(f) if f.name() == "now" => Ok(Transformed::yes(clock.clone())),
+        _ => Ok(Transformed::no(e)),
+    };
+    let done = plan.transform_up_with_subqueries(|node| {
+        node.map_expressions(|expr| expr.transform_up(one))?.map_data(LogicalPlan::recompute_schema)
+    })?;
+    Ok(done.data)
 }
 
 /// A function in a plan whose value is not always the same; `param` is a device's own business.

@@ -51,6 +51,7 @@ pub fn title(plan: &Plan) -> String {
         Node::Top(top) => format!("first {} rows by {} columns", top.fetch.map_or("all".to_string(), |n| n.to_string()), top.keys.len()),
         Node::Union { inputs } => format!("union of {}", inputs.len()),
         Node::Final { .. } => "hold until final".into(),
+        Node::Temporal { .. } => "while now() is within bounds".into(),
         Node::Recursive { name, distinct, .. } => format!("fixed point {name}{}", if *distinct { "" } else { ", with duplicates" }),
     }
 }
@@ -63,6 +64,7 @@ fn state(plan: &Plan) -> Option<String> {
             return None;
         }
         Node::Aggregate { closing: Some((_, closing)), .. } | Node::Final { closing, .. } => by_watermark(&closing.tables),
+        Node::Temporal { .. } => "rows that the clock will change".into(),
         Node::Aggregate { keys, .. } if keys.is_empty() => "one group".into(),
         Node::Aggregate { .. } => "by number of groups".into(),
         Node::Join(_) | Node::Group { .. } | Node::Top(_) | Node::Recursive { .. } => {
@@ -80,6 +82,7 @@ fn grows(plan: &Plan) -> bool {
     match &plan.node {
         Node::Input { .. } => true,
         Node::Aggregate { keys, .. } => !keys.is_empty(),
+        Node::Temporal { until, .. } => until.is_empty(),
         Node::Top(top) => !(top.keys.is_empty() && top.fetch.is_some()),
         _ => plan.inputs().iter().any(|i| grows(i)),
     }

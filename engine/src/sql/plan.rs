@@ -60,8 +60,19 @@ pub enum Node {
     Union { inputs: Vec<Plan> },
     /// Rows once a watermark has closed them.
     Final { input: Box<Plan>, column: usize, closing: Closing },
+    /// Rows while the clock is within their bounds.
+    Temporal { input: Box<Plan>, from: Vec<Bound>, until: Vec<Bound> },
     /// The fixed point of a query that reads its own result under a name.
     Recursive { name: String, first: Box<Plan>, step: Box<Plan>, distinct: bool },
+}
+
+/// A moment of the clock that hangs on a row.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// A time in microseconds.
+    pub time: Expression,
+    /// Microseconds after it.
+    pub offset: i64,
 }
 
 /// A join.
@@ -153,6 +164,7 @@ impl Plan {
             | Node::Flat { input, .. }
             | Node::Aggregate { input, .. }
             | Node::Final { input, .. }
+            | Node::Temporal { input, .. }
             | Node::Group { input, .. } => vec![input],
             Node::Top(top) => vec![&top.input],
             Node::Join(join) => vec![&join.left, &join.right],

@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The end of all time: the input has ended, and everything is closed.
 pub const END: i64 = i64::MAX;
 
+/// The name under which the clock stands among the tables: what `now()` is in each epoch.
+pub const NOW: &str = "now()";
+
 /// Watermarks of tables, in microseconds since 1970, by epoch.
 #[derive(Clone, Debug, Default)]
 pub struct Watermarks(Arc<Mutex<HashMap<String, BTreeMap<u64, i64>>>>);

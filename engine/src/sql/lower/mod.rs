@@ -5,6 +5,7 @@
 mod aggregate;
 mod join;
 mod scan;
+mod temporal;
 mod window;
 
 use std::sync::Arc;
@@ -53,7 +54,7 @@ impl Lowering<'_> {
                     Some(bound) => self.bounded(&filter.input, bound)?,
                     None => self.plan(&filter.input)?,
                 };
-                Ok(self::filter(input, physical(&filter.predicate, filter.input.schema())?))
+                temporal::filtered(input, &filter.predicate, filter.input.schema())
             }
             LogicalPlan::Projection(projection) => {
                 let input = self.plan(&projection.input)?;
@@ -120,7 +121,8 @@ fn linear(step: &Plan, name: &str) -> bool {
         return true;
     }
     match &step.node {
-        Node::Aggregate { .. } | Node::Group { .. } | Node::Final { .. } | Node::Top(_) | Node::Recursive { .. } => false,
+        Node::Aggregate { .. } | Node::Group { .. } | Node::Final { .. } | Node::Top(_) => false,
+        Node::Recursive { .. } | Node::Temporal { .. } => false,
         Node::Join(join) => {
             use super::plan::JoinKind::{Inner, Semi};
             matches!(join.kind, Inner)
@@ -191,5 +193,8 @@ fn all(exprs: &[Expr], frame: &DFSchema) -> Result<Vec<Expression>, Refused> {
 }
 
 fn physical(expr: &Expr, frame: &DFSchema) -> Result<Expression, Refused> {
+    if temporal::asks_now(expr) {
+        return Err("now() elsewhere than on one side of a comparison with a time in WHERE".into());
+    }
     create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(|e| e.strip_backtrace())
 }

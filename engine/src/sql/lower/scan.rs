@@ -9,7 +9,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Expr, TableScan, Values};
 
-use super::{Lowering, Refused, column, filter, physical, project};
+use super::temporal::filtered;
+use super::{Lowering, Refused, column, physical, project};
 use crate::sql::plan::{Node, Plan};
 
 impl Lowering<'_> {
@@ -23,16 +24,15 @@ impl Lowering<'_> {
         let given = scan.projection.clone().unwrap_or_else(|| (0..table.fields().len()).collect());
         let mut read = given.clone();
         // In the order of the table: a set of references has none, and one query is to have one plan.
-        let filtered: Result<BTreeSet<usize>, _> =
-            scan.filters.iter().flat_map(Expr::column_refs).map(|c| table.index_of(&c.name)).collect();
-        read.extend(filtered.map_err(|e| e.to_string())?.into_iter().filter(|index| !given.contains(index)));
+        let others: Result<BTreeSet<usize>, _> = scan.filters.iter().flat_map(Expr::column_refs).map(|c| table.index_of(&c.name)).collect();
+        read.extend(others.map_err(|e| e.to_string())?.into_iter().filter(|index| !given.contains(index)));
         let fields: Vec<Field> = read.iter().map(|&i| table.field(i).clone().with_nullable(true)).collect();
         let wide = Arc::new(Schema::new(fields));
         let frame = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &wide).map_err(|e| e.strip_backtrace())?;
         let append_only = !self.working.contains(&name) && (self.append_only)(&name);
         let mut plan = Plan { append_only, node: Node::Input { name, columns: read.clone() }, schema: wide.clone() };
         for predicate in &scan.filters {
-            plan = filter(plan, physical(predicate, &frame)?);
+            plan = filtered(plan, predicate, &frame)?;
         }
         if read.len() == given.len() {
             return Ok(Plan { schema, ..plan });

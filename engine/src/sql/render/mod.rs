@@ -26,6 +26,7 @@ mod last;
 mod node;
 mod recursive;
 mod rows;
+mod temporal;
 mod top;
 
 pub use close::late_schema;
@@ -107,6 +108,7 @@ impl<'s> Renderer<'s> {
                 self.last(view, stream, *column, closing, schema)
             }
             Node::Top(top) => self.top(view, top, &schema)?,
+            Node::Temporal { input, from, until } => self.temporal(view, input, (from, until))?,
             Node::Union { inputs } => {
                 let streams: Option<Vec<_>> = inputs.iter().map(|i| self.plan(view, i)).collect();
                 self.union(streams?.into_iter().map(|s| rows::rename(s, schema.clone())).collect())

@@ -35,9 +35,9 @@ impl Default for At {
 
 /// Whether a node keeps rows.
 pub fn has_state(plan: &Plan) -> bool {
-    matches!(
+    !matches!(
         plan.node,
-        Node::Join(_) | Node::Aggregate { .. } | Node::Group { .. } | Node::Top(_) | Node::Final { .. } | Node::Recursive { .. }
+        Node::Input { .. } | Node::Values { .. } | Node::Filter { .. } | Node::Project { .. } | Node::Flat { .. } | Node::Union { .. }
     )
 }
 
@@ -46,7 +46,7 @@ fn can_give(plan: &Plan) -> bool {
     match &plan.node {
         // Groups that a watermark has closed are gone, and so are rows that were held until then.
         Node::Aggregate { closing, .. } => closing.is_none(),
-        Node::Final { .. } => false,
+        Node::Final { .. } | Node::Temporal { .. } => false,
         // Rows without a partner are not kept where their key is null.
         Node::Join(join) => matches!(join.kind, JoinKind::Inner | JoinKind::Semi),
         _ => true,

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::MemTable;
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::Statement;
 use littoral_connectors::files::plain;
@@ -25,10 +26,18 @@ use crate::sql::windowing::expand;
 /// # Errors
 /// With what DataFusion says.
 pub fn answer(sql: &str, tables: &[(String, RecordBatch)]) -> Result<RecordBatch, String> {
+    answer_at(sql, tables, None)
+}
+
+/// The same with the clock at a moment.
+///
+/// # Errors
+/// With what DataFusion says.
+pub fn answer_at(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>) -> Result<RecordBatch, String> {
     let mut config = SessionConfig::new().with_target_partitions(1);
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let context = SessionContext::new_with_config(config);
-    for function in window_functions() {
+    for function in window_functions().into_iter().chain(now.map(clock)) {
         context.register_udf(function);
     }
     for (name, rows) in tables {
@@ -112,4 +121,12 @@ pub fn micros(schema: &Schema) -> SchemaRef {
         _ => f.as_ref().clone(),
     };
     Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
+/// `now()` at a moment.
+fn clock(micros: i64) -> ScalarUDF {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let value = ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(Some(micros), None));
+    let read = move |_: &[ColumnarValue]| Ok(value.clone());
+    create_udf("now", Vec::new(), time, Volatility::Stable, Arc::new(read)).with_aliases(["current_timestamp"])
 }

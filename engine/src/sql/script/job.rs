@@ -23,7 +23,7 @@ use crate::flow::updates::Updates;
 use crate::sql::Program;
 use crate::sql::render::error_schema;
 use crate::sql::snapshot::{SavedState, Size, States};
-use crate::sql::watermark::{END, Watermarks};
+use crate::sql::watermark::{END, NOW, Watermarks};
 
 type Input = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Updates>>;
 /// What epochs changed.
@@ -62,6 +62,9 @@ pub fn execute(program: &Program, tables: &Tables, view: &str, workers: usize, d
     job.program.watermarks = Watermarks::default();
     for (table, epoch, micros) in &tables.watermarks {
         job.program.watermarks.set(table, (*epoch).max(begins_at.unwrap_or(0)), *micros);
+    }
+    for (epoch, micros) in &tables.clock {
+        job.program.watermarks.set(NOW, (*epoch).max(begins_at.unwrap_or(0)), *micros);
     }
     if job.ended {
         job.tables.iter().for_each(|table| job.program.watermarks.set(table, job.last + 1, END));

@@ -19,10 +19,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::logical_expr::SortExpr;
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{Set, Statement};
 
 use super::SqlProblem;
 use super::catalog::Catalog;
@@ -216,6 +216,7 @@ impl Script {
                 self.explain(statement.as_ref().clone(), parsed.emit_final, *analyze).map(Some)
             }
             Statement::ExplainTable { table_name: name, .. } => self.explain_view(&table_name(name)?).map(Some),
+            Statement::Set(set) => self.set(set).map(|()| None),
             Statement::StartTransaction { .. } => match self.open.replace(false) {
                 Some(_) => Err("BEGIN within BEGIN".into()),
                 None => Ok(None),
@@ -231,6 +232,21 @@ impl Script {
                 Err(format!("{} is not supported yet", verb.join(" ")))
             }
         }
+    }
+
+    /// `SET now = TIMESTAMP '…'`: the clock from here on.
+    fn set(&mut self, set: &Set) -> Result<(), String> {
+        let Set::SingleAssignment { scope: None, hivevar: false, variable, values } = set else {
+            return Err("SET is only supported as SET now = TIMESTAMP '…'".into());
+        };
+        let (true, [value]) = (table_name(variable)? == "now", values.as_slice()) else {
+            return Err(format!("SET {variable} is not supported yet; SET now = TIMESTAMP '…' is"));
+        };
+        let text = format!("SELECT arrow_cast(CAST({value} AS TIMESTAMP), 'Timestamp(Microsecond, None)')");
+        let rows = batch::answer_at(&text, &[], Some(self.tables.now()))?;
+        let times = rows.columns().first().and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+        let moment = times.filter(|t| t.len() == 1 && t.is_valid(0)).map(|t| t.value(0)).ok_or("SET now needs one time")?;
+        self.tables.set_now(moment)
     }
 
     fn commit(&mut self) -> Result<(), String> {

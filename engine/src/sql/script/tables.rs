@@ -8,8 +8,9 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::sql::sqlparser::ast::{AssignmentTarget, FromTable, Insert, Statement, TableFactor, TableObject};
 
-use super::batch::{answer, conform};
+use super::batch::{answer_at, conform};
 use super::table_name;
+use crate::clock::now_micros;
 use crate::flow::gather::merge;
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
@@ -56,12 +57,30 @@ pub struct Tables {
     epoch_rows: Option<usize>,
     /// The epoch at which files loaded now begin.
     base: u64,
+    /// What the clock read in each epoch, in microseconds.
+    pub clock: Vec<(u64, i64)>,
+    /// What `SET now` says that the clock reads; without it the machine's clock counts.
+    set: Option<i64>,
 }
 
 impl Tables {
     /// No tables yet; files will be cut into epochs of some rows.
     pub fn cut(epoch_rows: Option<usize>) -> Self {
         Tables { epoch_rows, ..Tables::default() }
+    }
+
+    /// What the clock reads.
+    pub fn now(&self) -> i64 {
+        self.set.unwrap_or_else(now_micros)
+    }
+
+    /// Sets the clock; the tables do not change, but what hangs on the clock does, so it is an epoch.
+    pub fn set_now(&mut self, micros: i64) -> Result<(), String> {
+        if self.set.is_some_and(|before| micros < before) {
+            return Err("the clock does not go back".into());
+        }
+        self.set = Some(micros);
+        self.seal()
     }
 
     /// Adds an empty table.
@@ -134,6 +153,7 @@ impl Tables {
         table.rows = concat_batches(&table.schema, [&table.rows, &rows]).map_err(|e| e.to_string())?;
         self.advance(name, &rows, epoch)?;
         self.history.push((epoch, name.to_string(), updates));
+        self.clock.push((epoch, self.now()));
         self.epoch = self.epoch.max(epoch);
         Ok(())
     }
@@ -147,6 +167,7 @@ impl Tables {
         for (epoch, updates) in epochs.iter().enumerate() {
             self.advance(name, &updates.rows, epoch as u64)?;
             self.history.push((epoch as u64, name.to_string(), updates.clone()));
+            self.clock.push((epoch as u64, self.now()));
             self.epoch = self.epoch.max(epoch as u64);
         }
         self.base = self.epoch;
@@ -162,6 +183,7 @@ impl Tables {
     pub fn seal(&mut self) -> Result<(), String> {
         self.epoch += 1;
         self.base = self.epoch;
+        self.clock.push((self.epoch, self.now()));
         for (name, updates) in std::mem::take(&mut self.open) {
             let new = match &updates.diffs {
                 None => updates.rows.clone(),
@@ -208,7 +230,7 @@ impl Tables {
         let name = table_name(name)?;
         let table = self.table(&name)?;
         let source = insert.source.as_ref().ok_or("INSERT needs VALUES or a query")?;
-        let rows = answer(&source.to_string(), &self.current())?;
+        let rows = answer_at(&source.to_string(), &self.current(), Some(self.now()))?;
         let rows = match insert.columns.is_empty() {
             true => conform(&rows, &table.schema)?,
             false => by_name(
@@ -253,7 +275,7 @@ impl Tables {
     fn selected(&self, name: &str, columns: &str, condition: Option<String>) -> Result<RecordBatch, String> {
         let table = self.table(name)?;
         let filter = condition.map(|c| format!(" WHERE {c}")).unwrap_or_default();
-        let rows = answer(&format!("SELECT {columns} FROM \"{name}\"{filter}"), &self.current())?;
+        let rows = answer_at(&format!("SELECT {columns} FROM \"{name}\"{filter}"), &self.current(), Some(self.now()))?;
         conform(&rows, &table.schema)
     }
 
@@ -358,5 +380,6 @@ pub fn takes_away(statement: &Statement) -> Option<String> {
 
 /// Whether a statement changes tables.
 pub fn changes(statement: &Statement) -> bool {
-    matches!(statement, Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::CreateTable(_))
+    use Statement::{CreateTable, Delete, Insert, Set, Update};
+    matches!(statement, Insert(_) | Update(_) | Delete(_) | CreateTable(_) | Set(_))
 }

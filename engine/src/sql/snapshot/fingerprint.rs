@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::flow::hash::{hash_bytes, hash_rows};
 use crate::sql::evaluate::Compute;
-use crate::sql::plan::{Aggregate, Expression, Node, Plan};
+use crate::sql::plan::{Aggregate, Bound, Expression, Node, Plan};
 
 /// What a plan comes to, in hexadecimal digits.
 pub type Fingerprint = String;
@@ -55,6 +55,10 @@ fn node(plan: &Plan, named: &dyn Fn(&str) -> Option<Fingerprint>, out: &mut Stri
         }
         Node::Union { .. } => write!(out, "union")?,
         Node::Final { column, closing, .. } => write!(out, "final {column} {closing:?}")?,
+        Node::Temporal { from, until, .. } => {
+            let bounds = |of: &[Bound]| of.iter().map(|b| format!("{} {}", b.time, b.offset)).collect::<Vec<_>>();
+            write!(out, "temporal {:?} {:?}", bounds(from), bounds(until))?;
+        }
         Node::Recursive { name, distinct, .. } => write!(out, "recursive {name} {distinct}")?,
     }
     for field in plan.schema.fields() {

@@ -1,0 +1,16 @@
+-- Conditions on the clock: rows come and go as it moves, without any change of a table.
+CREATE TABLE calls (device VARCHAR, ts TIMESTAMP, until TIMESTAMP);
+CREATE VIEW recent AS SELECT device, ts FROM calls WHERE ts > now() - INTERVAL '1 hour' AND ts <= now();
+CREATE VIEW busy AS SELECT device, count(*) AS n FROM recent GROUP BY device;
+CREATE VIEW valid AS SELECT device FROM calls WHERE now() BETWEEN ts AND until;
+SET now = TIMESTAMP '2024-01-01 12:00:00';
+INSERT INTO calls VALUES ('a', '2024-01-01 11:30:00', '2024-01-01 12:15:00'), ('a', '2024-01-01 12:10:00', NULL), ('b', '2024-01-01 10:00:00', '2024-01-02 00:00:00');
+INSERT INTO calls VALUES ('c', now() - INTERVAL '59 minutes', now());
+SET now = TIMESTAMP '2024-01-01 12:01:00';
+SET now = TIMESTAMP '2024-01-01 12:20:00';
+DELETE FROM calls WHERE device = 'a' AND ts = TIMESTAMP '2024-01-01 12:10:00';
+SET now = TIMESTAMP '2024-01-02 12:20:00';
+SELECT * FROM recent;
+SELECT * FROM busy;
+SELECT * FROM valid;
+EXPLAIN valid;
