@@ -1,4 +1,4 @@
-//! A join and groups over more rows than memory may hold finish, on disk, with the answer that memory gives.
+//! A join and groups of both kinds over more rows than memory may hold finish, on disk, with the answer that memory gives.
 #![cfg(feature = "sql")]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use littoral_engine::flow::updates::Updates;
 use littoral_engine::sql::arrange::{set_memory_limit, spilled_bytes};
-use littoral_engine::sql::script::{ScriptOptions, batch_answer, run};
+use littoral_engine::sql::script::{RestoreOptions, ScriptOptions, SnapshotOptions, batch_answer, run};
 
 #[path = "compare/mod.rs"]
 mod compare;
@@ -41,5 +41,41 @@ fn a_join_over_four_times_the_memory_limit_spills_and_is_right() {
         let answer = run("spill.sql", query, &options).unwrap().remove(0);
         assert!(spilled_bytes() > before, "nothing was spilled");
         assert_eq!(compare::text(&answer.rows), compare::text(&batch_answer(query, &tables).unwrap()), "{query}");
+    }
+    groups_over_the_limit(LIMIT);
+}
+
+/// Groups kept change by change, which hold several times the limit, with keys that come, change and go; and a snapshot of
+/// them while most are on disk.
+fn groups_over_the_limit(limit: u64) {
+    let part = |epoch: i64| {
+        let new = rows(epoch * 10_000, 10_000);
+        let gone = rows((epoch - 1) * 10_000, if epoch > 0 { 3_000 } else { 0 });
+        let all = arrow::compute::concat_batches(&new.schema(), [&gone, &new]).unwrap();
+        let diffs: Int64Array = std::iter::repeat_n(-1, gone.num_rows()).chain(std::iter::repeat_n(1, 10_000)).collect();
+        Updates::changes(all, diffs)
+    };
+    let feed = |epochs: i64| {
+        let all: Vec<Updates> = (0..epochs).map(part).collect();
+        vec![("a".to_string(), all[0].rows.schema(), all)]
+    };
+    let whole = littoral_engine::flow::gather::merge(&feed(6)[0].2, &feed(6)[0].1).unwrap();
+    let tables = [("a".to_string(), whole.rows.clone())];
+    for query in [
+        "SELECT s, count(*) AS n, min(k) AS lo, count(DISTINCT k) AS d FROM a GROUP BY s",
+        "SELECT count(*) AS n FROM (SELECT DISTINCT s FROM a)",
+    ] {
+        let (before, folder) = (spilled_bytes(), tempfile::tempdir().unwrap());
+        let at = folder.path().to_path_buf();
+        let snapshots = Some(SnapshotOptions { folder: at.clone(), every: 2 });
+        let expected = compare::text(&batch_answer(query, &tables).unwrap());
+        run("spill.sql", query, &ScriptOptions { feeds: feed(4), workers: 2, snapshots, ..ScriptOptions::default() }).unwrap();
+        // These rows compress to a twelfth or so.
+        assert!(spilled_bytes() - before > limit / 4, "only {} bytes were spilled", spilled_bytes() - before);
+        let restore = Some(RestoreOptions { folder: at, changed_plan: false });
+        for restore in [None, restore] {
+            let options = ScriptOptions { feeds: feed(6), workers: 1, restore, ..ScriptOptions::default() };
+            assert!(compare::text(&run("spill.sql", query, &options).unwrap().remove(0).rows) == expected, "{query}");
+        }
     }
 }

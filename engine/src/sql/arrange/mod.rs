@@ -29,6 +29,7 @@ mod join;
 mod reduce;
 mod run;
 mod saved;
+mod scratch;
 mod spill;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,8 @@ pub use chunk::ArrowChunk;
 pub use join::ArrowJoin;
 pub use reduce::Evaluate;
 pub use saved::{Saved, from_diffs, with_diffs, with_saved};
-pub use spill::{memory_bytes, set_memory_limit, spilled_bytes};
+pub use scratch::{Spilled, spilled_bytes};
+pub use spill::{Accounted, is_limited, is_over_limit, memory_bytes, set_memory_limit};
 
 /// An arrangement of rows by the hash of their first columns.
 pub type Arrangement<'s, T> = Arranged<'s, TraceAgent<ChunkSpine<ArrowChunk<T>>>>;

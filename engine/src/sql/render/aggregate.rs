@@ -11,7 +11,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::Changes;
 use super::close::at_close;
-use super::groups::Groups;
+use super::groups::Paged;
 use super::rows::{self, Split};
 use crate::flow::exchange::{exchange_by, worker_of_nothing};
 use crate::sql::closing::Closing;
@@ -43,6 +43,7 @@ pub fn prepare(
 }
 
 /// The columns of an aggregation.
+#[derive(Clone)]
 pub struct Shape {
     /// Of the prepared input: keys, then arguments.
     pub prepared: SchemaRef,
@@ -64,7 +65,7 @@ pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: 
     let input = if float_keys { rows::normal_keys(input, keys) } else { input };
     let (index, peers) = (input.scope().worker().index(), input.scope().worker().peers());
     let input = if peers > 1 { exchange_by(input, (0..shape.keys).collect()) } else { input };
-    let groups = Groups::new(shape, aggregates, closes);
+    let groups = Paged::new(shape.clone(), aggregates, closes);
     let mut groups = groups.map_err(|error| tracing::error!(%error, "groups cannot be kept")).ok();
     // The one group of an aggregation without keys has a row even when nothing ever comes.
     if let Some(groups) = groups.as_mut().filter(|_| shape.keys == 0 && index == worker_of_nothing(peers)) {

@@ -6,6 +6,7 @@
 mod accumulate;
 mod extremes;
 mod index;
+mod paged;
 mod saved;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use arrow::error::ArrowError;
 
 use self::accumulate::{Accumulator, accumulator};
 use self::index::Index;
+pub use self::paged::Paged;
 use self::saved::{SAVED_GROUPS, column, numbers};
 use super::aggregate::{Closes, Shape};
 use super::close::{Keeper, Routing};
@@ -265,6 +267,11 @@ impl Groups {
                 self.release(group);
             }
         }
+    }
+
+    /// The watermark that closes the first of the groups.
+    fn first_closing(&self) -> Option<i64> {
+        self.closing.first_key_value().map(|(closes, _)| *closes)
     }
 
     fn release(&mut self, group: u32) {
