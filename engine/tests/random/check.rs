@@ -8,6 +8,10 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use littoral_engine::sql::script::{Answer, ScriptError, ScriptOptions, batch_answer, run};
 
+use arrow::datatypes::SchemaRef;
+use littoral_engine::flow::gather::merge;
+use littoral_engine::flow::updates::Updates;
+
 use super::answers::{Lines, add, counted, difference, has_floats, named, state};
 use super::history::History;
 
@@ -29,6 +33,9 @@ pub enum Verdict {
     Wrong(String),
 }
 
+/// Tables from memory: name, columns, and what each epoch from 0 changes.
+pub type Feeds = Vec<(String, SchemaRef, Vec<Updates>)>;
+
 /// A script that could not be run: at which line, and why.
 pub struct Stopped {
     /// The line from 1; none when it is not the fault of a statement.
@@ -38,11 +45,11 @@ pub struct Stopped {
 }
 
 /// Runs a script, but not for ever.
-pub fn run_script(script: &str, workers: usize) -> Result<Vec<Answer>, Stopped> {
+pub fn run_script(script: &str, feeds: &Feeds, workers: usize) -> Result<Vec<Answer>, Stopped> {
     let (sender, receiver) = channel();
-    let text = script.to_string();
+    let (text, feeds) = (script.to_string(), feeds.clone());
     let work = move || {
-        let options = ScriptOptions { workers, ..ScriptOptions::default() };
+        let options = ScriptOptions { workers, feeds, ..ScriptOptions::default() };
         let outcome = catch_unwind(AssertUnwindSafe(|| run("random.sql", &text, &options)));
         let _ = sender.send(outcome);
     };
@@ -67,30 +74,45 @@ pub fn batch(query: &str, tables: &[(String, RecordBatch)]) -> Result<RecordBatc
     catch_unwind(AssertUnwindSafe(|| batch_answer(query, tables))).unwrap_or_else(|_| Err("the batch panicked".into()))
 }
 
-/// The tables of a history at the end of each epoch from 0.
+/// What the statements of a history come to.
 pub struct States {
-    /// By epoch: name and rows.
+    /// Tables at the end of each epoch from 0: name and rows.
     pub tables: Vec<Vec<(String, RecordBatch)>>,
-    /// Epochs in which some table changed, and 0.
-    pub moved: Vec<usize>,
+    /// Tables that each epoch changes.
+    changed: Vec<Vec<String>>,
+    /// The changes, epoch by epoch.
+    many: Feeds,
+    /// The changes, all in epoch 1.
+    one: Feeds,
 }
 
 impl States {
     /// From the answers to `SELECT *` of each table.
     pub fn new(history: &History, answers: &[Answer]) -> Self {
-        let epochs = history.epochs.len();
-        let at = |epoch: usize| {
-            let of = |(t, a): (&super::history::Table, &Answer)| named(&t.name, state(&a.changes, epoch as u64, &a.schema));
-            history.tables.iter().zip(answers).map(of).collect()
+        let epochs = 0..=history.epochs.len() as u64;
+        let tables: Vec<(&String, &Answer)> = history.tables.iter().map(|t| &t.name).zip(answers).collect();
+        let at = |epoch| tables.iter().map(|(name, a)| named(name, state(&a.changes, epoch, &a.schema))).collect();
+        let of = |a: &Answer, epoch: u64| {
+            let nothing = Updates::insertions(RecordBatch::new_empty(a.schema.clone()));
+            a.changes.iter().find(|(e, _)| *e == epoch).map_or(nothing, |(_, u)| u.clone())
         };
-        let moved =
-            |e: &usize| *e == 0 || answers.iter().any(|a| a.changes.iter().any(|(at, u)| *at == *e as u64 && u.rows.num_rows() > 0));
-        States { tables: (0..=epochs).map(at).collect(), moved: (0..=epochs).filter(moved).collect() }
+        let changed = |epoch| tables.iter().filter(|(_, a)| of(a, epoch).rows.num_rows() > 0).map(|(name, _)| (*name).clone()).collect();
+        let many = |(name, a): &(&String, &Answer)| ((*name).clone(), a.schema.clone(), epochs.clone().map(|e| of(a, e)).collect());
+        let one = |(name, a): &(&String, &Answer)| {
+            let all: Vec<Updates> = a.changes.iter().map(|(_, u)| u.clone()).collect();
+            ((*name).clone(), a.schema.clone(), vec![merge(&[], &a.schema).unwrap(), merge(&all, &a.schema).unwrap()])
+        };
+        States {
+            tables: epochs.clone().map(at).collect(),
+            changed: epochs.clone().map(changed).collect(),
+            many: tables.iter().map(many).collect(),
+            one: tables.iter().map(one).collect(),
+        }
     }
 
-    /// The tables at the end.
-    pub fn last(&self) -> &[(String, RecordBatch)] {
-        self.tables.last().unwrap()
+    /// Epochs from 0 that change a table which a query names.
+    fn moved(&self, query: &str) -> Vec<usize> {
+        (0..self.tables.len()).filter(|e| *e == 0 || self.changed[*e].iter().any(|t| query.contains(t.as_str()))).collect()
     }
 }
 
@@ -102,10 +124,12 @@ pub fn tables_of(history: &History) -> String {
 /// What a query's answer is against the batch, epoch by epoch.
 pub fn compare(answer: &Answer, query: &str, states: &States) -> Verdict {
     let exact = !has_floats(&answer.schema);
+    let moved = states.moved(query);
     let mut view = Lines::new();
     let mut wrong = None;
     for epoch in 0..=states.tables.len() {
-        for (_, updates) in answer.changes.iter().filter(|(e, _)| *e == epoch as u64) {
+        let own: Vec<&Updates> = answer.changes.iter().filter(|(e, _)| *e == epoch as u64).map(|(_, u)| u).collect();
+        for updates in &own {
             if exact && let Some(line) = twice(updates) {
                 wrong = wrong.or(Some(format!("epoch {epoch}: the changes of {line} are not consolidated")));
             }
@@ -114,21 +138,16 @@ pub fn compare(answer: &Answer, query: &str, states: &States) -> Verdict {
         if let Some((line, _)) = view.iter().find(|(_, count)| **count < 0) {
             wrong = wrong.or(Some(format!("epoch {epoch}: fewer than no rows {line}")));
         }
-        // An epoch that changes no table must not change the view; the batch of the epoch before still holds.
-        let at = states.moved.iter().rev().find(|m| **m <= epoch).copied().unwrap_or(0);
-        let quiet = at != epoch;
-        if quiet && answer.changes.iter().any(|(e, u)| *e == epoch as u64 && u.rows.num_rows() > 0) {
-            wrong = wrong.or(Some(format!("epoch {epoch}: the view changed, and no table did")));
-        }
-        if quiet {
+        if !moved.contains(&epoch) {
+            if own.iter().any(|u| u.rows.num_rows() > 0) {
+                wrong = wrong.or(Some(format!("epoch {epoch}: the view changed, and no table did")));
+            }
             continue;
         }
-        let expected = match batch(query, &states.tables[epoch]) {
-            Ok(rows) => counted(&rows),
-            Err(error) => return Verdict::BatchFails(error),
-        };
-        if view != expected {
-            wrong = wrong.or(Some(format!("epoch {epoch}:\n{}", difference(&view, &expected))));
+        match batch(query, &states.tables[epoch]).map(|rows| counted(&rows)) {
+            Ok(expected) if view == expected => {}
+            Ok(expected) => wrong = wrong.or(Some(format!("epoch {epoch}:\n{}", difference(&view, &expected)))),
+            Err(error) => return refused_by_batch(error),
         }
     }
     if wrong.is_none() && view != counted(&answer.rows) {
@@ -143,7 +162,7 @@ pub fn compare(answer: &Answer, query: &str, states: &States) -> Verdict {
 }
 
 /// A row that comes and goes in the changes of one epoch.
-fn twice(updates: &littoral_engine::flow::updates::Updates) -> Option<String> {
+fn twice(updates: &Updates) -> Option<String> {
     let lines = super::answers::lines_of(&updates.rows);
     let gone: std::collections::BTreeSet<&String> =
         lines.iter().enumerate().filter(|(r, _)| updates.diff(*r) < 0).map(|(_, l)| l).collect();
@@ -155,74 +174,74 @@ pub fn is_refusal(message: &str) -> bool {
     ["not supported", "not implemented", "NotImplemented", "without a constant", "needs "].iter().any(|part| message.contains(part))
 }
 
+/// What a history's statements come to.
+pub fn states_of(history: &History) -> Result<States, String> {
+    let script = format!("{}{}", history.script(false), tables_of(history));
+    run_script(&script, &Vec::new(), 1).map(|answers| States::new(history, &answers)).map_err(|stopped| stopped.message)
+}
+
 /// Verdicts of several queries over one history.
 pub fn check(history: &History, queries: &[String], workers: (usize, usize)) -> Vec<Verdict> {
-    let fixed = format!("{}{}", history.script(false), tables_of(history));
-    let states = match run_script(&fixed, 1) {
-        Ok(answers) => States::new(history, &answers),
-        Err(stopped) => return vec![Verdict::NoBatch(format!("history: {}", stopped.message)); queries.len()],
+    let states = match states_of(history) {
+        Ok(states) => states,
+        Err(error) => return vec![Verdict::NoBatch(format!("history: {error}")); queries.len()],
     };
-    let mut verdicts: Vec<Option<Verdict>> = queries
-        .iter()
-        .map(|q| batch(q, states.last()).err().map(|e| if states_matter(&e) { Verdict::BatchFails(e) } else { Verdict::NoBatch(e) }))
-        .collect();
-    let many = answers_of(&history.script(false), queries, &mut verdicts, workers.0);
+    let mut verdicts = vec![None; queries.len()];
+    let many = answers_of(&states.many, queries, &mut verdicts, workers.0);
     for (at, answer) in &many {
         verdicts[*at] = Some(compare(answer, &queries[*at], &states));
     }
-    let clean: Vec<usize> = (0..queries.len()).filter(|i| verdicts[*i] == Some(Verdict::Clean)).collect();
-    let mut again: Vec<Option<Verdict>> = (0..queries.len()).map(|i| (!clean.contains(&i)).then_some(Verdict::Clean)).collect();
-    for (at, answer) in answers_of(&history.script(true), queries, &mut again, workers.1) {
-        let first = &many.iter().find(|(i, _)| *i == at).unwrap().1;
-        let (one, other) = (counted(&first.rows), counted(&answer.rows));
-        if one != other {
-            verdicts[at] =
-                Some(Verdict::Wrong(format!("in one epoch with {} workers (as \"batch\"):\n{}", workers.1, difference(&one, &other))));
+    // What the engine does not take, the batch may not take either.
+    for (verdict, query) in verdicts.iter_mut().zip(queries).filter(|(v, _)| !matches!(v, Some(Verdict::Clean))) {
+        if let Some(Err(error)) = states.tables.last().map(|tables| batch(query, tables)) {
+            *verdict = Some(refused_by_batch(error));
         }
     }
-    for (verdict, again) in verdicts.iter_mut().zip(again) {
-        if let (Some(Verdict::Clean), Some(other @ (Verdict::Wrong(_) | Verdict::Refused(_)))) = (&verdict, again) {
-            *verdict = Some(other);
+    let mut again: Vec<Option<Verdict>> = verdicts.iter().map(|v| v.clone().filter(|v| *v != Verdict::Clean)).collect();
+    for (at, answer) in answers_of(&states.one, queries, &mut again, workers.1) {
+        let first = many.iter().find(|(i, _)| *i == at).map(|(_, a)| counted(&a.rows)).unwrap_or_default();
+        let other = counted(&answer.rows);
+        if first != other {
+            let why = format!("in one epoch with {} workers (as \"batch\"):\n{}", workers.1, difference(&first, &other));
+            again[at] = Some(Verdict::Wrong(why));
         }
     }
-    verdicts.into_iter().map(|v| v.unwrap_or(Verdict::Clean)).collect()
+    verdicts.into_iter().zip(again).map(|(first, again)| again.or(first).unwrap_or(Verdict::Clean)).collect()
 }
 
-/// Whether the batch failed on data and not on the query.
-fn states_matter(error: &str) -> bool {
-    ["Overflow", "overflow", "Divide by zero", "Cast error", "Arrow error", "Execution error", "out of range"]
-        .iter()
-        .any(|e| error.contains(e))
+/// Whether the batch failed on data or on the query.
+fn refused_by_batch(error: String) -> Verdict {
+    let on_data = ["verflow", "Divide by zero", "Cast error", "Arrow error", "Execution error", "out of range"];
+    if on_data.iter().any(|e| error.contains(e)) { Verdict::BatchFails(error) } else { Verdict::NoBatch(error) }
 }
 
 /// Answers of the queries that have no verdict yet; a query that stops the script gets one.
-fn answers_of(history: &str, queries: &[String], verdicts: &mut [Option<Verdict>], workers: usize) -> Vec<(usize, Answer)> {
+fn answers_of(feeds: &Feeds, queries: &[String], verdicts: &mut [Option<Verdict>], workers: usize) -> Vec<(usize, Answer)> {
     loop {
         let open: Vec<usize> = (0..queries.len()).filter(|i| verdicts[*i].is_none()).collect();
         if open.is_empty() {
             return Vec::new();
         }
-        let first_line = history.lines().count() + 1;
-        let script = open.iter().fold(history.to_string(), |script, i| script + &queries[*i] + ";\n");
-        match run_script(&script, workers) {
+        let script: String = open.iter().map(|i| queries[*i].clone() + ";\n").collect();
+        match run_script(&script, feeds, workers) {
             Ok(answers) => return open.into_iter().zip(answers).collect(),
             Err(Stopped { line, message }) => {
-                let culprit = line.and_then(|l| open.get(l.checked_sub(first_line)?).copied());
+                let culprit = line.and_then(|l| open.get(l.checked_sub(1)?).copied());
                 let verdict = if is_refusal(&message) { Verdict::Refused(message) } else { Verdict::Wrong(format!("error: {message}\n")) };
                 match culprit.or(open.first().copied().filter(|_| open.len() == 1)) {
                     Some(at) => verdicts[at] = Some(verdict),
-                    None => return one_by_one(history, queries, &open, verdicts, workers),
+                    None => return one_by_one(feeds, queries, &open, verdicts, workers),
                 }
             }
         }
     }
 }
 
-fn one_by_one(history: &str, queries: &[String], open: &[usize], verdicts: &mut [Option<Verdict>], workers: usize) -> Vec<(usize, Answer)> {
+fn one_by_one(feeds: &Feeds, queries: &[String], open: &[usize], verdicts: &mut [Option<Verdict>], workers: usize) -> Vec<(usize, Answer)> {
     let mut out = Vec::new();
     for &at in open {
         let mut own = vec![None];
-        let answers = answers_of(history, &queries[at..=at], &mut own, workers);
+        let answers = answers_of(feeds, &queries[at..=at], &mut own, workers);
         out.extend(answers.into_iter().map(|(_, answer)| (at, answer)));
         if let Some(verdict) = own.remove(0) {
             verdicts[at] = Some(verdict);
