@@ -123,7 +123,7 @@ fn windows_of(input: LogicalPlan, call: &Expr, groups: Option<Vec<Expr>>, counte
 fn sessions(input: LogicalPlan, time: &Expr, gap: &Expr, keys: Vec<Expr>, name: &str) -> Result<LogicalPlan> {
     let by_time = || vec![time.clone().sort(true, false)];
     let (previous, starts, number) = (format!("{name} previous"), format!("{name} starts"), format!("{name} number"));
-    let before = lag(time.clone(), None, None).partition_by(keys.clone()).order_by(by_time()).build()?.alias(&previous);
+    let before = lag(time.clone(), Some(1), None).partition_by(keys.clone()).order_by(by_time()).build()?.alias(&previous);
     let plan = LogicalPlanBuilder::from(input).filter(time.clone().is_not_null())?.window(vec![before])?;
     let named = |n: &str| Expr::Column(Column::new_unqualified(n));
     let starts_one =
