@@ -1,7 +1,7 @@
 //! The random oracle: random tables, changes and queries, each made from one seed, held at every epoch against DataFusion's batch.
 //!
 //! `LITTORAL_ORACLE_CASES` sets the number of cases, `LITTORAL_ORACLE_SEED` the first seed. Eight seeds in a row share a history. A
-//! failing case is made smaller and printed as a script, which then goes to `random/kept`.
+//! failing case is made smaller and printed as a script, which then goes to `random/kept.rs`; `LITTORAL_ORACLE_SHRINK=0` leaves it as it is.
 #![cfg(feature = "sql")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 #[path = "random/mod.rs"]
 mod random;
 
-use random::check::{Verdict, check};
+use random::check::{Verdict, check, check_kept};
 use random::history::history;
+use random::kept::KEPT;
 use random::query::random_query;
-use random::shrink::{Failing, shrink};
+use random::shrink::{Failing, shrink, smallest};
+use random::watermark;
 
 /// Seeds that share a history.
 const SHARE: u64 = 8;
@@ -93,4 +95,40 @@ fn random_queries_equal_the_batch_at_every_epoch() {
     assert!(tally.failures.is_empty(), "{} cases are wrong; they stand above", tally.failures.len());
     let refused: usize = tally.refused.values().sum();
     assert!(refused * 10 <= cases as usize, "{refused} of {cases} queries are refused");
+}
+
+/// One case in five has watermarks; these are counted by themselves.
+#[test]
+fn windows_with_watermarks_equal_a_model_of_what_is_late() {
+    let (first, cases) = (number("LITTORAL_ORACLE_SEED", 0), number("LITTORAL_ORACLE_CASES", 60).div_ceil(5));
+    let mut tally = Tally::default();
+    for seed in first..first + cases {
+        let own = history(seed, true);
+        let case = watermark::random_case(seed, &own);
+        let workers = [1, 2, 4][(seed % 3) as usize];
+        match watermark::check(&case, &own, workers) {
+            Verdict::Clean => tally.clean += 1,
+            Verdict::NoBatch(why) => Tally::count(&mut tally.no_batch, &why),
+            Verdict::BatchFails(why) => Tally::count(&mut tally.batch_fails, &why),
+            Verdict::Refused(why) => Tally::count(&mut tally.refused, &why),
+            Verdict::Wrong(why) => {
+                let (own, why) = smallest(own, why, |h| watermark::check(&case, h, workers));
+                let text = format!("-- seed {seed}, {workers} workers\n{}{};\n{why}", own.script(false), case.engine_query());
+                println!("{text}\n");
+                tally.failures.push(text);
+            }
+        }
+        if tally.failures.len() >= ENOUGH {
+            break;
+        }
+    }
+    tally.print();
+    assert!(tally.failures.is_empty(), "{} cases are wrong; they stand above", tally.failures.len());
+}
+
+#[test]
+fn cases_that_were_wrong_once_stay_right() {
+    for kept in KEPT {
+        assert_eq!(check_kept(kept), Verdict::Clean, "{}:\n{}\n{}", kept.what, kept.history, kept.query);
+    }
 }

@@ -14,6 +14,7 @@ use littoral_engine::flow::updates::Updates;
 
 use super::answers::{Lines, add, counted, difference, has_floats, named, state};
 use super::history::History;
+use super::kept::Kept;
 
 /// How long a script may run.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -87,10 +88,10 @@ pub struct States {
 }
 
 impl States {
-    /// From the answers to `SELECT *` of each table.
-    pub fn new(history: &History, answers: &[Answer]) -> Self {
-        let epochs = 0..=history.epochs.len() as u64;
-        let tables: Vec<(&String, &Answer)> = history.tables.iter().map(|t| &t.name).zip(answers).collect();
+    /// From the answers to `SELECT *` of each table, and the number of epochs.
+    pub fn new(names: &[String], epochs: u64, answers: &[Answer]) -> Self {
+        let epochs = 0..=epochs;
+        let tables: Vec<(&String, &Answer)> = names.iter().zip(answers).collect();
         let at = |epoch| tables.iter().map(|(name, a)| named(name, state(&a.changes, epoch, &a.schema))).collect();
         let of = |a: &Answer, epoch: u64| {
             let nothing = Updates::insertions(RecordBatch::new_empty(a.schema.clone()));
@@ -175,9 +176,29 @@ pub fn is_refusal(message: &str) -> bool {
 }
 
 /// What a history's statements come to.
-pub fn states_of(history: &History) -> Result<States, String> {
+fn states_of(history: &History) -> Result<States, String> {
     let script = format!("{}{}", history.script(false), tables_of(history));
-    run_script(&script, &Vec::new(), 1).map(|answers| States::new(history, &answers)).map_err(|stopped| stopped.message)
+    let names: Vec<String> = history.tables.iter().map(|t| t.name.clone()).collect();
+    let answers = run_script(&script, &Feeds::new(), 1).map_err(|stopped| stopped.message)?;
+    Ok(States::new(&names, history.epochs.len() as u64, &answers))
+}
+
+/// The verdict on a case that is kept as text.
+pub fn check_kept(kept: &Kept) -> Verdict {
+    let names: Vec<String> = kept.tables.iter().map(|t| (*t).to_string()).collect();
+    let selects: String = names.iter().map(|t| format!("SELECT * FROM {t};\n")).collect();
+    let answers = match run_script(&format!("{}\n{}{};\n", kept.history, selects, kept.query), &Feeds::new(), 2) {
+        Ok(answers) => answers,
+        Err(stopped) => return Verdict::Wrong(stopped.message),
+    };
+    let (answer, tables) = answers.split_last().unwrap();
+    let epochs = tables.iter().flat_map(|a| a.changes.iter().map(|(e, _)| *e)).max().unwrap_or(0);
+    let mut rows = super::answers::lines_of(&answer.rows);
+    rows.sort();
+    match kept.rows {
+        Some(expected) if rows != expected => Verdict::Wrong(format!("{rows:#?}")),
+        _ => compare(answer, kept.query, &States::new(&names, epochs, tables)),
+    }
 }
 
 /// Verdicts of several queries over one history.

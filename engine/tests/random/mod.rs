@@ -7,6 +7,8 @@ pub mod dice;
 pub mod expression;
 pub mod grouped;
 pub mod history;
+pub mod kept;
 pub mod query;
 pub mod shrink;
 pub mod tree;
+pub mod watermark;

@@ -50,3 +50,21 @@ pub fn shrink(mut case: Failing, workers: (usize, usize)) -> Failing {
         }
     }
 }
+
+/// The smallest history found that still fails a check.
+pub fn smallest(mut history: History, mut why: String, check: impl Fn(&History) -> Verdict) -> (History, String) {
+    let mut tries = 0;
+    loop {
+        let fails = |h: History| {
+            tries += 1;
+            match check(&h) {
+                Verdict::Wrong(why) if tries <= TRIES => Some((h, why)),
+                _ => None,
+            }
+        };
+        match history.smaller().into_iter().find_map(fails) {
+            Some((smaller, its)) => (history, why) = (smaller, its),
+            None => return (history, why),
+        }
+    }
+}
