@@ -52,6 +52,19 @@ impl Expressions<'_> {
         if !columns.is_empty() && self.dice.percent(85) {
             return self.dice.pick(&columns).into();
         }
+        let others: Vec<Column> = self.columns.iter().filter(|c| casts(c.kind, kind)).cloned().collect();
+        if !others.is_empty() && self.dice.percent(70) {
+            let other = self.dice.pick(&others);
+            return match (other.kind, kind) {
+                (_, Kind::Bool) => format!("({} IS NOT NULL)", other.name).into(),
+                (_, Kind::Text) => format!("CAST({} AS VARCHAR)", other.name).into(),
+                (_, Kind::Big) => format!("CAST({} AS BIGINT)", other.name).into(),
+                (_, Kind::Int) => format!("CAST({} % 1000 AS INT)", other.name).into(),
+                (_, Kind::Double) => format!("CAST({} AS DOUBLE)", other.name).into(),
+                (_, Kind::Date) => format!("CAST({} AS DATE)", other.name).into(),
+                _ => self.literal(kind),
+            };
+        }
         self.literal(kind)
     }
 
@@ -216,5 +229,17 @@ impl Expressions<'_> {
         let kind = if kinds.is_empty() { Kind::Big } else { self.dice.pick(&kinds) };
         let word = self.dice.of(&[" = ", " = ", " <> ", " < ", " <= ", " > ", " >= ", " IS DISTINCT FROM ", " IS NOT DISTINCT FROM "]);
         sql!("(", self.of(kind, depth), word, self.of(kind, depth), ")")
+    }
+}
+
+/// Whether every value of a kind can be taken for one of another.
+fn casts(from: Kind, to: Kind) -> bool {
+    let integer = |k| matches!(k, Kind::Big | Kind::Int | Kind::Small);
+    match to {
+        Kind::Bool => true,
+        Kind::Text => integer(from) || matches!(from, Kind::Bool | Kind::Date),
+        Kind::Big | Kind::Int | Kind::Double => integer(from),
+        Kind::Date => from == Kind::Time,
+        _ => false,
     }
 }

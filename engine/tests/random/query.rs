@@ -54,7 +54,9 @@ impl Maker<'_> {
     /// Some kinds of columns.
     pub fn kinds(&mut self) -> Vec<Kind> {
         let count = 1 + self.dice.weighted(&[3, 4, 3, 1]);
-        (0..count).map(|_| self.dice.pick(&KINDS)).collect()
+        let own: Vec<Kind> = self.tables.iter().flat_map(|t| t.columns.iter().map(|c| c.1)).collect();
+        // Kinds that some table has, mostly: of others there are only constants.
+        (0..count).map(|_| if self.dice.percent(75) { self.dice.pick(&own) } else { self.dice.pick(&KINDS) }).collect()
     }
 
     /// A new name.
