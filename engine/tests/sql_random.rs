@@ -1,7 +1,8 @@
 //! The random oracle: random tables, changes and queries, each made from one seed, held at every epoch against DataFusion's batch.
 //!
 //! `LITTORAL_ORACLE_CASES` sets the number of cases, `LITTORAL_ORACLE_SEED` the first seed. Eight seeds in a row share a history. A
-//! failing case is made smaller and printed as a script, which then goes to `random/kept.rs`; `LITTORAL_ORACLE_SHRINK=0` leaves it as it is.
+//! failing case is made smaller and printed as a script, which then goes to `random/kept.rs`; with `LITTORAL_ORACLE_SHRINK=0` it is
+//! printed as it is.
 #![cfg(feature = "sql")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

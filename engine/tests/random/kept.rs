@@ -57,7 +57,8 @@ pub const KEPT: &[Kept] = &[
         history: "CREATE TABLE t (x INT, at TIMESTAMP);
             INSERT INTO t VALUES (1, '2024-01-01 00:00:09'), (2, '2024-01-01 00:00:09'), (3, '2024-01-01 00:00:11');
             INSERT INTO t VALUES (4, '2024-01-01 00:00:09'), (0, '2024-01-01 00:00:02');",
-        query: "SELECT window_start, window_end, count(*), sum(x) FROM session(t, at, INTERVAL '5' SECOND) GROUP BY window_start, window_end",
+        query: "SELECT window_start, window_end, count(*), sum(x) FROM session(t, at, INTERVAL '5' SECOND)
+            GROUP BY window_start, window_end",
         rows: Some(&["2024-01-01T00:00:02 | 2024-01-01T00:00:07 | 1 | 0", "2024-01-01T00:00:09 | 2024-01-01T00:00:16 | 4 | 10"]),
     },
 ];
