@@ -10,7 +10,8 @@ use datafusion::functions::core::expr_fn::named_struct;
 use datafusion::functions_aggregate::expr_fn::{max, min, sum};
 use datafusion::functions_window::expr_fn::lag;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprFunctionExt, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Projection, WindowFunctionDefinition, lit, when,
+    Aggregate, Expr, ExprFunctionExt, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Projection, WindowFrame, WindowFunctionDefinition,
+    lit, when,
 };
 
 use super::window::{list_function, multiple_windows};
@@ -123,7 +124,7 @@ fn windows_of(input: LogicalPlan, call: &Expr, groups: Option<Vec<Expr>>, counte
 fn sessions(input: LogicalPlan, time: &Expr, gap: &Expr, keys: Vec<Expr>, name: &str) -> Result<LogicalPlan> {
     let by_time = || vec![time.clone().sort(true, false)];
     let (previous, starts, number) = (format!("{name} previous"), format!("{name} starts"), format!("{name} number"));
-    let before = lag(time.clone(), None, None).partition_by(keys.clone()).order_by(by_time()).build()?.alias(&previous);
+    let before = lag(time.clone(), Some(1), None).partition_by(keys.clone()).order_by(by_time()).build()?.alias(&previous);
     let plan = LogicalPlanBuilder::from(input).filter(time.clone().is_not_null())?.window(vec![before])?;
     let named = |n: &str| Expr::Column(Column::new_unqualified(n));
     let starts_one =
@@ -132,7 +133,8 @@ fn sessions(input: LogicalPlan, time: &Expr, gap: &Expr, keys: Vec<Expr>, name: 
         plan.schema().iter().map(|(q, f)| Expr::Column((q, f).into())).chain(std::iter::once(starts_one.alias(&starts))).collect();
     let over = |e: Expr, keys: Vec<Expr>, order: bool| {
         let builder = aggregate_over(e)?.partition_by(keys);
-        if order { builder.order_by(by_time()).build() } else { builder.build() }
+        // Rows of one time are in one session, in whatever order they stand.
+        if order { builder.order_by(by_time()).window_frame(WindowFrame::new(Some(false))).build() } else { builder.build() }
     };
     let plan = plan.project(exprs)?.window(vec![over(sum(named(&starts)), keys.clone(), true)?.alias(&number)])?;
     let within: Vec<Expr> = keys.into_iter().chain(std::iter::once(named(&number))).collect();

@@ -60,9 +60,10 @@ pub type Closes = Option<(usize, Closing, Watermarks)>;
 
 /// Aggregates a prepared stream; gives the rows of the groups, and rows that came too late for theirs.
 pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggregate], closes: Closes, at: &Place) -> Split<'s> {
-    let keys = shape.keys;
-    let float_keys = shape.prepared.fields().iter().take(keys).any(|f| f.data_type().is_floating());
-    let input = if float_keys { rows::normal_keys(input, keys) } else { input };
+    grouped(rows::normal_keys(input, &shape.prepared, shape.keys), view, shape, aggregates, closes, at)
+}
+
+fn grouped<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggregate], closes: Closes, at: &Place) -> Split<'s> {
     let (index, peers) = (input.scope().worker().index(), input.scope().worker().peers());
     let input = if peers > 1 { exchange_by(input, (0..shape.keys).collect()) } else { input };
     let groups = Paged::new(shape.clone(), aggregates, closes);
@@ -74,8 +75,8 @@ pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: 
     at_close(input, "aggregate", view, groups, at)
 }
 
-/// Each row of a stream once.
+/// Each row of a stream once, as it stands: minus zero is not zero here, for rows are looked up by it.
 pub fn distinct<'s>(input: Changes<'s>, view: &str, schema: SchemaRef, at: &Place) -> Changes<'s> {
     let keys = schema.fields().len();
-    aggregate(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false }, &[], None, at).0
+    grouped(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false }, &[], None, at).0
 }

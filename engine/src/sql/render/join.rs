@@ -88,7 +88,7 @@ impl<'s> Renderer<'s> {
     fn side(&mut self, input: Changes<'s>, view: &str, keys: &[Expression], plan: &Plan, null_equal: bool) -> Side<'s> {
         let (columns, schema) = layout(keys, plan);
         let projected = rows::project(input, view, columns, schema.clone());
-        let all = self.keep_errors(projected);
+        let all = rows::normal_keys(self.keep_errors(projected), &schema, keys.len());
         let known = if null_equal || keys.is_empty() { all.clone() } else { rows::by_null_keys(all.clone(), keys.len(), false) };
         let arranged = self.arranged(known, keys.len(), view);
         Side { all, arranged, schema, keys: keys.len() }

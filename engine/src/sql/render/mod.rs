@@ -150,6 +150,7 @@ impl<'s> Renderer<'s> {
         let fields = layout.fields().iter().take(keys.len()).cloned().collect::<Vec<_>>();
         let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(fields));
         let keyed = self.keep_errors(rows::project(input, view, keys.to_vec(), schema.clone()));
+        let keyed = rows::normal_keys(keyed, &schema, keys.len());
         match keys.is_empty() {
             true => exists::any(keyed, view, &self.place()),
             false => aggregate::distinct(rows::by_null_keys(keyed, keys.len(), false), view, schema, &self.place()),

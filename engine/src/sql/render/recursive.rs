@@ -134,13 +134,13 @@ impl<'i> Inner<'_, '_, 'i> {
             JoinKind::Inner => {
                 let right = self.plan(&join.right)?;
                 let (columns, layout) = join::layout(&right_keys, &join.right);
-                self.keep_errors(rows::project(right, self.view, columns, layout))
+                rows::normal_keys(self.keep_errors(rows::project(right, self.view, columns, layout.clone())), &layout, n)
             }
             _ => return None,
         };
         let left = self.plan(&join.left)?;
         let (columns, layout) = join::layout(&left_keys, &join.left);
-        let left = self.keep_errors(rows::project(left, self.view, columns, layout.clone()));
+        let left = rows::normal_keys(self.keep_errors(rows::project(left, self.view, columns, layout.clone())), &layout, n);
         let arranged = |side: Changes<'i, Round>, scope: Scope<'i, Round>| {
             let side = if join.null_equal || n == 0 { side } else { rows::by_null_keys(side, n, false) };
             let side = if scope.worker().peers() > 1 { exchange_by(side, (0..n).collect()) } else { side };

@@ -54,7 +54,10 @@ pub fn negate<T: Timestamp>(input: Changes<'_, T>) -> Changes<'_, T> {
 }
 
 /// Rows whose first columns have one zero: minus zero and zero are one key.
-pub fn normal_keys<T: Timestamp>(input: Changes<'_, T>, keys: usize) -> Changes<'_, T> {
+pub fn normal_keys<'s, T: Timestamp>(input: Changes<'s, T>, schema: &SchemaRef, keys: usize) -> Changes<'s, T> {
+    if !schema.fields().iter().take(keys).any(|f| f.data_type().is_floating()) {
+        return input;
+    }
     each(input, "zero", move |updates| {
         let columns = updates.rows.columns().iter().enumerate().map(|(i, c)| if i < keys { normal_zero(c) } else { c.clone() });
         let rows = batch(updates.rows.schema(), columns.collect(), updates.rows.num_rows())?;

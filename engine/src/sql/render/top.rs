@@ -52,7 +52,7 @@ impl<'s> Renderer<'s> {
         let (columns, layout) = super::join::layout(&before, &top.input);
         let split = rows::project(input, view, columns, layout.clone());
         let input = self.keep_errors(split);
-        let input = rows::normal_keys(input, top.keys.len());
+        let input = rows::normal_keys(input, &layout, top.keys.len());
         let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..top.keys.len()).collect()) } else { input };
         let state = TopRows::new(top, &layout, schema.clone());
         let state = state.map_err(|error| tracing::error!(%error, "the first rows cannot be kept")).ok();

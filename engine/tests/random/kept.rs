@@ -1,0 +1,64 @@
+//! Cases that were wrong once: what the random oracle found, made small, and run every time.
+//!
+//! Each has tables with what happens to them, and a query; for sessions, whose windows the batch takes from the engine, also the
+//! rows at the end.
+
+/// A case.
+pub struct Kept {
+    /// What was wrong.
+    pub what: &'static str,
+    /// The tables.
+    pub tables: &'static [&'static str],
+    /// Their definitions and changes.
+    pub history: &'static str,
+    /// The query.
+    pub query: &'static str,
+    /// Its rows at the end, when the batch alone does not tell.
+    pub rows: Option<&'static [&'static str]>,
+}
+
+/// All of them.
+pub const KEPT: &[Kept] = &[
+    Kept {
+        what: "a row with minus zero as its key had no partner in an anti join",
+        tables: &["t"],
+        history: "CREATE TABLE t (x DOUBLE, y BIGINT);
+            INSERT INTO t VALUES (CAST('-0.0' AS DOUBLE), 1), (1.5, 2);",
+        query: "SELECT a.y FROM t AS a LEFT ANTI JOIN t AS b ON a.x = b.x",
+        rows: None,
+    },
+    Kept {
+        what: "a row with minus zero anywhere had no partner in an outer join with a further condition",
+        tables: &["t"],
+        history: "CREATE TABLE t (x DOUBLE, y BIGINT);
+            INSERT INTO t VALUES (CAST('-0.0' AS DOUBLE), 1), (1.5, 2);
+            DELETE FROM t WHERE y = 2;",
+        query: "SELECT a.x, a.y, b.y AS z FROM t AS a FULL JOIN t AS b ON a.y = b.y AND a.y + b.y > 1",
+        rows: None,
+    },
+    Kept {
+        what: "sessions of a key never ended",
+        tables: &["t"],
+        history: "CREATE TABLE t (k VARCHAR, at TIMESTAMP);
+            INSERT INTO t VALUES ('a', '2024-01-01 00:00:00'), ('b', '2024-01-01 00:00:03'), ('a', '2024-01-01 00:00:18');
+            INSERT INTO t VALUES ('a', '2024-01-01 00:00:04'), ('a', '2024-01-01 00:00:09'), ('b', NULL);",
+        query: "SELECT k, at, window_start, window_end FROM session(t, at, INTERVAL '5' SECOND, k)",
+        rows: Some(&[
+            "\"a\" | 2024-01-01T00:00:00 | 2024-01-01T00:00:00 | 2024-01-01T00:00:09",
+            "\"a\" | 2024-01-01T00:00:04 | 2024-01-01T00:00:00 | 2024-01-01T00:00:09",
+            "\"a\" | 2024-01-01T00:00:09 | 2024-01-01T00:00:09 | 2024-01-01T00:00:14",
+            "\"a\" | 2024-01-01T00:00:18 | 2024-01-01T00:00:18 | 2024-01-01T00:00:23",
+            "\"b\" | 2024-01-01T00:00:03 | 2024-01-01T00:00:03 | 2024-01-01T00:00:08",
+        ]),
+    },
+    Kept {
+        what: "events of one time fell into two sessions",
+        tables: &["t"],
+        history: "CREATE TABLE t (x INT, at TIMESTAMP);
+            INSERT INTO t VALUES (1, '2024-01-01 00:00:09'), (2, '2024-01-01 00:00:09'), (3, '2024-01-01 00:00:11');
+            INSERT INTO t VALUES (4, '2024-01-01 00:00:09'), (0, '2024-01-01 00:00:02');",
+        query: "SELECT window_start, window_end, count(*), sum(x) FROM session(t, at, INTERVAL '5' SECOND)
+            GROUP BY window_start, window_end",
+        rows: Some(&["2024-01-01T00:00:02 | 2024-01-01T00:00:07 | 1 | 0", "2024-01-01T00:00:09 | 2024-01-01T00:00:16 | 4 | 10"]),
+    },
+];

@@ -1,0 +1,14 @@
+//! The parts of the random oracle: how cases are made, run, compared and made smaller. The tests themselves are in `sql_random.rs`.
+
+pub mod answers;
+pub mod check;
+pub mod condition;
+pub mod dice;
+pub mod expression;
+pub mod grouped;
+pub mod history;
+pub mod kept;
+pub mod query;
+pub mod shrink;
+pub mod tree;
+pub mod watermark;

@@ -1,0 +1,353 @@
+//! Windows of tables with watermarks, against a small model of what is late, made without the engine: windows are computed here,
+//! a change is left out when its window's end is at or below the watermark of an earlier epoch, and the batch groups what is left.
+//! With EMIT FINAL a row must come when the watermark reaches its window's end, and at the end of the input at the latest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::row::{RowConverter, SortField};
+use littoral_engine::sql::script::Answer;
+
+use super::answers::{Lines, add, counted, difference, lines_of, state};
+use super::check::{Feeds, Stopped, Verdict, batch, is_refusal, run_script, tables_of};
+use super::dice::Dice;
+use super::expression::{Column, Expressions};
+use super::history::{History, Kind, Table};
+
+const SECOND: i64 = 1_000_000;
+
+/// Windows of a table, sizes in seconds.
+#[derive(Clone, Copy, Debug)]
+enum Windows {
+    Tumble { size: i64, offset: i64 },
+    Hop { slide: i64, size: i64, offset: i64 },
+    Cumulate { step: i64, size: i64, offset: i64 },
+    Session { gap: i64, by_key: bool },
+}
+
+/// A query over windows.
+pub struct Case {
+    sources: Vec<(Table, Windows)>,
+    /// The query with `{0}` and `{1}` where its windows stand.
+    query: String,
+    emit_final: bool,
+    /// Whether every change of the windows comes to the groups, so that late rows can be counted.
+    unfiltered: bool,
+}
+
+/// Rows in windows: the row's encoding, with its window's end and how often it is there.
+type Rows = BTreeMap<Vec<u8>, (Option<i64>, i64)>;
+
+impl Windows {
+    fn random(dice: &mut Dice) -> Self {
+        let (a, b) = (dice.between(2, 9), dice.between(1, 4));
+        let offset = if dice.percent(25) { dice.between(1, 5) } else { 0 };
+        match dice.below(5) {
+            0 => Windows::Tumble { size: a, offset },
+            1 | 2 => Windows::Hop { slide: a, size: a + dice.between(-1, 12), offset },
+            3 => Windows::Cumulate { step: a, size: a * b, offset },
+            _ => Windows::Session { gap: a, by_key: dice.percent(50) },
+        }
+    }
+
+    fn text(self, table: &Table) -> String {
+        let name = &table.name;
+        let more = |offset: i64| if offset == 0 { String::new() } else { format!(", INTERVAL '{offset}' SECOND") };
+        match self {
+            Windows::Tumble { size, offset } => format!("tumble({name}, ts, INTERVAL '{size}' SECOND{})", more(offset)),
+            Windows::Hop { slide, size, offset } => {
+                format!("hop({name}, ts, INTERVAL '{slide}' SECOND, INTERVAL '{size}' SECOND{})", more(offset))
+            }
+            Windows::Cumulate { step, size, offset } => {
+                format!("cumulate({name}, ts, INTERVAL '{step}' SECOND, INTERVAL '{size}' SECOND{})", more(offset))
+            }
+            Windows::Session { gap, by_key: false } => format!("session({name}, ts, INTERVAL '{gap}' SECOND)"),
+            Windows::Session { gap, by_key: true } => format!("session({name}, ts, INTERVAL '{gap}' SECOND, {})", table.columns[0].0),
+        }
+    }
+
+    /// The windows of each row, given its time and its key.
+    fn of(self, times: &[Option<i64>], keys: &[Vec<u8>]) -> Vec<Vec<Option<(i64, i64)>>> {
+        let one = |t: &Option<i64>| match (self, *t) {
+            (Windows::Tumble { .. }, None) => vec![None],
+            (_, None) | (Windows::Session { .. }, _) => Vec::new(),
+            (Windows::Tumble { size, offset }, Some(t)) => {
+                let start = t - (t - offset * SECOND).rem_euclid(size * SECOND);
+                vec![Some((start, start + size * SECOND))]
+            }
+            (Windows::Hop { slide, size, offset }, Some(t)) => {
+                let last = t - (t - offset * SECOND).rem_euclid(slide * SECOND);
+                let starts = (0..).map(|k| last - k * slide * SECOND).take_while(|start| start + size * SECOND > t);
+                starts.map(|start| Some((start, start + size * SECOND))).collect()
+            }
+            (Windows::Cumulate { step, size, offset }, Some(t)) => {
+                let start = t - (t - offset * SECOND).rem_euclid(size * SECOND);
+                let ends = (1..=size / step).map(|k| start + k * step * SECOND).filter(|end| *end > t);
+                ends.map(|end| Some((start, end))).collect()
+            }
+        };
+        let Windows::Session { gap, by_key } = self else { return times.iter().map(one).collect() };
+        let mut order: Vec<usize> = (0..times.len()).filter(|r| times[*r].is_some()).collect();
+        let key = |r: usize| if by_key { keys[r].clone() } else { Vec::new() };
+        order.sort_by_key(|r| (key(*r), times[*r]));
+        let mut out = vec![Vec::new(); times.len()];
+        for session in order.chunk_by(|a, b| key(*a) == key(*b) && times[*b].unwrap() - times[*a].unwrap() < gap * SECOND) {
+            let (first, last) = (times[session[0]].unwrap(), times[*session.last().unwrap()].unwrap());
+            session.iter().for_each(|r| out[*r] = vec![Some((first, last + gap * SECOND))]);
+        }
+        out
+    }
+}
+
+/// A random query over windows of a history's tables.
+pub fn random_case(seed: u64, history: &History) -> Case {
+    let mut dice = Dice::new(seed, 3);
+    let emit_final = dice.percent(50);
+    let two = dice.percent(20);
+    let mut unfiltered = true;
+    let mut sources = Vec::new();
+    let windows = Windows::random(&mut dice);
+    let mut parts = Vec::new();
+    for at in 0..1 + usize::from(two) {
+        let table = dice.pick(&history.tables);
+        sources.push((table.clone(), windows));
+        let (text, filtered) = grouped(&mut dice, &table, at);
+        unfiltered &= !filtered;
+        parts.push(text);
+    }
+    let query = match parts.as_slice() {
+        [one] => one.clone(),
+        [left, right, ..] => format!(
+            "SELECT l.window_start, l.window_end, l.c0, r.c1 FROM ({left}) AS l JOIN ({right}) AS r \
+             ON l.window_start = r.window_start AND l.window_end = r.window_end"
+        ),
+        [] => String::new(),
+    };
+    Case { sources, query, emit_final, unfiltered: unfiltered && !two }
+}
+
+/// A grouping by windows; and whether rows are filtered before.
+fn grouped(dice: &mut Dice, table: &Table, at: usize) -> (String, bool) {
+    let columns: Vec<Column> = table.columns.iter().map(|(name, kind, _)| Column { name: format!("a.{name}"), kind: *kind }).collect();
+    let mut items = Vec::new();
+    for i in 0..2 {
+        let filter = if dice.percent(20) {
+            format!(" FILTER (WHERE {})", Expressions { dice, columns: &columns, outer: &[] }.of(Kind::Bool, 1))
+        } else {
+            String::new()
+        };
+        let any = dice.pick(&columns);
+        let number = Expressions { dice, columns: &columns, outer: &[] }.of(Kind::Int, 1);
+        let call = match dice.below(7) {
+            0 | 1 => "count(*)".to_string(),
+            2 => format!("sum({number})"),
+            3 => format!("avg({number})"),
+            4 => format!("count(DISTINCT {})", any.name),
+            5 => format!("sum(DISTINCT {number})"),
+            _ if any.kind == Kind::Double => format!("count({})", any.name),
+            _ => format!("{}({})", dice.of(&["min", "max"]), any.name),
+        };
+        items.push(format!("{call}{filter} AS c{i}"));
+    }
+    let key = if dice.percent(50) { format!(", a.{}", table.columns[dice.below(table.columns.len() - 1)].0) } else { String::new() };
+    let filtered = dice.percent(30);
+    let condition = match filtered {
+        true => format!(" WHERE {}", Expressions { dice, columns: &columns, outer: &[] }.of(Kind::Bool, 1)),
+        false => String::new(),
+    };
+    let having = if dice.percent(15) { " HAVING count(*) > 1" } else { "" };
+    let named = if key.is_empty() { String::new() } else { format!("{key} AS k") };
+    let text = format!(
+        "SELECT window_start, window_end, {}{named} FROM {{{at}}} AS a{condition} GROUP BY window_start, window_end{key}{having}",
+        items.join(", ")
+    );
+    (text, filtered)
+}
+
+impl Case {
+    fn text(&self, names: impl Fn(usize) -> String) -> String {
+        (0..self.sources.len()).fold(self.query.clone(), |text, i| text.replace(&format!("{{{i}}}"), &names(i)))
+    }
+
+    /// The query as it is given to the engine.
+    pub fn engine_query(&self) -> String {
+        let text = self.text(|i| self.sources[i].1.text(&self.sources[i].0));
+        if self.emit_final { text + " EMIT FINAL" } else { text }
+    }
+}
+
+/// One table in windows, as the model sees it.
+struct Model {
+    windows: Windows,
+    schema: SchemaRef,
+    converter: RowConverter,
+    /// Rows in windows at the end of the last epoch, late or not.
+    before: Rows,
+    /// Those that were not late.
+    taken: Rows,
+    /// Late rows, less those that were taken back late.
+    late: i64,
+}
+
+impl Model {
+    fn new(windows: Windows, table: &SchemaRef) -> Self {
+        let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
+        let bounds = ["window_start", "window_end"].map(|n| Arc::new(Field::new(n, time.clone(), true)));
+        let schema: SchemaRef = Arc::new(Schema::new(table.fields().iter().cloned().chain(bounds).collect::<Vec<_>>()));
+        let fields = schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
+        let converter = RowConverter::new(fields).unwrap();
+        Model { windows, schema, converter, before: Rows::new(), taken: Rows::new(), late: 0 }
+    }
+
+    /// A table's rows in their windows.
+    fn exploded(&self, rows: &RecordBatch) -> Rows {
+        let ts = rows.schema().index_of("ts").unwrap();
+        let times: Vec<Option<i64>> = rows.column(ts).as_primitive::<TimestampMicrosecondType>().iter().collect();
+        let key = RowConverter::new(vec![SortField::new(rows.column(0).data_type().clone())]).unwrap();
+        let keys = key.convert_columns(&rows.columns()[..1]).unwrap();
+        let keys: Vec<Vec<u8>> = keys.iter().map(|k| k.as_ref().to_vec()).collect();
+        let (mut taken, mut bounds) = (Vec::new(), Vec::new());
+        for (row, windows) in self.windows.of(&times, &keys).into_iter().enumerate() {
+            for window in windows {
+                taken.push(row as u32);
+                bounds.push(window);
+            }
+        }
+        let repeated = take_record_batch(rows, &UInt32Array::from(taken)).unwrap();
+        let bound =
+            |f: fn((i64, i64)) -> i64| -> ArrayRef { Arc::new(bounds.iter().map(|b| b.map(f)).collect::<TimestampMicrosecondArray>()) };
+        let columns: Vec<ArrayRef> = repeated.columns().iter().cloned().chain([bound(|b| b.0), bound(|b| b.1)]).collect();
+        let mut out = Rows::new();
+        for (row, bounds) in self.converter.convert_columns(&columns).unwrap().iter().zip(&bounds) {
+            out.entry(row.as_ref().to_vec()).or_insert((bounds.map(|b| b.1), 0)).1 += 1;
+        }
+        out
+    }
+
+    /// Takes in a table as it is at the end of an epoch.
+    fn epoch(&mut self, rows: &RecordBatch, watermark: Option<i64>) {
+        let now = self.exploded(rows);
+        let keys: std::collections::BTreeSet<Vec<u8>> = now.keys().chain(self.before.keys()).cloned().collect();
+        for key in keys {
+            let count = |rows: &Rows| rows.get(&key).map_or(0, |r| r.1);
+            let change = count(&now) - count(&self.before);
+            let end = now.get(&key).or(self.before.get(&key)).and_then(|r| r.0);
+            if change == 0 {
+                continue;
+            }
+            if end.is_some_and(|end| watermark.is_some_and(|w| end <= w)) {
+                self.late += change;
+            } else {
+                self.taken.entry(key).or_insert((end, 0)).1 += change;
+            }
+        }
+        self.before = now;
+    }
+
+    /// What was taken in, as a table.
+    fn table(&self) -> RecordBatch {
+        let parser = self.converter.parser();
+        let rows: Vec<_> =
+            self.taken.iter().flat_map(|(key, (_, count))| std::iter::repeat_n(parser.parse(key), (*count).max(0) as usize)).collect();
+        let columns = self.converter.convert_rows(rows).unwrap();
+        RecordBatch::try_new(self.schema.clone(), columns).unwrap()
+    }
+}
+
+/// A history run a statement an epoch: tables after each, and watermarks.
+struct Steps {
+    answers: Vec<Answer>,
+    /// How many statements have been run at the end of each epoch from 0.
+    ends: Vec<u64>,
+}
+
+impl Steps {
+    fn new(history: &History) -> Result<Self, Stopped> {
+        let mut single = history.clone();
+        single.epochs = history.epochs.iter().flatten().map(|change| vec![change.clone()]).collect();
+        let answers = run_script(&format!("{}{}", single.script(false), tables_of(history)), &Feeds::new(), 1)?;
+        let counts = history.epochs.iter().map(|epoch| epoch.len() as u64);
+        let ends = counts.fold(vec![0], |mut ends, n| {
+            ends.push(ends.last().copied().unwrap_or(0) + n);
+            ends
+        });
+        Ok(Steps { answers, ends })
+    }
+
+    /// The watermark of a table at the end of an epoch.
+    fn watermark(&self, table: usize, lateness: i64, epoch: usize) -> Option<i64> {
+        let answer = &self.answers[table];
+        let ts = answer.schema.index_of("ts").unwrap();
+        let mut newest = None;
+        for (_, updates) in answer.changes.iter().filter(|(statement, _)| *statement <= self.ends[epoch]) {
+            let times = updates.rows.column(ts).as_primitive::<TimestampMicrosecondType>();
+            let come = (0..times.len()).filter(|r| updates.diff(*r) > 0 && times.is_valid(*r)).map(|r| times.value(r)).max();
+            newest = newest.max(come);
+        }
+        newest.map(|t| t - lateness * SECOND)
+    }
+}
+
+/// What becomes of a case.
+pub fn check(case: &Case, history: &History, workers: usize) -> Verdict {
+    let steps = match Steps::new(history) {
+        Ok(steps) => steps,
+        Err(stopped) => return Verdict::NoBatch(format!("history: {}", stopped.message)),
+    };
+    let late = if case.unfiltered && !case.emit_final { "SELECT * FROM late_rows;\n" } else { "" };
+    let script = format!("{}CREATE VIEW v AS {};\nSELECT * FROM v;\n{late}", history.script(false), case.engine_query());
+    let answers = match run_script(&script, &Feeds::new(), workers) {
+        Ok(answers) => answers,
+        Err(stopped) if is_refusal(&stopped.message) => return Verdict::Refused(stopped.message),
+        Err(stopped) => return Verdict::Wrong(stopped.message),
+    };
+    against_model(case, history, &steps, &answers)
+}
+
+fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answer]) -> Verdict {
+    let place = |table: &Table| history.tables.iter().position(|t| t.name == table.name).unwrap();
+    let mut models: Vec<Model> = case.sources.iter().map(|(t, w)| Model::new(*w, &steps.answers[place(t)].schema)).collect();
+    let query = case.text(|i| format!("m{i}"));
+    let mut view = Lines::new();
+    let epochs = history.epochs.len();
+    for epoch in 0..=epochs + 1 {
+        answers[0].changes.iter().filter(|(e, _)| *e == epoch as u64).for_each(|(_, updates)| add(&mut view, updates));
+        let mut closed = Some(i64::MAX);
+        for (model, (table, _)) in models.iter_mut().zip(&case.sources).filter(|_| epoch <= epochs) {
+            let (at, lateness) = (place(table), table.watermark.unwrap_or(0));
+            let before = epoch.checked_sub(1).and_then(|e| steps.watermark(at, lateness, e));
+            model.epoch(&state(&steps.answers[at].changes, steps.ends[epoch], &steps.answers[at].schema), before);
+            closed = closed.min(steps.watermark(at, lateness, epoch));
+        }
+        let tables: Vec<(String, RecordBatch)> = models.iter().enumerate().map(|(i, m)| (format!("m{i}"), m.table())).collect();
+        let expected = match batch(&query, &tables) {
+            Ok(rows) if case.emit_final => ended(&rows, closed, epoch > epochs),
+            Ok(rows) => counted(&rows),
+            Err(error) => return Verdict::BatchFails(error),
+        };
+        if view != expected {
+            return Verdict::Wrong(format!("epoch {epoch}:\n{}", difference(&view, &expected)));
+        }
+    }
+    let told: Option<i64> =
+        answers.get(1).map(|a| a.changes.iter().map(|(_, u)| (0..u.rows.num_rows()).map(|r| u.diff(r)).sum::<i64>()).sum());
+    match told {
+        Some(told) if told != models[0].late => Verdict::Wrong(format!("{told} rows are told as late, but {} are\n", models[0].late)),
+        _ => Verdict::Clean,
+    }
+}
+
+/// Rows whose window the watermark has reached, or all at the end.
+fn ended(rows: &RecordBatch, watermark: Option<i64>, all: bool) -> Lines {
+    let ends = rows.column_by_name("window_end").unwrap().as_primitive::<TimestampMicrosecondType>();
+    let mut out = Lines::new();
+    for (row, line) in lines_of(rows).into_iter().enumerate() {
+        if all || (ends.is_valid(row) && watermark.is_some_and(|w| ends.value(row) <= w)) {
+            *out.entry(line).or_default() += 1;
+        }
+    }
+    out
+}

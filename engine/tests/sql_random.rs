@@ -1,0 +1,135 @@
+//! The random oracle: random tables, changes and queries, each made from one seed, held at every epoch against DataFusion's batch.
+//!
+//! `LITTORAL_ORACLE_CASES` sets the number of cases, `LITTORAL_ORACLE_SEED` the first seed. Eight seeds in a row share a history. A
+//! failing case is made smaller and printed as a script, which then goes to `random/kept.rs`; with `LITTORAL_ORACLE_SHRINK=0` it is
+//! printed as it is.
+#![cfg(feature = "sql")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+
+#[path = "random/mod.rs"]
+mod random;
+
+use random::check::{Verdict, check, check_kept};
+use random::history::history;
+use random::kept::KEPT;
+use random::query::random_query;
+use random::shrink::{Failing, shrink, smallest};
+use random::watermark;
+
+/// Seeds that share a history.
+const SHARE: u64 = 8;
+
+/// Failing cases after which the rest is not run.
+const ENOUGH: usize = 12;
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
+}
+
+/// Counts of what became of the cases.
+#[derive(Default)]
+struct Tally {
+    clean: usize,
+    no_batch: BTreeMap<String, usize>,
+    batch_fails: BTreeMap<String, usize>,
+    refused: BTreeMap<String, usize>,
+    failures: Vec<String>,
+}
+
+impl Tally {
+    fn count(table: &mut BTreeMap<String, usize>, message: &str) {
+        let short: String = message.lines().next().unwrap_or_default().chars().filter(|c| !c.is_ascii_digit()).take(110).collect();
+        *table.entry(short).or_default() += 1;
+    }
+
+    fn print(&self) {
+        let total = |t: &BTreeMap<String, usize>| t.values().sum::<usize>();
+        println!("{} clean, {} wrong", self.clean, self.failures.len());
+        for (name, table) in
+            [("no plan in the batch", &self.no_batch), ("the batch fails on data", &self.batch_fails), ("refused", &self.refused)]
+        {
+            println!("{} {name}", total(table));
+            let mut rows: Vec<(&String, &usize)> = table.iter().collect();
+            rows.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+            rows.iter().take(25).for_each(|(message, n)| println!("  {n:6}  {message}"));
+        }
+    }
+}
+
+#[test]
+fn random_queries_equal_the_batch_at_every_epoch() {
+    let (first, cases) = (number("LITTORAL_ORACLE_SEED", 0), number("LITTORAL_ORACLE_CASES", 60));
+    let shrinks = number("LITTORAL_ORACLE_SHRINK", 1) > 0;
+    let mut tally = Tally::default();
+    let mut seed = first;
+    while seed < first + cases && tally.failures.len() < ENOUGH {
+        let end = (seed / SHARE * SHARE + SHARE).min(first + cases);
+        let own = history(seed / SHARE, false);
+        let queries: Vec<_> = (seed..end).map(|s| random_query(s, &own.tables)).collect();
+        let texts: Vec<String> = queries.iter().map(ToString::to_string).collect();
+        let workers = [(1, 2), (2, 1), (4, 1), (1, 4)][(seed / SHARE % 4) as usize];
+        for (i, verdict) in check(&own, &texts, workers).into_iter().enumerate() {
+            match verdict {
+                Verdict::Clean => tally.clean += 1,
+                Verdict::NoBatch(why) => Tally::count(&mut tally.no_batch, &why),
+                Verdict::BatchFails(why) => Tally::count(&mut tally.batch_fails, &why),
+                Verdict::Refused(why) => Tally::count(&mut tally.refused, &why),
+                Verdict::Wrong(why) => {
+                    let mut case = Failing { history: own.clone(), query: queries[i].clone(), why };
+                    if shrinks {
+                        case = shrink(case, workers);
+                    }
+                    let text = format!("-- seed {}, workers {workers:?}\n{}{}", seed + i as u64, case.script(), case.why);
+                    println!("{text}\n");
+                    tally.failures.push(text);
+                }
+            }
+        }
+        if seed / 1000 != end / 1000 {
+            println!("{} of {cases}", end - first);
+        }
+        seed = end;
+    }
+    tally.print();
+    assert!(tally.failures.is_empty(), "{} cases are wrong; they stand above", tally.failures.len());
+    let refused: usize = tally.refused.values().sum();
+    assert!(refused * 10 <= cases as usize, "{refused} of {cases} queries are refused");
+}
+
+/// One case in five has watermarks; these are counted by themselves.
+#[test]
+fn windows_with_watermarks_equal_a_model_of_what_is_late() {
+    let (first, cases) = (number("LITTORAL_ORACLE_SEED", 0), number("LITTORAL_ORACLE_CASES", 60).div_ceil(5));
+    let mut tally = Tally::default();
+    for seed in first..first + cases {
+        let own = history(seed, true);
+        let case = watermark::random_case(seed, &own);
+        let workers = [1, 2, 4][(seed % 3) as usize];
+        match watermark::check(&case, &own, workers) {
+            Verdict::Clean => tally.clean += 1,
+            Verdict::NoBatch(why) => Tally::count(&mut tally.no_batch, &why),
+            Verdict::BatchFails(why) => Tally::count(&mut tally.batch_fails, &why),
+            Verdict::Refused(why) => Tally::count(&mut tally.refused, &why),
+            Verdict::Wrong(why) => {
+                let (own, why) = smallest(own, why, |h| watermark::check(&case, h, workers));
+                let text = format!("-- seed {seed}, {workers} workers\n{}{};\n{why}", own.script(false), case.engine_query());
+                println!("{text}\n");
+                tally.failures.push(text);
+            }
+        }
+        if tally.failures.len() >= ENOUGH {
+            break;
+        }
+    }
+    tally.print();
+    assert!(tally.failures.is_empty(), "{} cases are wrong; they stand above", tally.failures.len());
+}
+
+#[test]
+fn cases_that_were_wrong_once_stay_right() {
+    for kept in KEPT {
+        assert_eq!(check_kept(kept), Verdict::Clean, "{}:\n{}\n{}", kept.what, kept.history, kept.query);
+    }
+}
