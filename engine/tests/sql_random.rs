@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 mod random;
 
 use random::check::{Verdict, check, check_kept};
-use random::history::history;
+use random::history::{History, history};
 use random::kept::KEPT;
 use random::query::random_query;
 use random::shrink::{Failing, shrink, smallest};
-use random::watermark;
+use random::{by_time, watermark};
 
 /// Seeds that share a history.
 const SHARE: u64 = 8;
@@ -98,23 +98,23 @@ fn random_queries_equal_the_batch_at_every_epoch() {
     assert!(refused * 10 <= cases as usize, "{refused} of {cases} queries are refused");
 }
 
-/// One case in five has watermarks; these are counted by themselves.
-#[test]
-fn windows_with_watermarks_equal_a_model_of_what_is_late() {
+/// Checks histories whose tables have times, one for each five cases, with watermarks or
+/// without; `case` gives a query's text and its check.
+fn with_times<C: Fn(&History) -> Verdict>(watermarks: bool, case: impl Fn(u64, &History) -> Option<(String, C)>) {
     let (first, cases) = (number("LITTORAL_ORACLE_SEED", 0), number("LITTORAL_ORACLE_CASES", 60).div_ceil(5));
     let mut tally = Tally::default();
     for seed in first..first + cases {
-        let own = history(seed, true);
-        let case = watermark::random_case(seed, &own);
-        let workers = [1, 2, 4][(seed % 3) as usize];
-        match watermark::check(&case, &own, workers) {
+        let mut own = history(seed, true);
+        own.tables.iter_mut().filter(|_| !watermarks).for_each(|t| t.watermark = None);
+        let Some((query, check)) = case(seed, &own) else { continue };
+        match check(&own) {
             Verdict::Clean => tally.clean += 1,
             Verdict::NoBatch(why) => Tally::count(&mut tally.no_batch, &why),
             Verdict::BatchFails(why) => Tally::count(&mut tally.batch_fails, &why),
             Verdict::Refused(why) => Tally::count(&mut tally.refused, &why),
             Verdict::Wrong(why) => {
-                let (own, why) = smallest(own, why, |h| watermark::check(&case, h, workers));
-                let text = format!("-- seed {seed}, {workers} workers\n{}{};\n{why}", own.script(false), case.engine_query());
+                let (own, why) = smallest(own, why, check);
+                let text = format!("-- seed {seed}\n{}{query};\n{why}", own.script(false));
                 println!("{text}\n");
                 tally.failures.push(text);
             }
@@ -125,6 +125,24 @@ fn windows_with_watermarks_equal_a_model_of_what_is_late() {
     }
     tally.print();
     assert!(tally.failures.is_empty(), "{} cases are wrong; they stand above", tally.failures.len());
+}
+
+#[test]
+fn windows_with_watermarks_equal_a_model_of_what_is_late() {
+    with_times(true, |seed, own| {
+        let case = watermark::random_case(seed, own);
+        let workers = [1, 2, 4][(seed % 3) as usize];
+        Some((case.engine_query(), move |history: &History| watermark::check(&case, history, workers)))
+    });
+}
+
+#[test]
+fn joins_by_time_equal_their_meaning() {
+    with_times(false, |seed, own| {
+        let case = by_time::random_case(seed, own)?;
+        let workers = [1, 2, 4][(seed % 3) as usize];
+        Some((case.0.clone(), move |history: &History| by_time::check(&case, history, workers)))
+    });
 }
 
 #[test]

@@ -176,7 +176,7 @@ pub fn is_refusal(message: &str) -> bool {
 }
 
 /// What a history's statements come to.
-fn states_of(history: &History) -> Result<States, String> {
+pub fn states_of(history: &History) -> Result<States, String> {
     let script = format!("{}{}", history.script(false), tables_of(history));
     let names: Vec<String> = history.tables.iter().map(|t| t.name.clone()).collect();
     let answers = run_script(&script, &Feeds::new(), 1).map_err(|stopped| stopped.message)?;
@@ -197,7 +197,10 @@ pub fn check_kept(kept: &Kept) -> Verdict {
     rows.sort();
     match kept.rows {
         Some(expected) if rows != expected => Verdict::Wrong(format!("{rows:#?}")),
-        _ => compare(answer, kept.query, &States::new(&names, epochs, tables)),
+        expected => match compare(answer, kept.query, &States::new(&names, epochs, tables)) {
+            Verdict::NoBatch(_) if expected.is_some() => Verdict::Clean,
+            verdict => verdict,
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Cases that were wrong once: what the random oracle found, made small, and run every time.
 //!
-//! Each has tables with what happens to them, and a query; for sessions, whose windows the batch takes from the engine, also the
-//! rows at the end.
+//! Each has tables with what happens to them, and a query; where the batch cannot tell, as for sessions, whose windows it takes from
+//! the engine, also the rows at the end.
 
 /// A case.
 pub struct Kept {
@@ -35,6 +35,15 @@ pub const KEPT: &[Kept] = &[
             DELETE FROM t WHERE y = 2;",
         query: "SELECT a.x, a.y, b.y AS z FROM t AS a FULL JOIN t AS b ON a.y = b.y AND a.y + b.y > 1",
         rows: None,
+    },
+    Kept {
+        what: "a group by a column and a cast of it had no plan",
+        tables: &["t"],
+        history: "CREATE TABLE t (x BIGINT);
+            INSERT INTO t VALUES (1), (2), (1);
+            DELETE FROM t WHERE x = 2;",
+        query: "SELECT x, count(*) AS n FROM t GROUP BY CAST(x AS DOUBLE), x, 'constant'",
+        rows: Some(&["1 | 2"]),
     },
     Kept {
         what: "sessions of a key never ended",

@@ -1,6 +1,7 @@
 //! The parts of the random oracle: how cases are made, run, compared and made smaller. The tests themselves are in `sql_random.rs`.
 
 pub mod answers;
+pub mod by_time;
 pub mod check;
 pub mod condition;
 pub mod dice;
