@@ -72,6 +72,7 @@ pub fn from_logical(expr: &Expr) -> Result<Scalar, String> {
         Expr::AggregateFunction(f) => return Err(format!("aggregate function {}; aggregates belong in a view", f.func.name())),
         Expr::WindowFunction(_) => return Err("a window function; it belongs in a view".into()),
         Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => return Err("a subquery; it belongs in a view".into()),
+        Expr::Placeholder(p) => return Err(p.id.clone()),
         other => return Err(other.variant_name().to_lowercase()),
     })
 }

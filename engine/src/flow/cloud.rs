@@ -14,6 +14,7 @@ use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::worker::Worker;
 
+use crate::clock::now_micros;
 use crate::flow::channel::{CloudPort, Up};
 use crate::flow::effects::Effects;
 use crate::flow::gather::{Outbox, gather};
@@ -21,7 +22,7 @@ use crate::flow::render::render_steps;
 use crate::flow::shared::{Fatal, Shared};
 use crate::flow::updates::Updates;
 use crate::fragment::Fragment;
-use crate::sql::Program;
+use crate::sql::{NOW, Program};
 use crate::telemetry::Counter;
 
 /// How long the driver waits for a frame before it looks again whether the run is over.
@@ -127,12 +128,15 @@ impl Driver<'_> {
     /// Brings every view to the end of an epoch, then carries out what its changes lead to.
     fn close(&mut self, epoch: u64, watermark_us: Option<i64>) -> Result<(), Fatal> {
         let _span = tracing::debug_span!("cloud epoch", epoch).entered();
+        // Before the epoch is over on any worker, so that all read one clock.
+        self.tier.program.watermarks.set(NOW, epoch, now_micros());
         for input in &mut self.flow.inputs {
             input.advance_to(epoch + 1);
         }
         while self.flow.probe.less_than(&(epoch + 1)) && !self.tier.shared.ending.failed() {
             self.worker.step_or_park(Some(Duration::from_millis(1)));
         }
+        self.tier.program.watermarks.settle(epoch);
         let mut changes = HashMap::new();
         for (name, schema, outbox) in &self.flow.watched {
             if let Some(updates) = outbox.take(epoch, schema)? {

@@ -25,4 +25,4 @@ mod windowing;
 pub use closing::Closing;
 pub use problem::SqlProblem;
 pub use program::{InputTable, Program, Rendered};
-pub use watermark::Watermarks;
+pub use watermark::{NOW, Watermarks};

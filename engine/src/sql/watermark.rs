@@ -27,6 +27,16 @@ impl Watermarks {
         }
     }
 
+    /// Forgets how they stood before an epoch that is over on every worker.
+    pub fn settle(&self, epoch: u64) {
+        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for of_table in tables.values_mut() {
+            if let Some((&newest, _)) = of_table.range(..=epoch).next_back() {
+                *of_table = of_table.split_off(&newest);
+            }
+        }
+    }
+
     /// The watermark over some tables at the end of an epoch; none while one of them has none.
     pub fn at(&self, tables: &[String], epoch: u64) -> Option<i64> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

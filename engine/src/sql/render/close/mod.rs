@@ -93,6 +93,25 @@ fn late_rows(view: &str, updates: &Updates) -> Result<Updates, ArrowError> {
 /// Epochs that wait, with the capability of each.
 type Waiting = BTreeMap<u64, (Capability<u64>, Capability<u64>, Vec<Updates>)>;
 
+/// Epochs that are over and are worked through without rows: those in which a watermark moved, and the first if it is wanted.
+fn add_moved(
+    (row, late): &(Capability<u64>, Capability<u64>),
+    moved_by: Option<&(Watermarks, Vec<String>)>,
+    first: &mut bool,
+    frontier: Option<u64>,
+    waiting: &mut Waiting,
+) {
+    let from = *row.time();
+    let mut epochs = moved_by.map(|(w, tables)| w.moved(tables, from, frontier)).unwrap_or_default();
+    if *first && frontier.is_none_or(|f| f > from) {
+        epochs.push(from);
+        *first = false;
+    }
+    for epoch in epochs {
+        waiting.entry(epoch).or_insert_with(|| (row.delayed(&epoch), late.delayed(&epoch), Vec::new()));
+    }
+}
+
 /// Runs a state over a stream; gives its changes, and rows that came too late. A state that could not be made was told, and
 /// gives nothing.
 pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<impl Keeper + 'static>, at: &Place) -> Split<'s> {
@@ -133,16 +152,8 @@ pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<im
                 rows.activate().session_with_builder(row).give_container(&mut updates);
             }
             let frontier = frontiers.first().and_then(|f| f.frontier().first().copied());
-            if let Some((row, late)) = &held {
-                let from = *row.time();
-                let mut epochs = moved_by.as_ref().map(|(w, tables)| w.moved(tables, from, frontier)).unwrap_or_default();
-                if first && frontier.is_none_or(|f| f > from) {
-                    epochs.push(from);
-                    first = false;
-                }
-                for epoch in epochs {
-                    waiting.entry(epoch).or_insert_with(|| (row.delayed(&epoch), late.delayed(&epoch), Vec::new()));
-                }
+            if let Some(held) = &held {
+                add_moved(held, moved_by.as_ref(), &mut first, frontier, &mut waiting);
             }
             let (mut rows, mut late_out) = (rows.activate(), late.activate());
             while waiting.first_key_value().is_some_and(|(time, _)| frontier.is_none_or(|f| *time < f)) {
