@@ -12,6 +12,7 @@ use arrow::json::LineDelimitedWriter;
 use arrow::util::pretty::pretty_format_batches;
 use clap::{Args, ValueEnum};
 use littoral_engine::flow::updates::Updates;
+use littoral_engine::sql::Functions;
 use littoral_engine::sql::arrange::set_memory_limit;
 use littoral_engine::sql::script::{Answer, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, run as run_script};
 
@@ -90,6 +91,7 @@ pub fn run(args: &SqlArgs) -> Result<(), Failure> {
         workers: usize::from(args.workers),
         epoch_rows: args.epoch_rows.and_then(|n| usize::try_from(n).ok()),
         snapshots: args.snapshot_dir.clone().map(|folder| SnapshotOptions { folder, every: args.snapshot_every }),
+        functions: Functions::default(),
         restore: args.restore.clone().map(|folder| RestoreOptions { folder, changed_plan: args.changed_plan }),
     };
     let answers = run_script(&name, &text, &options).map_err(|error| match error {

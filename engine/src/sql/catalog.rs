@@ -49,6 +49,15 @@ const RULES: [&str; 14] = [
     "optimize_projections",
 ];
 
+/// Functions that a program brings along, for SQL to call.
+#[derive(Clone, Debug, Default)]
+pub struct Functions {
+    /// Of a row's values. They must give the same for the same, as their rows are computed again when they are taken back.
+    pub scalars: Vec<ScalarUDF>,
+    /// Of a group's rows; a group is computed anew when it changes.
+    pub aggregates: Vec<AggregateUDF>,
+}
+
 /// Tables, views and functions by name.
 pub struct Catalog {
     tables: HashMap<String, Arc<dyn TableSource>>,
@@ -110,6 +119,29 @@ impl Catalog {
     /// Adds a scalar function.
     pub fn add_function(&mut self, function: ScalarUDF) {
         self.insert_scalar(Arc::new(function));
+    }
+
+    /// Adds functions that a program brings along.
+    ///
+    /// # Errors
+    /// When there is a function of a name already, or one does not always give the same.
+    pub fn add_functions(&mut self, functions: &Functions) -> std::result::Result<(), String> {
+        for function in &functions.scalars {
+            if self.scalars.contains_key(function.name()) {
+                return Err(format!("there is a function {} already", function.name()));
+            }
+            if function.signature().volatility != Volatility::Immutable {
+                return Err(format!("function {} is not declared immutable: views could not take its rows back", function.name()));
+            }
+            self.insert_scalar(Arc::new(function.clone()));
+        }
+        for function in &functions.aggregates {
+            if self.aggregates.contains_key(function.name()) {
+                return Err(format!("there is an aggregate function {} already", function.name()));
+            }
+            self.aggregates.insert(function.name().to_string(), Arc::new(function.clone()));
+        }
+        Ok(())
     }
 
     /// Adds or replaces a table or view.

@@ -22,6 +22,7 @@ mod watermark;
 mod window;
 mod windowing;
 
+pub use catalog::Functions;
 pub use closing::Closing;
 pub use problem::SqlProblem;
 pub use program::{InputTable, Program, Rendered};

@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use littoral_connectors::files::plain;
 
 use super::table_name;
+use crate::sql::Functions;
 use crate::sql::rewrite::rewrite;
 use crate::sql::statement::parse;
 use crate::sql::window::window_functions;
@@ -26,19 +27,22 @@ use crate::sql::windowing::expand;
 /// # Errors
 /// With what DataFusion says.
 pub fn answer(sql: &str, tables: &[(String, RecordBatch)]) -> Result<RecordBatch, String> {
-    answer_at(sql, tables, None)
+    answer_with(sql, tables, None, &Functions::default())
 }
 
-/// The same with the clock at a moment.
+/// The same with the clock at a moment, and further functions.
 ///
 /// # Errors
 /// With what DataFusion says.
-pub fn answer_at(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>) -> Result<RecordBatch, String> {
+pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>, functions: &Functions) -> Result<RecordBatch, String> {
     let mut config = SessionConfig::new().with_target_partitions(1);
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let context = SessionContext::new_with_config(config);
-    for function in window_functions().into_iter().chain(now.map(clock)) {
+    for function in window_functions().into_iter().chain(now.map(clock)).chain(functions.scalars.iter().cloned()) {
         context.register_udf(function);
+    }
+    for function in &functions.aggregates {
+        context.register_udaf(function.clone());
     }
     for (name, rows) in tables {
         let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).map_err(|e| e.strip_backtrace())?;

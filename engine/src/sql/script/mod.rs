@@ -25,7 +25,7 @@ use datafusion::logical_expr::SortExpr;
 use datafusion::sql::sqlparser::ast::{Set, Statement};
 
 use super::SqlProblem;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Functions};
 use super::program::{InputTable, LATE_ROWS, Program, ROW_ERRORS, normal};
 use super::render::{error_schema, late_schema};
 use super::statement::{Parsed, parse};
@@ -56,6 +56,8 @@ pub struct ScriptOptions {
     pub snapshots: Option<SnapshotOptions>,
     /// Snapshots to go on from.
     pub restore: Option<RestoreOptions>,
+    /// Functions that the script may call.
+    pub functions: Functions,
 }
 
 /// What a query gave.
@@ -118,12 +120,13 @@ struct Script {
 pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer>, ScriptError> {
     let statements = parse(file, text).map_err(|p| ScriptError::Given(Box::new(p)))?;
     let mut catalog = Catalog::new();
+    catalog.add_functions(&options.functions).map_err(ScriptError::Running)?;
     catalog.add_table(ROW_ERRORS, error_schema());
     catalog.add_table(LATE_ROWS, late_schema());
     let mut script = Script {
         catalog,
         program: Program::new(Vec::new()),
-        tables: Tables::cut(options.epoch_rows),
+        tables: Tables::new(options.epoch_rows, options.functions.clone()),
         views: Vec::new(),
         options: ScriptOptions { tables: Vec::new(), feeds: Vec::new(), ..options.clone() },
         answered: 0,
@@ -243,7 +246,7 @@ impl Script {
             return Err(format!("SET {variable} is not supported yet; SET now = TIMESTAMP '…' is"));
         };
         let text = format!("SELECT arrow_cast(CAST({value} AS TIMESTAMP), 'Timestamp(Microsecond, None)')");
-        let rows = batch::answer_at(&text, &[], Some(self.tables.now()))?;
+        let rows = batch::answer_with(&text, &[], Some(self.tables.now()), &Functions::default())?;
         let times = rows.columns().first().and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
         let moment = times.filter(|t| t.len() == 1 && t.is_valid(0)).map(|t| t.value(0)).ok_or("SET now needs one time")?;
         self.tables.set_now(moment)

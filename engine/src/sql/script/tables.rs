@@ -8,12 +8,13 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::sql::sqlparser::ast::{AssignmentTarget, FromTable, Insert, Statement, TableFactor, TableObject};
 
-use super::batch::{answer_at, conform};
+use super::batch::{answer_with, conform};
 use super::table_name;
 use crate::clock::now_micros;
 use crate::flow::gather::merge;
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
+use crate::sql::Functions;
 use crate::sql::program::normal;
 
 /// A table.
@@ -61,12 +62,13 @@ pub struct Tables {
     pub clock: Vec<(u64, i64)>,
     /// What `SET now` says that the clock reads; without it the machine's clock counts.
     set: Option<i64>,
+    functions: Functions,
 }
 
 impl Tables {
-    /// No tables yet; files will be cut into epochs of some rows.
-    pub fn cut(epoch_rows: Option<usize>) -> Self {
-        Tables { epoch_rows, ..Tables::default() }
+    /// No tables yet; files will be cut into epochs of some rows, and changes may call some functions.
+    pub fn new(epoch_rows: Option<usize>, functions: Functions) -> Self {
+        Tables { epoch_rows, functions, ..Tables::default() }
     }
 
     /// What the clock reads.
@@ -230,7 +232,7 @@ impl Tables {
         let name = table_name(name)?;
         let table = self.table(&name)?;
         let source = insert.source.as_ref().ok_or("INSERT needs VALUES or a query")?;
-        let rows = answer_at(&source.to_string(), &self.current(), Some(self.now()))?;
+        let rows = answer_with(&source.to_string(), &self.current(), Some(self.now()), &self.functions)?;
         let rows = match insert.columns.is_empty() {
             true => conform(&rows, &table.schema)?,
             false => by_name(
@@ -275,7 +277,7 @@ impl Tables {
     fn selected(&self, name: &str, columns: &str, condition: Option<String>) -> Result<RecordBatch, String> {
         let table = self.table(name)?;
         let filter = condition.map(|c| format!(" WHERE {c}")).unwrap_or_default();
-        let rows = answer_at(&format!("SELECT {columns} FROM \"{name}\"{filter}"), &self.current(), Some(self.now()))?;
+        let rows = answer_with(&format!("SELECT {columns} FROM \"{name}\"{filter}"), &self.current(), Some(self.now()), &self.functions)?;
         conform(&rows, &table.schema)
     }
 
