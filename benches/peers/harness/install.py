@@ -9,7 +9,7 @@ import subprocess
 PACKAGES = {
     "flink": ["apache-flink==2.3.0"],
     "pathway": ["pathway==0.33.0"],
-    "bytewax": ["bytewax==0.21.1", "orjson==3.11.4"],
+    "bytewax": ["bytewax==0.21.1", "orjson==3.13.0"],
 }
 HERE = pathlib.Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent

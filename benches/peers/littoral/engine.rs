@@ -51,13 +51,13 @@ pub struct Run {
 /// Runs a view; with `answer` its rows at the end are written, as CSV.
 pub fn run(view: &str, sql: &Path, feeds: Feeds, answer: Option<PathBuf>) -> Run {
     let program = compile(sql);
-    let tables = program.reads(view);
+    let tables = tables_of(&program, view);
     let schema = program.schema(view).unwrap();
     let epochs: Box<dyn Iterator<Item = Epoch>> = match feeds {
         Feeds::Drawn { events, rate } => Box::new(drawn(events, rate, &tables).into_iter()),
         Feeds::Files(folder) => Box::new(files(&folder, &tables)),
     };
-    let (run, out) = flow(&program, view, epochs, answer.is_some());
+    let (run, out) = flow(&program, view, &tables, epochs, answer.is_some());
     if let Some(path) = answer {
         let all = merge(&out, &schema).unwrap();
         assert!((0..all.rows.num_rows()).all(|row| all.diff(row) > 0), "a row is taken away that never came");
@@ -118,8 +118,18 @@ fn files(folder: &Path, tables: &[String]) -> impl Iterator<Item = Epoch> + use<
     })
 }
 
-fn flow(program: &Program, view: &str, epochs: Box<dyn Iterator<Item = Epoch>>, keep: bool) -> (Run, Vec<Updates>) {
-    let (program, view, tables) = (program.clone(), view.to_string(), program.reads(view));
+/// The tables that a view is made of, through other views too.
+fn tables_of(program: &Program, view: &str) -> Vec<String> {
+    let through = |name: String| if program.schema(&name).is_some() { tables_of(program, &name) } else { vec![name] };
+    let mut tables: Vec<String> = program.reads(view).into_iter().flat_map(through).collect();
+    tables.sort();
+    tables.dedup();
+    tables
+}
+
+type Kept = (Run, Vec<Updates>);
+
+fn flow(program: &Program, view: &str, tables: &[String], epochs: Box<dyn Iterator<Item = Epoch>>, keep: bool) -> Kept {
     let mut worker = timely::worker::Worker::new(
         timely::WorkerConfig::default(),
         timely::communication::Allocator::Thread(timely::communication::allocator::Thread::default()),
@@ -129,12 +139,12 @@ fn flow(program: &Program, view: &str, epochs: Box<dyn Iterator<Item = Epoch>>, 
     let seen = out.clone();
     let (mut inputs, probe) = worker.dataflow::<u64, _, _>(|scope| {
         let (mut inputs, mut streams): (HashMap<String, Input>, HashMap<_, _>) = Default::default();
-        for name in &tables {
+        for name in tables {
             let mut input = Input::new_with_builder();
             streams.insert(name.clone(), input.to_stream(scope));
             inputs.insert(name.clone(), input);
         }
-        let mut rendered = program.render(scope, streams, std::slice::from_ref(&view));
+        let mut rendered = program.render(scope, streams, &[view.to_string()]);
         let probe = ProbeHandle::new();
         let take = move |updates: Updates| {
             let (count, kept) = &mut *seen.borrow_mut();
@@ -143,7 +153,7 @@ fn flow(program: &Program, view: &str, epochs: Box<dyn Iterator<Item = Epoch>>, 
                 kept.push(updates);
             }
         };
-        let stream = rendered.views.remove(&view).unwrap();
+        let stream = rendered.views.remove(view).unwrap();
         stream
             .unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, "take", move |_, _| {
                 move |input, _output| input.for_each_stamp(|_, data| data.for_each(|u| take(std::mem::take(u))))

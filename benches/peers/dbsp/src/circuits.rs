@@ -2,6 +2,7 @@
 
 use dbsp::algebra::F64;
 use dbsp::operator::{Max, Min};
+use dbsp::trace::BatchReader as _;
 use dbsp::typed_batch::IndexedZSetReader;
 use dbsp::utils::{Tup2, Tup3, Tup4, Tup5, Tup6, Tup7};
 use dbsp::{DBData, OrdZSet, RootCircuit, Stream, ZWeight};

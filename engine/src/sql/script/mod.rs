@@ -104,6 +104,11 @@ struct Script {
 /// With the first statement that cannot be run.
 pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer>, ScriptError> {
     let statements = parse(file, text).map_err(|p| ScriptError::Given(Box::new(p)))?;
+    let sink = |s: &Parsed| match &s.statement {
+        Statement::CreateTable(create) if definition::is_sink(create) => table_name(&create.name).ok(),
+        _ => None,
+    };
+    let sinks: HashSet<String> = statements.iter().filter_map(sink).collect();
     let mut catalog = Catalog::new();
     catalog.add_table(ROW_ERRORS, error_schema());
     catalog.add_table(LATE_ROWS, late_schema());
@@ -115,7 +120,7 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
         workers: options.workers.max(1),
         changed: statements.iter().filter_map(|s| tables::takes_away(&s.statement)).collect(),
         sinks: HashMap::new(),
-        last_change: statements.iter().rposition(|s| tables::changes(&s.statement)).map_or(0, |i| i + 1),
+        last_change: statements.iter().rposition(|s| tables::changes(&s.statement, &sinks)).map_or(0, |i| i + 1),
         open: None,
     };
     for (name, path) in &options.tables {
