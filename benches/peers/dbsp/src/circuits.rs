@@ -95,17 +95,17 @@ fn q5(t: &Tables) -> Take {
     });
     let counts = hops.weighted_count().map_index(|(Tup2(start, auction), n)| (*start, Tup2(*n, *auction)));
     let most = counts.map_index(|(start, Tup2(n, _))| (*start, *n)).aggregate(Max);
-    let hot = counts.map_index(|(start, Tup2(n, auction))| (Tup2(*start, *n), *auction)).join(
-        &most.map_index(|(start, n)| (Tup2(*start, *n), ())),
-        |Tup2(start, n), auction, ()| Tup4(*auction, *n, *start, *start + 10 * SECOND),
-    );
+    let hot = counts
+        .map_index(|(start, Tup2(n, auction))| (Tup2(*start, *n), *auction))
+        .join(&most.map_index(|(start, n)| (Tup2(*start, *n), ())), |Tup2(start, n), auction, ()| {
+            Tup4(*auction, *n, *start, *start + 10 * SECOND)
+        });
     output(&hot, |r| format!("{},{},{},{}", r.0, r.1, r.2, r.3))
 }
 
 fn q7(t: &Tables) -> Take {
     let highest = t.bids.map_index(|b| (ten(b.date_time), b.price)).aggregate(Max);
-    let bids =
-        t.bids.map_index(|b| (Tup2(ten(b.date_time), b.price), Tup5(b.auction, b.price, b.bidder, b.date_time, b.extra.clone())));
+    let bids = t.bids.map_index(|b| (Tup2(ten(b.date_time), b.price), Tup5(b.auction, b.price, b.bidder, b.date_time, b.extra.clone())));
     let best = bids.join(&highest.map_index(|(start, price)| (Tup2(*start, *price), ())), |_, bid, ()| bid.clone());
     output(&best, |r| format!("{},{},{},{},{}", r.0, r.1, r.2, r.3, r.4))
 }
@@ -127,8 +127,7 @@ fn q9(t: &Tables) -> Take {
     let bids = t.bids.map_index(|b| -> (i64, Order) {
         (b.auction, Tup6(-b.price, b.date_time, b.bidder, b.channel.clone(), b.url.clone(), b.extra.clone()))
     });
-    let in_time =
-        auctions.join_index(&bids, |_, a, b| (a.date_time <= b.1 && b.1 <= a.expires).then(|| (a.clone(), b.clone())));
+    let in_time = auctions.join_index(&bids, |_, a, b| (a.date_time <= b.1 && b.1 <= a.expires).then(|| (a.clone(), b.clone())));
     let won = in_time.aggregate(Min).map(|(a, b)| Tup2(a.clone(), b.clone()));
     output(&won, |Tup2(a, b)| {
         let auction = format!(
@@ -163,9 +162,8 @@ fn q17(t: &Tables) -> Take {
 }
 
 fn q18(t: &Tables) -> Take {
-    let bids = t.bids.map_index(|b| {
-        (Tup2(b.bidder, b.auction), Tup5(-b.date_time, -b.price, b.channel.clone(), b.url.clone(), b.extra.clone()))
-    });
+    let bids =
+        t.bids.map_index(|b| (Tup2(b.bidder, b.auction), Tup5(-b.date_time, -b.price, b.channel.clone(), b.url.clone(), b.extra.clone())));
     let last = bids.aggregate(Min);
     let rows = last.map(|(Tup2(bidder, auction), b)| Tup7(*auction, *bidder, -b.1, b.2.clone(), b.3.clone(), -b.0, b.4.clone()));
     output(&rows, |r| format!("{},{},{},{},{},{},{}", r.0, r.1, r.2, r.3, r.4, r.5, r.6))

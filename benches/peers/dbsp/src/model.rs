@@ -82,16 +82,7 @@ macro_rules! row {
     };
 }
 
-row!(Person {
-    id: i64,
-    name: Text,
-    email_address: Text,
-    credit_card: Text,
-    city: Text,
-    state: Text,
-    date_time: i64,
-    extra: Text,
-});
+row!(Person { id: i64, name: Text, email_address: Text, credit_card: Text, city: Text, state: Text, date_time: i64, extra: Text });
 
 row!(Auction {
     id: i64,
@@ -106,15 +97,7 @@ row!(Auction {
     extra: Text,
 });
 
-row!(Bid {
-    auction: i64,
-    bidder: i64,
-    price: i64,
-    channel: Text,
-    url: Text,
-    date_time: i64,
-    extra: Text,
-});
+row!(Bid { auction: i64, bidder: i64, price: i64, channel: Text, url: Text, date_time: i64, extra: Text });
 
 /// Columns by their place.
 struct Columns<'a>(&'a RecordBatch);
