@@ -78,20 +78,17 @@ class Slope:
     def add(self, small, large):
         self.runs.append((small, large))
 
-    def each(self, figure):
-        span = self.sizes[1] - self.sizes[0]
-        return [max(large[figure] - small[figure], 1e-9) / span for small, large in self.runs]
+    def median(self, figure="seconds"):
+        """The median of the runs of each size."""
+        return [statistics.median(run[size][figure] for run in self.runs) for size in (0, 1)]
 
     def micros(self, figure="seconds"):
-        """Microseconds a row: median, least, most."""
-        each = [1e6 * cost for cost in self.each(figure)]
-        return statistics.median(each), min(each), max(each)
+        """Microseconds a row, from the medians of both sizes; least and most of the rounds. Not above 0: the noise was greater."""
+        span = (self.sizes[1] - self.sizes[0]) / 1e6
+        small, large = self.median(figure)
+        each = [(large[figure] - small[figure]) / span for small, large in self.runs]
+        return (large - small) / span, min(each), max(each)
 
     def start(self):
-        """Seconds that a run takes without rows, by the medians."""
-        small = statistics.median(small["seconds"] for small, _ in self.runs)
-        return max(small - self.micros()[0] * self.sizes[0] / 1e6, 0.0)
-
-    def whole(self):
-        """Seconds of the larger run, median."""
-        return statistics.median(large["seconds"] for _, large in self.runs)
+        """Seconds that a run takes without rows."""
+        return max(self.median()[0] - self.micros()[0] * self.sizes[0] / 1e6, 0.0)

@@ -11,12 +11,12 @@ from .window import GUARANTEES, SIZES as ROWS
 
 def rate(slope):
     """Millions of rows a second by the wall clock: median (least–most)."""
-    median, least, most = slope.micros()
-    return f"{1 / median:.3g} ({1 / most:.3g}–{1 / least:.3g})"
+    shown = [f"{1 / cost:.3g}" if cost > 0 else "noise" for cost in slope.micros()]
+    return f"{shown[0]} ({shown[2]}–{shown[1]})"
 
 
 def times(a, b):
-    return f"{a / b:.1f} ×" if b > 0 else "–"
+    return f"{a / b:.1f} ×" if a > 0 and b > 0 else "–"
 
 
 def cpu(slope, floor=0.005):
@@ -63,7 +63,6 @@ def window(slopes, failures, size):
 
 def pairs(slopes, way, peer, wrong):
     """A line for each query of two systems, and the geometric mean of what both have."""
-    ratios = []
     for query in QUERIES:
         ours, theirs = slopes.get((way, query, "littoral")), slopes.get((way, query, peer))
         named = "littoral from file" if way == "file" else "littoral"
@@ -71,11 +70,10 @@ def pairs(slopes, way, peer, wrong):
         if bad:
             yield f"| {query} | FAILED: {bad} | | | | |", None
         elif ours and theirs:
-            ratio = theirs.micros()[0] / ours.micros()[0]
+            ratio = theirs.micros()[0] / ours.micros()[0] if ours.micros()[0] > 0 else 0.0
             our_cpu, their_cpu = cpu(ours), cpu(theirs)
             by_cpu = f"{their_cpu / our_cpu:.1f} ×" if our_cpu and their_cpu else "–"
-            ratios.append(ratio)
-            yield f"| {query} | {rate(ours)} | {rate(theirs)} | {ratio:.2f} × | {shown(our_cpu)} / {shown(their_cpu)} | {by_cpu} |", ratio
+            yield f"| {query} | {rate(ours)} | {rate(theirs)} | {f'{ratio:.2f} ×' if ratio > 0 else '–'} | {shown(our_cpu)} / {shown(their_cpu)} | {by_cpu} |", ratio
         elif ours:
             why = CANNOT.get(query, "no circuit written") if peer == "flink" else "no circuit written"
             yield f"| {query} | {rate(ours)} | not measured: {why} | | {shown(cpu(ours))} / – | |", None
@@ -92,7 +90,7 @@ def nexmark_way(slopes, way, peer, wrong, size, text):
     ratios = []
     for line, ratio in pairs(slopes, way, peer, wrong):
         yield line
-        ratios += [ratio] if ratio else []
+        ratios += [ratio] if ratio and ratio > 0 else []
     if ratios:
         yield ""
         lost = sum(ratio < 1 for ratio in ratios)
@@ -121,7 +119,7 @@ def markdown(size, rounds, missing, result, found, wrong):
     yield "# Littoral and peers"
     yield ""
     yield machine()
-    yield f"Size {size}, {rounds} rounds, systems in turns; medians, in brackets least and most. Cost of a row is the slope between two sizes;"
+    yield f"Size {size}, {rounds} rounds, systems in turns; slopes of medians, in brackets least and most of the rounds. Cost of a row is the slope between two sizes;"
     yield "a start-up is what is left. Faster by the wall on two cores may be dearer in CPU: Flink's JVM compiles and collects on the second."
     yield ""
     for name, why in missing.items():
