@@ -36,6 +36,15 @@ def process(words, log, env=None):
     return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, **last_json(text)}
 
 
+def turns(rounds, ends, told):
+    """Numbers of rounds; none is begun after the time at which the bench shall end, but the first always is."""
+    for turn in range(rounds):
+        if turn and time.monotonic() > ends:
+            told(f"the time is over after {turn} rounds of {rounds}")
+            return
+        yield turn
+
+
 class Worker:
     """A process that takes jobs on its standard input, a JSON object a line, and answers each with one."""
 

@@ -81,12 +81,12 @@ class Nexmark:
             flink.end()
         return wrong
 
-    def time(self, size, rounds, wrong, told):
+    def time(self, size, turns, wrong, told):
         """Slopes by way, query and system; none where answers differ."""
         slopes = {}
         sizes = SIZES[size]
         sources = [self.events(count, RATE) for count in sizes["file"]] if self.flink else []
-        for turn in range(rounds):
+        for turn in turns:
             flink = self.worker() if self.flink else None
             if flink:
                 flink.job({"query": "q0", "folder": str(sources[0]), "answer": None})

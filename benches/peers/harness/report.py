@@ -119,7 +119,8 @@ def markdown(size, rounds, missing, result, found, wrong):
     yield "# Littoral and peers"
     yield ""
     yield machine()
-    yield f"Size {size}, {rounds} rounds, systems in turns; slopes of medians, in brackets least and most of the rounds. Cost of a row is the slope between two sizes;"
+    done = sorted({len(slope.runs) for slope in [*result[0].values(), *found.values()]})
+    yield f"Size {size}, {' or '.join(map(str, done)) or rounds} rounds, systems in turns; slopes of medians, in brackets least and most of the rounds. Cost of a row is the slope between two sizes;"
     yield "a start-up is what is left. Faster by the wall on two cores may be dearer in CPU: Flink's JVM compiles and collects on the second."
     yield ""
     for name, why in missing.items():

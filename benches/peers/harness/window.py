@@ -73,12 +73,12 @@ def variants(systems):
     return names
 
 
-def run(folder, systems, size, rounds, prefix, told):
+def run(folder, systems, size, turns, prefix, told):
     """Slopes by system, and what went wrong."""
     names = variants(systems)
     draw(folder, names, size)
     slopes, failures = {name: Slope(SIZES[size][name]) for name in names}, {}
-    for turn in range(rounds):
+    for turn in turns:
         for name in names:
             if name in failures:
                 continue
