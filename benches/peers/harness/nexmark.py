@@ -17,7 +17,7 @@ CHECK = (30_000, 1_000)
 RATE = 10_000
 SIZES = {
     "small": {"memory": (200_000, 600_000), "file": (50_000, 200_000)},
-    "full": {"memory": (500_000, 2_000_000), "file": (200_000, 800_000)},
+    "full": {"memory": (500_000, 2_000_000), "file": (500_000, 4_000_000)},
 }
 CANNOT = {"q6": "Flink has no OVER windows over rows that are taken back"}
 
