@@ -33,3 +33,16 @@ fn each_script_prints_what_is_kept_beside_it() {
         assert_eq!(found, std::fs::read_to_string(&expected).unwrap_or_default(), "{name}");
     }
 }
+
+#[test]
+fn a_sink_is_given_every_window_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "CREATE TABLE r (ts TIMESTAMP, v BIGINT, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND);
+        CREATE TABLE out (start TIMESTAMP, v BIGINT) WITH (connector = 'file', path = 'out.csv', type = 'sink');
+        INSERT INTO r VALUES ('2024-01-01 00:00:01', 1), ('2024-01-01 00:00:12', 2);
+        INSERT INTO out SELECT tumble_start(ts, INTERVAL '10' SECOND), sum(v) FROM r GROUP BY 1 EMIT FINAL;";
+    std::fs::write(folder.path().join("sink.sql"), text).unwrap();
+    assert_eq!(sql(folder.path(), &["sink.sql"]), "exit code 0\n");
+    let written = std::fs::read_to_string(folder.path().join("out.csv")).unwrap();
+    assert_eq!(written, "start,v\n2024-01-01T00:00:00,1\n2024-01-01T00:00:10,2\n");
+}

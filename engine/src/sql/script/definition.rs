@@ -90,6 +90,11 @@ pub fn of(catalog: &Catalog, create: &CreateTable, watermark: Option<&(String, S
     Ok(Definition { schema, key, event_time, file })
 }
 
+/// Whether a `CREATE TABLE` makes a sink.
+pub fn is_sink(create: &CreateTable) -> bool {
+    options(create).is_ok_and(|(file, _)| file.is_some_and(|f| f.sink))
+}
+
 /// `WATERMARK FOR column AS column - INTERVAL …`.
 fn event_time(catalog: &Catalog, schema: &SchemaRef, (name, text): &(String, String)) -> Result<EventTime, String> {
     let column = schema.index_of(name).map_err(|_| format!("there is no column \"{name}\" for the watermark"))?;

@@ -119,6 +119,11 @@ struct Script {
 /// With the first statement that cannot be run.
 pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer>, ScriptError> {
     let statements = parse(file, text).map_err(|p| ScriptError::Given(Box::new(p)))?;
+    let sink = |s: &Parsed| match &s.statement {
+        Statement::CreateTable(create) if definition::is_sink(create) => table_name(&create.name).ok(),
+        _ => None,
+    };
+    let sinks: HashSet<String> = statements.iter().filter_map(sink).collect();
     let mut catalog = Catalog::new();
     catalog.add_functions(&options.functions).map_err(ScriptError::Running)?;
     catalog.add_table(ROW_ERRORS, error_schema());
@@ -132,7 +137,7 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
         answered: 0,
         changed: statements.iter().filter_map(|s| tables::takes_away(&s.statement)).collect(),
         sinks: HashMap::new(),
-        last_change: statements.iter().rposition(|s| tables::changes(&s.statement)).map_or(0, |i| i + 1),
+        last_change: statements.iter().rposition(|s| tables::changes(&s.statement, &sinks)).map_or(0, |i| i + 1),
         open: None,
     };
     for (name, path) in &options.tables {

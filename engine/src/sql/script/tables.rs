@@ -1,12 +1,12 @@
 //! The tables of a script: what each holds now, and what each epoch changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{cast, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::row::{OwnedRow, RowConverter, SortField};
-use datafusion::sql::sqlparser::ast::{AssignmentTarget, FromTable, Insert, Statement, TableFactor, TableObject};
+use datafusion::sql::sqlparser::ast::{AssignmentTarget, FromTable, Insert, ObjectName, Statement, TableFactor, TableObject};
 
 use super::batch::{answer_with, conform};
 use super::table_name;
@@ -380,8 +380,13 @@ pub fn takes_away(statement: &Statement) -> Option<String> {
     }
 }
 
-/// Whether a statement changes tables.
-pub fn changes(statement: &Statement) -> bool {
-    use Statement::{CreateTable, Delete, Insert, Set, Update};
-    matches!(statement, Insert(_) | Update(_) | Delete(_) | CreateTable(_) | Set(_))
+/// Whether a statement changes tables. A sink is none: what is put into it goes to its file.
+pub fn changes(statement: &Statement, sinks: &HashSet<String>) -> bool {
+    let sink = |name: &ObjectName| table_name(name).is_ok_and(|name| sinks.contains(&name));
+    match statement {
+        Statement::Update(_) | Statement::Delete(_) | Statement::Set(_) => true,
+        Statement::CreateTable(create) => !sink(&create.name),
+        Statement::Insert(insert) => !matches!(&insert.table, TableObject::TableName(name) if sink(name)),
+        _ => false,
+    }
 }

@@ -1,0 +1,1 @@
+"""Parts of the bench against peers; `../run` is the way in."""
