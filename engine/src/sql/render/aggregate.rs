@@ -11,7 +11,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::Changes;
 use super::close::at_close;
-use super::groups::Groups;
+use super::groups::{Early, Groups, Partial, States};
 use super::rows::{self, Split};
 use crate::flow::exchange::{exchange_by, worker_of_nothing};
 use crate::sql::closing::Closing;
@@ -62,14 +62,25 @@ pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: 
     let float_keys = shape.prepared.fields().iter().take(keys).any(|f| f.data_type().is_floating());
     let input = if float_keys { rows::normal_keys(input, keys) } else { input };
     let (index, peers) = (input.scope().worker().index(), input.scope().worker().peers());
-    let input = if peers > 1 { exchange_by(input, (0..shape.keys).collect()) } else { input };
-    let groups = Groups::new(shape, aggregates, closes);
+    let partial = Partial::new(&shape.prepared, keys, aggregates, shape.append_only);
+    // With several workers each aggregates its rows first.
+    let (input, early_late, states) = match partial {
+        Some(partial) if peers > 1 && !aggregates.is_empty() => {
+            let states = States::Merged(partial.widths());
+            let (reduced, late) = at_close(input, "aggregate early", view, Some(Early::new(partial, closes.clone())));
+            (reduced, Some(late), states)
+        }
+        partial => (input, None, States::OfRows(partial)),
+    };
+    let input = if peers > 1 { exchange_by(input, (0..keys).collect()) } else { input };
+    let groups = Groups::new(shape, aggregates, closes, states);
     let mut groups = groups.map_err(|error| tracing::error!(%error, "groups cannot be kept")).ok();
     // The one group of an aggregation without keys has a row even when nothing ever comes.
     if let Some(groups) = groups.as_mut().filter(|_| shape.keys == 0 && index == worker_of_nothing(peers)) {
         groups.open_global();
     }
-    at_close(input, "aggregate", view, groups)
+    let (rows, late) = at_close(input, "aggregate", view, groups);
+    (rows, early_late.unwrap_or(late))
 }
 
 /// Each row of a stream once.
