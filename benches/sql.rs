@@ -305,6 +305,13 @@ fn compare(workload: &Workload, rounds: usize, systems: &[System<'_>]) {
 }
 
 fn main() {
+    // A word chooses the workloads whose names hold it.
+    let word = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
+    let compare = |workload: &Workload, rounds: usize, systems: &[System<'_>]| {
+        if workload.name.contains(&word) {
+            compare(workload, rounds, systems);
+        }
+    };
     let small = std::env::args().any(|a| a == "--test");
     let (rounds, epochs, updates, filled) = if small { (1, 3, 1_000, 2_000) } else { (5, 20, 100_000, 200_000) };
     let table = |seed: u64, keys: u64| changelog(seed, keys, filled, epochs, updates);

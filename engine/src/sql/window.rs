@@ -17,6 +17,9 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 /// Windows that one row may be in.
 const WINDOWS_OF_ROW_MAX: i64 = 10_000;
 
+/// Beyond this from 1970 the bounds of windows are not taken over from one row to the next.
+const FAR: u64 = 1 << 62;
+
 /// The window functions, and the mark of joins by time.
 pub fn window_functions() -> Vec<ScalarUDF> {
     use Kind::{Cumulate, Hop, Nearest, Session, Tumble, TumbleEnd, TumbleStart};
@@ -138,12 +141,16 @@ impl ScalarUDFImpl for Window {
         let out: ArrayRef = match (self.kind, sizes.as_slice()) {
             (Kind::Tumble | Kind::TumbleStart | Kind::TumbleEnd, [size, offset @ ..]) => {
                 let offset = offset.first().copied().unwrap_or(0);
-                let start: TimestampMicrosecondArray = micros.unary(|t| floor(t, *size, offset));
-                let end: TimestampMicrosecondArray = start.unary(|t| t.saturating_add(*size));
+                let start = || starts(micros, *size, offset);
+                let end = |start: &TimestampMicrosecondArray| start.unary(|t| t.saturating_add(*size));
                 match self.kind {
-                    Kind::TumbleStart => zoned(start),
-                    Kind::TumbleEnd => zoned(end),
-                    _ => Arc::new(StructArray::try_new(fields(&target), vec![zoned(start), zoned(end)], micros.nulls().cloned())?),
+                    Kind::TumbleStart => zoned(start()),
+                    Kind::TumbleEnd => zoned(end(&start())),
+                    _ => {
+                        let start = start();
+                        let bounds = vec![zoned(start.clone()), zoned(end(&start))];
+                        Arc::new(StructArray::try_new(fields(&target), bounds, micros.nulls().cloned())?)
+                    }
                 }
             }
             (Kind::HopList, [slide, size, offset @ ..]) => {
@@ -179,6 +186,20 @@ fn fields(time: &DataType) -> Fields {
         DataType::Struct(fields) => fields,
         _ => Fields::empty(),
     }
+}
+
+/// Starts of windows; times that follow each other are mostly in one.
+fn starts(micros: &TimestampMicrosecondArray, size: i64, offset: i64) -> TimestampMicrosecondArray {
+    let (mut start, mut inside) = (0i64, 0..0);
+    let times = micros.values().iter().map(|t| {
+        if !inside.contains(t) {
+            start = floor(*t, size, offset);
+            // At the ends of time a window is cut off, and its neighbour has other bounds.
+            inside = if start.unsigned_abs() < FAR { start..start.saturating_add(size) } else { 0..0 };
+        }
+        start
+    });
+    TimestampMicrosecondArray::new(times.collect(), micros.nulls().cloned())
 }
 
 fn floor(t: i64, size: i64, offset: i64) -> i64 {

@@ -11,7 +11,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::Changes;
 use super::close::at_close;
-use super::groups::Paged;
+use super::groups::{Early, Paged, Partial};
 use super::rows::{self, Split};
 use crate::flow::exchange::{exchange_by, worker_of_nothing};
 use crate::sql::closing::Closing;
@@ -65,14 +65,24 @@ pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: 
 
 fn grouped<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggregate], closes: Closes, at: &Place) -> Split<'s> {
     let (index, peers) = (input.scope().worker().index(), input.scope().worker().peers());
+    let partial = Partial::new(&shape.prepared, shape.keys, aggregates, shape.append_only);
+    // With several workers each aggregates its rows first.
+    let (input, early_late, merged) = match partial {
+        Some(partial) if peers > 1 && !aggregates.is_empty() => {
+            let (reduced, late) = at_close(input, "aggregate early", view, Some(Early::new(partial, closes.clone())), &Place::nowhere());
+            (reduced, Some(late), true)
+        }
+        _ => (input, None, false),
+    };
     let input = if peers > 1 { exchange_by(input, (0..shape.keys).collect()) } else { input };
-    let groups = Paged::new(shape.clone(), aggregates, closes);
+    let groups = Paged::new(shape.clone(), aggregates, closes, merged);
     let mut groups = groups.map_err(|error| tracing::error!(%error, "groups cannot be kept")).ok();
     // The one group of an aggregation without keys has a row even when nothing ever comes.
     if let Some(groups) = groups.as_mut().filter(|_| shape.keys == 0 && index == worker_of_nothing(peers)) {
         groups.open_global();
     }
-    at_close(input, "aggregate", view, groups, at)
+    let (rows, late) = at_close(input, "aggregate", view, groups, at);
+    (rows, early_late.unwrap_or(late))
 }
 
 /// Each row of a stream once, as it stands: minus zero is not zero here, for rows are looked up by it.

@@ -124,6 +124,11 @@ impl States {
 }
 
 impl Place {
+    /// The place of what holds nothing between epochs.
+    pub fn nowhere() -> Self {
+        States::default().place(String::new(), false, false)
+    }
+
     /// Whether states are kept track of at all.
     pub fn is_tracked(&self) -> bool {
         self.states.is_tracked()

@@ -6,13 +6,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt32Array, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, Decimal128Array, Float64Array, Int64Array, PrimitiveArray, UInt32Array, UInt64Array,
+};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 use super::extremes::{ByBytes, ByNumber, is_number};
+use super::partial::float_states;
 use super::saved::{column, counted_bytes, each_bytes, numbers};
 use crate::sql::plan::{Aggregate, Function};
 
@@ -30,6 +33,13 @@ pub trait Accumulator {
     /// # Errors
     /// When they do not fit the output's type.
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError>;
+    /// Takes states in, one a row, in the columns that `partial.rs` gives.
+    ///
+    /// # Errors
+    /// When the columns are others, or states of this kind do not merge.
+    fn merge(&mut self, _columns: &[ArrayRef], _groups: &[u32]) -> Result<(), ArrowError> {
+        Err(ArrowError::NotYetImplemented("states of this aggregate do not merge".into()))
+    }
     /// Forgets a group.
     fn clear(&mut self, group: u32);
     /// The states of some groups, for a snapshot.
@@ -104,6 +114,14 @@ impl Accumulator for Counts {
     }
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
         Ok(Arc::new(Int64Array::from_iter_values(groups.iter().filter_map(|g| self.0.get(*g as usize).copied()))))
+    }
+    fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
+        for (group, more) in groups.iter().zip(state::<Int64Type>(columns, 0)?.values()) {
+            if let Some(count) = self.0.get_mut(*group as usize) {
+                *count += more;
+            }
+        }
+        Ok(())
     }
     fn clear(&mut self, group: u32) {
         if let Some(count) = self.0.get_mut(group as usize) {
@@ -181,6 +199,15 @@ impl Accumulator for Integers {
             (false, _) => Arc::new(states.map(|s| some(s).map(|sum| sum as i64)).collect::<Int64Array>()),
         })
     }
+    fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
+        let (counts, sums) = (state::<Int64Type>(columns, 0)?.values(), state::<Decimal128Type>(columns, 1)?.values());
+        for ((group, count), sum) in groups.iter().zip(counts).zip(sums) {
+            if let Some(state) = self.states.get_mut(*group as usize) {
+                *state = (state.0 + count, state.1.wrapping_add(*sum));
+            }
+        }
+        Ok(())
+    }
     fn clear(&mut self, group: u32) {
         if let Some(state) = self.states.get_mut(group as usize) {
             *state = (0, 0);
@@ -205,18 +232,47 @@ impl Accumulator for Integers {
     }
 }
 
+/// A column of states.
+fn state<T: ArrowPrimitiveType>(columns: &[ArrayRef], at: usize) -> Result<&PrimitiveArray<T>, ArrowError> {
+    let column = columns.get(at).and_then(|c| c.as_primitive_opt::<T>());
+    column.ok_or_else(|| ArrowError::SchemaError("states are not in the columns of their aggregate".into()))
+}
+
 /// A sum of floats: how many values, the sum with its compensation, and what is not finite.
-#[derive(Clone, Copy, Default)]
-struct Float {
-    count: i64,
-    sum: f64,
-    compensation: f64,
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Float {
+    pub count: i64,
+    pub sum: f64,
+    pub compensation: f64,
     /// NaN, infinity, minus infinity.
-    special: [i64; 3],
+    pub special: [i64; 3],
 }
 
 impl Float {
+    /// Adds a value, or takes it away.
     fn add(&mut self, value: f64, diff: i64) {
+        self.take_in(value, diff);
+        self.settle();
+    }
+
+    /// Adds what another sum holds.
+    fn merge(&mut self, other: &Float) {
+        self.count += other.count;
+        self.special.iter_mut().zip(other.special).for_each(|(own, more)| *own += more);
+        self.plus(other.sum);
+        self.compensation += other.compensation;
+        self.settle();
+    }
+
+    /// What rounding left behind goes with the last value.
+    fn settle(&mut self) {
+        if self.count == 0 {
+            (self.sum, self.compensation) = (0.0, 0.0);
+        }
+    }
+
+    /// Adds a value to a part of a sum, which may take away more values than it adds.
+    pub fn take_in(&mut self, value: f64, diff: i64) {
         self.count += diff;
         if !value.is_finite() {
             let kind = if value.is_nan() { 0 } else { 1 + usize::from(value < 0.0) };
@@ -225,14 +281,13 @@ impl Float {
             }
             return;
         }
-        let value = value * diff as f64;
+        self.plus(value * diff as f64);
+    }
+
+    fn plus(&mut self, value: f64) {
         let sum = self.sum + value;
         self.compensation += if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
         self.sum = sum;
-        if self.count == 0 {
-            // What rounding left behind goes with the last value.
-            (self.sum, self.compensation) = (0.0, 0.0);
-        }
     }
 
     fn total(&self) -> f64 {
@@ -268,6 +323,14 @@ impl Accumulator for Floats {
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
         let value = |s: &Float| (s.count > 0).then(|| if self.mean { s.total() / s.count as f64 } else { s.total() });
         Ok(Arc::new(groups.iter().filter_map(|g| self.states.get(*g as usize)).map(value).collect::<Float64Array>()))
+    }
+    fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
+        for (group, more) in groups.iter().zip(float_states(columns)?) {
+            if let Some(state) = self.states.get_mut(*group as usize) {
+                state.merge(&more);
+            }
+        }
+        Ok(())
     }
     fn clear(&mut self, group: u32) {
         if let Some(state) = self.states.get_mut(group as usize) {

@@ -86,7 +86,8 @@ pub struct ByNumber {
 
 const SIGN: u64 = 1 << 63;
 
-fn of_float(value: f64) -> u64 {
+/// 64 bits that order as floats do.
+pub fn of_float(value: f64) -> u64 {
     let bits = value.to_bits();
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
@@ -139,6 +140,17 @@ impl Accumulator for ByNumber {
         // Dates of 32 bits have no direct way from 64.
         let narrow = if self.kind == DataType::Date32 { cast(&numbers, &DataType::Int32)? } else { std::sync::Arc::new(numbers) };
         cast(&narrow, &self.kind)
+    }
+    fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
+        let [best] = columns else { return Err(ArrowError::SchemaError("an extreme has one state".into())) };
+        let keys = best.as_primitive::<UInt64Type>().values();
+        let (least, states) = (self.least, &mut self.states);
+        each(best, None, groups, |row, group, _| {
+            if let (Some(state), Some(key)) = (states.get_mut(group), keys.get(row)) {
+                state.take_in(least, *key, 1);
+            }
+        });
+        Ok(())
     }
     fn clear(&mut self, group: u32) {
         if let Some(state) = self.states.get_mut(group as usize) {

@@ -4,9 +4,12 @@
 //! out. Groups that a watermark closes are let go, and rows that would have changed them are late.
 
 mod accumulate;
+mod codes;
+mod early;
 mod extremes;
 mod index;
 mod paged;
+mod partial;
 mod saved;
 
 use std::collections::BTreeMap;
@@ -18,14 +21,15 @@ use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Sch
 use arrow::error::ArrowError;
 
 use self::accumulate::{Accumulator, accumulator};
+pub use self::early::Early;
+use self::early::{closing_times, in_time};
 use self::index::Index;
 pub use self::paged::Paged;
+pub use self::partial::Partial;
 use self::saved::{SAVED_GROUPS, column, numbers};
 use super::aggregate::{Closes, Shape};
 use super::close::{Keeper, Routing};
-use super::rows::keep_where;
 use crate::flow::updates::Updates;
-use crate::sql::closing::Closing;
 use crate::sql::plan::Aggregate;
 use crate::sql::snapshot::Size;
 use crate::sql::watermark::END;
@@ -42,6 +46,12 @@ pub struct Groups {
     registered: Vec<bool>,
     round: u32,
     states: Vec<Box<dyn Accumulator>>,
+    /// Columns that the states of each aggregate are, where states merge.
+    widths: Vec<usize>,
+    /// What makes one row a group of a batch, where states merge.
+    partial: Option<Partial>,
+    /// Whether rows come with states already.
+    merging: bool,
     schema: SchemaRef,
     /// The one group of an aggregation without keys is to have its first row.
     global_new: bool,
@@ -51,17 +61,36 @@ pub struct Groups {
     late: Vec<Updates>,
 }
 
+/// How rows come.
+pub enum States {
+    /// As they are; a batch may be aggregated first.
+    OfRows(Option<Partial>),
+    /// Aggregated by another, with so many columns for each aggregate.
+    Merged(Vec<usize>),
+}
+
+/// Rows of an epoch: with arguments, or with a weight and states.
+struct Batch {
+    updates: Updates,
+    merged: bool,
+}
+
 impl Groups {
     /// No groups yet.
     ///
     /// # Errors
     /// When a key or an argument has a type that cannot be kept.
-    pub fn new(shape: &Shape, aggregates: &[Aggregate], closes: Closes) -> Result<Self, ArrowError> {
+    pub fn new(shape: &Shape, aggregates: &[Aggregate], closes: Closes, states: States) -> Result<Self, ArrowError> {
         let kind = |i: usize| shape.prepared.field(i).data_type();
         let index = Index::new(&(0..shape.keys).map(|i| kind(i).clone()).collect::<Vec<_>>())?;
         let state = |(i, a): (usize, &Aggregate)| {
             accumulator(a, kind(shape.keys + i), shape.schema.field(shape.keys + i).data_type(), shape.append_only)
         };
+        let (partial, merging) = match states {
+            States::OfRows(partial) => (partial.map(|p| (p.widths(), Some(p))), false),
+            States::Merged(widths) => (Some((widths, None)), true),
+        };
+        let (widths, partial) = partial.unwrap_or_default();
         Ok(Groups {
             keys: shape.keys,
             index,
@@ -70,6 +99,9 @@ impl Groups {
             registered: Vec::new(),
             round: 0,
             states: aggregates.iter().enumerate().map(state).collect::<Result<_, _>>()?,
+            widths,
+            partial,
+            merging,
             schema: shape.schema.clone(),
             global_new: false,
             closes,
@@ -107,7 +139,7 @@ impl Groups {
         self.weights.get(group as usize).copied().unwrap_or(0)
     }
 
-    fn work_through(&mut self, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+    fn work_through(&mut self, batches: &[Batch]) -> Result<Option<Updates>, ArrowError> {
         self.round = self.round.wrapping_add(1);
         let (mut touched, mut assigned) = (Vec::new(), Vec::with_capacity(batches.len()));
         let global_new = std::mem::take(&mut self.global_new);
@@ -115,8 +147,9 @@ impl Groups {
             touched.push(0);
             self.touched.iter_mut().take(1).for_each(|t| *t = self.round);
         }
-        for updates in batches {
+        for Batch { updates, .. } in batches {
             let groups = self.assign(&updates.rows)?;
+            self.register(updates, &groups)?;
             for &group in &groups {
                 if let Some(last) = self.touched.get_mut(group as usize).filter(|last| **last != self.round) {
                     *last = self.round;
@@ -127,8 +160,8 @@ impl Groups {
         }
         let lived: Vec<u32> = touched.iter().copied().filter(|g| self.weight(*g) > 0 && !(global_new && *g == 0)).collect();
         let before = self.values(&lived)?;
-        for (updates, groups) in batches.iter().zip(&assigned) {
-            self.add(updates, groups)?;
+        for (batch, groups) in batches.iter().zip(&assigned) {
+            if batch.merged { self.merge(&batch.updates.rows, groups)? } else { self.add(&batch.updates, groups)? }
         }
         let live: Vec<u32> = touched.iter().copied().filter(|g| self.weight(*g) > 0).collect();
         let changes = self.changes(&lived, &before, &live)?;
@@ -149,6 +182,22 @@ impl Groups {
         let diffs = updates.diffs.as_ref().map(|d| d.values().as_ref());
         for (state, argument) in self.states.iter_mut().zip(updates.rows.columns().iter().skip(self.keys)) {
             state.update(argument, diffs, groups)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in rows of states.
+    fn merge(&mut self, rows: &RecordBatch, groups: &[u32]) -> Result<(), ArrowError> {
+        let missing = || ArrowError::SchemaError("rows of states have a weight".into());
+        let mut columns = rows.columns().get(self.keys..).unwrap_or_default();
+        let weights = columns.split_off_first().and_then(|c| c.as_primitive_opt::<Int64Type>()).ok_or_else(missing)?;
+        for (group, more) in groups.iter().zip(weights.values()) {
+            if let Some(weight) = self.weights.get_mut(*group as usize) {
+                *weight += more;
+            }
+        }
+        for (state, width) in self.states.iter_mut().zip(&self.widths) {
+            state.merge(columns.split_off(..*width).unwrap_or_default(), groups)?;
         }
         Ok(())
     }
@@ -213,31 +262,10 @@ impl Groups {
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(groups.len())))
     }
 
-    /// Rows whose groups are still there to be changed; the others are late.
-    fn in_time(&mut self, updates: &Updates, key: usize, closing: &Closing, before: Option<i64>) -> Result<Updates, ArrowError> {
-        let Some(column) = updates.rows.columns().get(key) else { return Ok(updates.clone()) };
-        let no_times = || ArrowError::SchemaError("a closing column holds no times".into());
-        let times = closing.times(column).ok_or_else(no_times)?;
-        let before = before.unwrap_or(i64::MIN);
-        let late = |row: usize| times.is_valid(row) && times.value(row) <= before;
-        let in_time = match (0..times.len()).any(late) {
-            false => updates.clone(),
-            true => {
-                let keep: BooleanArray = (0..times.len()).map(|row| Some(!late(row))).collect();
-                let part = |mask: &BooleanArray| keep_where(updates, mask).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()));
-                self.late.push(part(&arrow::compute::not(&keep)?)?);
-                part(&keep)?
-            }
-        };
-        let groups = self.assign(&in_time.rows)?;
-        self.register(&in_time.rows, key, closing, &groups)?;
-        Ok(in_time)
-    }
-
     /// Notes when groups are closed.
-    fn register(&mut self, rows: &RecordBatch, key: usize, closing: &Closing, groups: &[u32]) -> Result<(), ArrowError> {
-        let times = rows.columns().get(key).and_then(|c| closing.times(c));
-        let times = times.ok_or_else(|| ArrowError::SchemaError("a closing column holds no times".into()))?;
+    fn register(&mut self, updates: &Updates, groups: &[u32]) -> Result<(), ArrowError> {
+        let Some((key, closing, _)) = &self.closes else { return Ok(()) };
+        let times = closing_times(closing, updates, *key)?;
         for (row, group) in groups.iter().enumerate().filter(|(row, _)| times.is_valid(*row)) {
             if let Some(registered @ false) = self.registered.get_mut(*group as usize) {
                 *registered = true;
@@ -257,6 +285,13 @@ impl Groups {
         let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
         let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
         RecordBatch::try_new(std::sync::Arc::new(schema), columns)
+    }
+
+    /// One row a group, where that saves much.
+    fn reduced(&mut self, updates: Updates) -> Result<Batch, ArrowError> {
+        let reduced = self.partial.as_mut().map(|p| p.reduced(&updates)).transpose()?.flatten();
+        let merged = self.merging || reduced.is_some();
+        Ok(Batch { updates: reduced.unwrap_or(updates), merged })
     }
 
     /// Lets go of groups that nothing can change any more; their rows stay as they are.
@@ -288,11 +323,13 @@ impl Groups {
 
 impl Keeper for Groups {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
-        let Some((key, closing, watermarks)) = self.closes.clone() else { return self.work_through(batches) };
-        let before = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e));
-        let in_time: Vec<Updates> = batches.iter().map(|u| self.in_time(u, key, &closing, before)).collect::<Result<_, _>>()?;
-        let changed = self.work_through(&in_time)?;
-        if let Some(now) = watermarks.at(&closing.tables, epoch) {
+        let mut taken = Vec::with_capacity(batches.len());
+        for updates in batches {
+            let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late)? };
+            taken.push(self.reduced(updates)?);
+        }
+        let changed = self.work_through(&taken)?;
+        if let Some(now) = self.closes.as_ref().and_then(|(_, closing, watermarks)| watermarks.at(&closing.tables, epoch)) {
             self.let_go(now);
         }
         Ok(changed)
@@ -326,10 +363,7 @@ impl Keeper for Groups {
             let taken = state.restore(&groups, rest)?;
             rest = rest.get(taken..).unwrap_or_default();
         }
-        match self.closes.clone() {
-            Some((key, closing, _)) => self.register(rows, key, &closing, &groups),
-            None => Ok(()),
-        }
+        self.register(&Updates::insertions(rows.clone()), &groups)
     }
 
     fn routing(&self) -> Routing {

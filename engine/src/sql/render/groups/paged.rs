@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 
-use super::Groups;
+use super::{Groups, Partial, States};
 use crate::flow::hash::hash_rows;
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
@@ -28,6 +28,8 @@ pub struct Paged {
     shape: Shape,
     aggregates: Vec<Aggregate>,
     closes: Closes,
+    /// Whether rows come with states already.
+    merged: bool,
     divisions: Vec<Division>,
     memory: Accounted,
     epoch: u64,
@@ -75,13 +77,14 @@ impl Paged {
     ///
     /// # Errors
     /// When a key or an argument has a type that cannot be kept.
-    pub fn new(shape: Shape, aggregates: &[Aggregate], closes: Closes) -> Result<Self, ArrowError> {
-        let groups = Groups::new(&shape, aggregates, closes.clone())?;
+    pub fn new(shape: Shape, aggregates: &[Aggregate], closes: Closes, merged: bool) -> Result<Self, ArrowError> {
+        let groups = Groups::new(&shape, aggregates, closes.clone(), states(&shape, aggregates, merged))?;
         let divisions = vec![Division::new(groups, 0)];
         Ok(Paged {
             shape,
             aggregates: aggregates.to_vec(),
             closes,
+            merged,
             divisions,
             memory: Accounted::default(),
             epoch: 0,
@@ -97,7 +100,7 @@ impl Paged {
     }
 
     fn fresh(&self) -> Result<Groups, ArrowError> {
-        Groups::new(&self.shape, &self.aggregates, self.closes.clone())
+        Groups::new(&self.shape, &self.aggregates, self.closes.clone(), states(&self.shape, &self.aggregates, self.merged))
     }
 
     /// The watermark of an epoch.
@@ -217,6 +220,13 @@ impl Paged {
             }
         }
         Ok((changed, late))
+    }
+}
+
+fn states(shape: &Shape, aggregates: &[Aggregate], merged: bool) -> States {
+    match Partial::new(&shape.prepared, shape.keys, aggregates, shape.append_only) {
+        Some(partial) if merged => States::Merged(partial.widths()),
+        partial => States::OfRows(partial),
     }
 }
 

@@ -1,0 +1,204 @@
+//! Groups of one batch: a small number for each distinct key of the batch, without hashing where keys lie close together.
+//!
+//! Key columns of a fixed width become digits: the value less the least one where the range is small, else its place in a
+//! dictionary of the batch, which costs little where equal values follow each other, as windows of ascending times do. The
+//! digits of all columns make one number, which indexes a table. Numbers mean nothing beyond their batch; `index.rs` holds
+//! the groups that last. Keys that differ in their bits alone may get two numbers.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+use hashbrown::HashTable;
+
+const NONE: u32 = u32::MAX;
+/// Numbers a row that tables may have.
+const SPARSE: u64 = 2;
+
+/// The groups of a batch.
+pub struct Local {
+    /// The group of each row.
+    pub groups: Vec<u32>,
+    /// The first row of each group.
+    pub first: Vec<u32>,
+}
+
+impl Local {
+    /// Each row a group of its own.
+    pub fn rows(rows: usize) -> Self {
+        let all: Vec<u32> = (0..rows as u32).collect();
+        Local { groups: all.clone(), first: all }
+    }
+}
+
+/// Finds the groups of batches; keeps its memory between them.
+#[derive(Default)]
+pub struct Coder {
+    table: Vec<u32>,
+}
+
+impl Coder {
+    /// The groups of a batch by key columns; none when a column has no fixed width, or when groups are more than half of the rows.
+    pub fn groups(&mut self, columns: &[ArrayRef], rows: usize) -> Option<Local> {
+        let mut digits = Digits { codes: vec![0; rows], range: 1, limit: (rows as u64 * SPARSE).max(1024) };
+        columns.iter().try_for_each(|c| digits.column(c))?;
+        self.table.clear();
+        self.table.resize(usize::try_from(digits.range).ok()?, NONE);
+        let mut first = Vec::new();
+        let mut groups = digits.codes;
+        for (row, code) in groups.iter_mut().enumerate() {
+            let slot = self.table.get_mut(*code as usize)?;
+            if *slot == NONE {
+                *slot = first.len() as u32;
+                first.push(row as u32);
+            }
+            *code = *slot;
+        }
+        (first.len() * 2 <= rows.max(2)).then_some(Local { groups, first })
+    }
+}
+
+/// One number a row, made of the digits of the columns so far.
+struct Digits {
+    codes: Vec<u32>,
+    range: u64,
+    limit: u64,
+}
+
+impl Digits {
+    fn column(&mut self, column: &ArrayRef) -> Option<()> {
+        if let Some(nulls) = column.nulls().filter(|n| n.null_count() > 0) {
+            self.add(2, nulls.iter().map(u32::from))?;
+        }
+        match column.data_type() {
+            DataType::Null => Some(()),
+            DataType::Struct(_) => column.as_struct().columns().iter().try_for_each(|c| self.column(c)),
+            _ => self.words(&present(words(column)?, column.nulls())),
+        }
+    }
+
+    fn words(&mut self, words: &[i64]) -> Option<()> {
+        let Some((least, most)) = words.iter().fold(None, |range: Option<(i64, i64)>, &w| {
+            let (least, most) = range.unwrap_or((w, w));
+            Some((least.min(w), most.max(w)))
+        }) else {
+            return Some(());
+        };
+        let span = (i128::from(most) - i128::from(least)) as u64;
+        if span < self.limit {
+            return self.add(span + 1, words.iter().map(|w| w.wrapping_sub(least) as u32));
+        }
+        let (codes, count) = dictionary(words.iter().map(|w| *w as u64), words.len())?;
+        self.add(count, codes.into_iter())
+    }
+
+    /// Adds a digit a row.
+    fn add(&mut self, range: u64, digits: impl Iterator<Item = u32>) -> Option<()> {
+        let wide = self.range.checked_mul(range)?;
+        if wide <= self.limit {
+            let range = range as u32;
+            self.codes.iter_mut().zip(digits).for_each(|(code, digit)| *code = code.wrapping_mul(range).wrapping_add(digit));
+            self.range = wide;
+            return Some(());
+        }
+        let both = self.codes.iter().zip(digits).map(|(code, digit)| u64::from(*code) * range + u64::from(digit));
+        (self.codes, self.range) = dictionary(both, self.codes.len())?;
+        Some(())
+    }
+}
+
+/// Values where they are there, and one value in all other places.
+fn present(words: ScalarBuffer<i64>, nulls: Option<&NullBuffer>) -> ScalarBuffer<i64> {
+    let Some(nulls) = nulls.filter(|n| n.null_count() > 0) else { return words };
+    let any = nulls.valid_indices().next().and_then(|row| words.get(row)).copied().unwrap_or(0);
+    words.iter().zip(nulls.iter()).map(|(w, there)| if there { *w } else { any }).collect()
+}
+
+/// The values of a column as 64 bits: equal bits, equal values.
+fn words(column: &ArrayRef) -> Option<ScalarBuffer<i64>> {
+    match column.data_type() {
+        DataType::Boolean | DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => {
+            Some(cast(column, &DataType::Int64).ok()?.as_primitive_opt::<Int64Type>()?.values().clone())
+        }
+        kind => {
+            let (width, data) = (kind.primitive_width()?, column.to_data());
+            let buffer = data.buffers().first()?.clone();
+            match width {
+                8 => Some(ScalarBuffer::new(buffer, data.offset(), data.len())),
+                4 => Some(ScalarBuffer::<i32>::new(buffer, data.offset(), data.len()).iter().map(|w| i64::from(*w)).collect()),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// The place of each value among the distinct ones; none when these are more than half of the rows.
+fn dictionary(values: impl Iterator<Item = u64>, rows: usize) -> Option<(Vec<u32>, u64)> {
+    let mut table: HashTable<(u64, u32)> = HashTable::new();
+    let mut codes = Vec::with_capacity(rows);
+    let mut last: Option<(u64, u32)> = None;
+    for value in values {
+        let code = match last {
+            Some((before, code)) if before == value => code,
+            _ => {
+                let next = table.len() as u32;
+                let code = table.entry(hash(value), |(v, _)| *v == value, |(v, _)| hash(*v)).or_insert((value, next)).get().1;
+                if code as usize * 2 > rows.max(2) {
+                    return None;
+                }
+                last = Some((value, code));
+                code
+            }
+        };
+        codes.push(code);
+    }
+    Some((codes, (table.len() as u64).max(1)))
+}
+
+fn hash(value: u64) -> u64 {
+    let product = u128::from(value ^ 0x9E37_79B9_7F4A_7C15) * 0xA076_1D64_78BD_642F;
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use arrow::array::{Float32Array, Int64Array, StringArray, TimestampMicrosecondArray};
+    use std::sync::Arc;
+
+    /// Groups by the text of their keys.
+    fn check(columns: &[ArrayRef]) {
+        let rows = columns[0].len();
+        let local = Coder::default().groups(columns, rows).unwrap();
+        let key = |row: usize| columns.iter().map(|c| format!("{:?}", c.slice(row, 1))).collect::<String>();
+        for row in 0..rows {
+            assert_eq!(key(row), key(local.first[local.groups[row] as usize] as usize));
+        }
+        let mut keys: Vec<String> = local.first.iter().map(|r| key(*r as usize)).collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), local.first.len());
+    }
+
+    #[test]
+    fn equal_keys_share_a_group() {
+        let rows = 4_000i64;
+        let near: ArrayRef = Arc::new(Int64Array::from_iter((0..rows).map(|i| (i % 7 != 0).then_some(i * 31 % 13 - 5))));
+        let far: ArrayRef = Arc::new(Int64Array::from_iter_values((0..rows).map(|i| [i64::MIN, 0, i64::MAX, 9][(i * i % 4) as usize])));
+        let runs: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values((0..rows).map(|i| i / 1500 * 60_000_000)));
+        let floats: ArrayRef = Arc::new(Float32Array::from_iter_values((0..rows).map(|i| (i % 5) as f32 - 0.5)));
+        for columns in [vec![near.clone()], vec![far.clone()], vec![near.clone(), runs.clone()], vec![far, near, runs, floats]] {
+            check(&columns);
+            check(&columns.iter().map(|c| c.slice(100, 2_000)).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn many_groups_and_text_are_left_to_others() {
+        let all: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
+        assert!(Coder::default().groups(&[all], 100).is_none());
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["a"; 100]));
+        assert!(Coder::default().groups(&[text], 100).is_none());
+    }
+}

@@ -1,0 +1,89 @@
+//! What is done to rows before they reach their groups: late ones are set apart, and with several workers each aggregates its
+//! own rows of an epoch first, so that one row a group is sent and not all.
+
+use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, min, not};
+use arrow::error::ArrowError;
+
+use super::partial::Partial;
+use crate::flow::updates::Updates;
+use crate::sql::closing::Closing;
+use crate::sql::render::aggregate::Closes;
+use crate::sql::render::close::{Keeper, Routing};
+use crate::sql::render::rows::keep_where;
+use crate::sql::snapshot::Size;
+
+/// Rows whose groups are still there to be changed; the others are late, and are put to those.
+pub fn in_time(updates: &Updates, closes: &Closes, epoch: u64, late: &mut Vec<Updates>) -> Result<Updates, ArrowError> {
+    let Some((key, closing, watermarks)) = closes else { return Ok(updates.clone()) };
+    let Some(before) = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e)) else { return Ok(updates.clone()) };
+    let Some(column) = updates.rows.columns().get(*key) else { return Ok(updates.clone()) };
+    let times = closing.times(column).ok_or_else(no_times)?;
+    if min(&times).is_none_or(|least| least > before) {
+        return Ok(updates.clone());
+    }
+    let keep: BooleanArray = (0..times.len()).map(|row| Some(times.is_null(row) || times.value(row) > before)).collect();
+    let part = |mask: &BooleanArray| keep_where(updates, mask).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()));
+    late.push(part(&not(&keep)?)?);
+    part(&keep)
+}
+
+/// A key that watermarks close is always a time, or holds one.
+pub fn no_times() -> ArrowError {
+    ArrowError::SchemaError("a closing column holds no times".into())
+}
+
+/// Aggregates each epoch's rows of one worker; holds nothing between epochs.
+pub struct Early {
+    partial: Partial,
+    closes: Closes,
+    late: Vec<Updates>,
+}
+
+impl Early {
+    /// Aggregates with some partial aggregation.
+    pub fn new(partial: Partial, closes: Closes) -> Self {
+        Early { partial, closes, late: Vec::new() }
+    }
+}
+
+impl Keeper for Early {
+    fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+        let mut reduced = Vec::with_capacity(batches.len());
+        for updates in batches {
+            let updates = in_time(updates, &self.closes, epoch, &mut self.late)?;
+            reduced.push(self.partial.always(&updates)?.rows);
+        }
+        let Some(first) = reduced.first() else { return Ok(None) };
+        Ok(Some(Updates::insertions(concat_batches(&first.schema(), &reduced)?)))
+    }
+
+    fn late(&mut self) -> Vec<Updates> {
+        std::mem::take(&mut self.late)
+    }
+
+    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+        Ok(Vec::new())
+    }
+
+    fn restore(&mut self, _: &RecordBatch) -> Result<(), ArrowError> {
+        Ok(())
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::Any
+    }
+
+    fn given(&self) -> Result<Option<Updates>, ArrowError> {
+        Ok(None)
+    }
+
+    fn size(&self) -> Size {
+        Size::default()
+    }
+}
+
+/// The watermark that closes each row's group.
+pub fn closing_times(closing: &Closing, updates: &Updates, key: usize) -> Result<arrow::array::TimestampMicrosecondArray, ArrowError> {
+    updates.rows.columns().get(key).and_then(|c| closing.times(c)).ok_or_else(no_times)
+}
