@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use littoral_engine::sql::script::{Answer, ScriptError, ScriptOptions, batch_answer, run};
+use littoral_engine::sql::script::{Answer, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, batch_answer, run};
 
 use arrow::datatypes::SchemaRef;
 use littoral_engine::flow::gather::merge;
@@ -47,10 +47,13 @@ pub struct Stopped {
 
 /// Runs a script, but not for ever.
 pub fn run_script(script: &str, feeds: &Feeds, workers: usize) -> Result<Vec<Answer>, Stopped> {
+    run_with(script, ScriptOptions { workers, feeds: feeds.clone(), ..ScriptOptions::default() })
+}
+
+fn run_with(script: &str, options: ScriptOptions) -> Result<Vec<Answer>, Stopped> {
     let (sender, receiver) = channel();
-    let (text, feeds) = (script.to_string(), feeds.clone());
+    let text = script.to_string();
     let work = move || {
-        let options = ScriptOptions { workers, feeds, ..ScriptOptions::default() };
         let outcome = catch_unwind(AssertUnwindSafe(|| run("random.sql", &text, &options)));
         let _ = sender.send(outcome);
     };
@@ -230,7 +233,40 @@ pub fn check(history: &History, queries: &[String], workers: (usize, usize)) -> 
             again[at] = Some(Verdict::Wrong(why));
         }
     }
+    for (at, why) in restored(&states.many, queries, &many, &again, workers) {
+        again[at] = Some(Verdict::Wrong(why));
+    }
     verdicts.into_iter().zip(again).map(|(first, again)| again.or(first).unwrap_or(Verdict::Clean)).collect()
+}
+
+/// Stops a run of the queries that are well so far in the middle of their history, goes on from its snapshot with another number
+/// of workers, and says which then have other rows at the end. A history that is cut may be planned otherwise: what does not fit
+/// is filled anew.
+fn restored(
+    feeds: &Feeds,
+    queries: &[String],
+    many: &[(usize, Answer)],
+    verdicts: &[Option<Verdict>],
+    workers: (usize, usize),
+) -> Vec<(usize, String)> {
+    let well: Vec<&(usize, Answer)> = many.iter().filter(|(at, _)| verdicts[*at].is_none()).collect();
+    let script: String = well.iter().map(|(at, _)| queries[*at].clone() + ";\n").collect();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_path_buf();
+    let middle = feeds.iter().map(|(_, _, epochs)| epochs.len()).max().unwrap_or(0) / 2 + 1;
+    let short = feeds.iter().map(|(name, schema, epochs)| (name.clone(), schema.clone(), epochs[..middle.min(epochs.len())].to_vec()));
+    let snapshots = Some(SnapshotOptions { folder: at.clone(), every: 1000 });
+    let stopped = ScriptOptions { workers: workers.1, feeds: short.collect(), snapshots, ..ScriptOptions::default() };
+    let restore = Some(RestoreOptions { folder: at, changed_plan: true });
+    let resumed = ScriptOptions { workers: workers.0, feeds: feeds.clone(), restore, ..ScriptOptions::default() };
+    match run_with(&script, stopped).and_then(|_| run_with(&script, resumed)) {
+        Err(Stopped { message, .. }) => well.iter().take(1).map(|(at, _)| (*at, format!("snapshot or restore: {message}"))).collect(),
+        Ok(answers) => {
+            let both = well.into_iter().zip(answers);
+            let other = both.filter(|((_, whole), resumed)| counted(&whole.rows) != counted(&resumed.rows));
+            other.map(|((at, w), r)| (*at, format!("restored:\n{}", difference(&counted(&r.rows), &counted(&w.rows))))).collect()
+        }
+    }
 }
 
 /// Whether the batch failed on data or on the query.
