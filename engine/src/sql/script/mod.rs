@@ -328,7 +328,7 @@ impl Script {
         let took = started.elapsed().as_secs_f64() * 1e3;
         let rows: usize = ran.changes.iter().map(|(_, u)| u.rows.num_rows()).sum();
         let plan = self.program.explain_analysed(view, &ran.sizes);
-        Ok(format!("{} epochs with {workers} workers in {took:.1} ms; {rows} changes given\n{plan}", self.tables.epoch + 1))
+        Ok(format!("epochs: {}; workers: {workers}; time: {took:.1} ms; changes given: {rows}\n{plan}", self.tables.epoch + 1))
     }
 
     /// Text as an answer, a line a row.
