@@ -46,3 +46,28 @@ fn a_sink_is_given_every_window_at_the_end() {
     let written = std::fs::read_to_string(folder.path().join("out.csv")).unwrap();
     assert_eq!(written, "start,v\n2024-01-01T00:00:00,1\n2024-01-01T00:00:10,2\n");
 }
+
+/// Sources and sinks as statements of their own: a sink is given a view's rows, or a query's changes, until the end of the script.
+#[test]
+fn sources_and_sinks_are_made_by_statements_and_written_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("r.csv"), "device,ts,v\na,2024-01-01T00:00:01,1\na,2024-01-01T00:00:02,2\nb,2024-01-01T00:00:03,3\n").unwrap();
+    let script = "CREATE SOURCE r (device VARCHAR, ts TIMESTAMP, v BIGINT, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
+          WITH (connector = 'file', path = 'r.csv');
+        CREATE VIEW big AS SELECT device, v FROM r WHERE v > 1;
+        CREATE SINK big_rows FROM big WITH (connector = 'file', path = 'big.parquet');
+        CREATE SINK closed AS WITH w AS (SELECT device, tumble_end(ts, INTERVAL '10' SECOND) AS until, count(*) AS n
+          FROM r GROUP BY device, tumble_end(ts, INTERVAL '10' SECOND)) SELECT * FROM w EMIT FINAL
+          WITH (connector = 'file', path = 'closed.csv');
+        CREATE SINK gone FROM big WITH (connector = 'file', path = 'gone.csv');
+        DROP SINK gone;
+        INSERT INTO r VALUES ('a', TIMESTAMP '2024-01-01 00:00:30', 9);";
+    std::fs::write(at.join("sinks.sql"), script).unwrap();
+    assert_eq!(sql(at, &["sinks.sql"]), "exit code 0\n");
+    let closed = std::fs::read_to_string(at.join("closed.csv")).unwrap();
+    assert_eq!(closed, "device,until,n\na,2024-01-01T00:00:10,2\na,2024-01-01T00:00:40,1\nb,2024-01-01T00:00:10,1\n");
+    assert!(!at.join("gone.csv").exists());
+    std::fs::write(at.join("read.sql"), "SELECT * FROM big ORDER BY v;").unwrap();
+    assert_eq!(sql(at, &["read.sql", "--table", "big=big.parquet", "--format", "csv"]), "device,v\na,2\nb,3\na,9\nexit code 0\n");
+}

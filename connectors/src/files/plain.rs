@@ -13,6 +13,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// Lines from which types are inferred.
 const INFER_LINES: usize = 10_000;
+/// Rows of a batch: as many as a batch of state has.
+const BATCH_ROWS: usize = 1 << 14;
+/// Bytes that are read at once.
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// The rows of a file; its ending tells the format. An empty table is one batch without rows.
 ///
@@ -54,7 +58,10 @@ pub fn read(path: &Path) -> Result<Vec<RecordBatch>, ArrowError> {
 pub fn read_as(path: &Path, format: &str, schema: SchemaRef) -> Result<Vec<RecordBatch>, ArrowError> {
     let open = || File::open(path).map_err(|e| ArrowError::IoError(e.to_string(), e));
     if format == "json" {
-        return arrow::json::ReaderBuilder::new(schema).build(BufReader::new(open()?))?.collect();
+        return arrow::json::ReaderBuilder::new(schema)
+            .with_batch_size(BATCH_ROWS)
+            .build(BufReader::with_capacity(BUFFER_BYTES, open()?))?
+            .collect();
     }
     let (header, _) = Format::default().with_header(true).infer_schema(open()?, Some(1))?;
     let field = |f: &Arc<Field>| match schema.field_with_name(f.name()) {
@@ -62,5 +69,9 @@ pub fn read_as(path: &Path, format: &str, schema: SchemaRef) -> Result<Vec<Recor
         Err(_) => Field::new(f.name(), DataType::Utf8, true),
     };
     let columns = Arc::new(Schema::new(header.fields().iter().map(field).collect::<Vec<_>>()));
-    arrow::csv::ReaderBuilder::new(columns).with_header(true).build(open()?)?.collect()
+    arrow::csv::ReaderBuilder::new(columns)
+        .with_header(true)
+        .with_batch_size(BATCH_ROWS)
+        .build(BufReader::with_capacity(BUFFER_BYTES, open()?))?
+        .collect()
 }

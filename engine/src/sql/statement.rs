@@ -3,7 +3,7 @@
 //! `EMIT CHANGES` at the end of a query is the default and is taken off; `EMIT FINAL` and `WATERMARK FOR` are taken off and
 //! kept beside the statement. `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), …))` loses the words that say nothing here.
 
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{Query, Statement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
@@ -29,6 +29,8 @@ pub struct Parsed {
     pub emit_final: bool,
     /// Of a table: its event-time column, and the expression that gives its watermark.
     pub watermark: Option<(String, String)>,
+    /// Of a sink: the query whose changes it is given. The statement then is its `CREATE TABLE`.
+    pub sink: Option<Box<Query>>,
 }
 
 /// The statements of a file, in order.
@@ -47,7 +49,12 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Parsed>, SqlProblem> {
     for part in tokens.split(|t| t.token == Token::SemiColon) {
         let Some(first) = part.iter().find(|t| !matches!(t.token, Token::Whitespace(_) | Token::EOF)) else { continue };
         let (line, column) = (first.span.start.line, first.span.start.column);
-        let kept = strip(part).map_err(|(message, at)| SqlProblem::at(message, file, text, at.0, at.1))?;
+        let mut kept = strip(part).map_err(|(message, at)| SqlProblem::at(message, file, text, at.0, at.1))?;
+        let sink = match sink(&mut kept.tokens) {
+            Some(query) => Some(Parser::new(&dialect).with_recursion_limit(64).with_tokens_with_locations(query).parse_query()).transpose(),
+            None => Ok(None),
+        };
+        let sink = sink.map_err(|e| located(&e.to_string(), file, text, line, column))?;
         let mut parser = Parser::new(&dialect).with_recursion_limit(64).with_tokens_with_locations(kept.tokens);
         let statement = parser.parse_statement().map_err(|e| located(&e.to_string(), file, text, line, column))?;
         let next = parser.peek_token();
@@ -58,9 +65,39 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Parsed>, SqlProblem> {
         if out.len() >= STATEMENTS_MAX {
             return Err(SqlProblem::at(format!("more than {STATEMENTS_MAX} statements"), file, text, line, column));
         }
-        out.push(Parsed { statement, line, column, emit_final: kept.emit_final, watermark: kept.watermark });
+        out.push(Parsed { statement, line, column, emit_final: kept.emit_final, watermark: kept.watermark, sink });
     }
     Ok(out)
+}
+
+/// Makes `CREATE SOURCE` and `DROP SOURCE` of tables what they are, and takes the query out of `CREATE SINK name FROM view WITH (…)` or
+/// `CREATE SINK name AS query WITH (…)`, which leaves a `CREATE TABLE`; gives the query's tokens.
+fn sink(tokens: &mut Vec<TokenWithSpan>) -> Option<Vec<TokenWithSpan>> {
+    let word = |at: usize, word: &str, tokens: &[TokenWithSpan]| tokens.get(at).is_some_and(|t| is(t, word));
+    let (create, drop) = (word(0, "CREATE", tokens), word(0, "DROP", tokens));
+    let sink = word(1, "SINK", tokens);
+    if !(create || drop) || !(sink || word(1, "SOURCE", tokens)) {
+        return None;
+    }
+    let table = Token::make_keyword("TABLE");
+    if let Some(kind) = tokens.get_mut(1) {
+        kind.token = table;
+    }
+    let named = if word(2, "IF", tokens) { 5 } else { 2 };
+    let (from, as_query) = (word(named + 1, "FROM", tokens), word(named + 1, "AS", tokens));
+    if !(create && sink && (from || as_query)) {
+        return None;
+    }
+    let options = (named + 2..tokens.len())
+        .rev()
+        .find(|at| word(*at, "WITH", tokens) && tokens.get(at + 1).is_some_and(|t| t.token == Token::LParen))?;
+    let mut query: Vec<TokenWithSpan> = tokens.drain(named + 1..options).skip(1).collect();
+    if from {
+        let span = query.first()?.span;
+        let words = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+        query.splice(0..0, words.map(|token| TokenWithSpan { token, span }));
+    }
+    Some(query)
 }
 
 type Place = (u64, u64);

@@ -95,6 +95,19 @@ pub fn is_sink(create: &CreateTable) -> bool {
     options(create).is_ok_and(|(file, _)| file.is_some_and(|f| f.sink))
 }
 
+/// Reads what a `CREATE SINK` says of its file.
+///
+/// # Errors
+/// With what is wrong or not known in it.
+pub fn sink(create: &CreateTable) -> Result<FileOptions, String> {
+    let (file, jump) = options(create)?;
+    match (file, jump) {
+        (Some(file), None) => Ok(FileOptions { sink: true, ..file }),
+        (None, None) => Err("CREATE SINK needs WITH (connector = 'file', path = '…')".into()),
+        (_, Some(_)) => Err("a sink has no watermark".into()),
+    }
+}
+
 /// `WATERMARK FOR column AS column - INTERVAL …`.
 fn event_time(catalog: &Catalog, schema: &SchemaRef, (name, text): &(String, String)) -> Result<EventTime, String> {
     let column = schema.index_of(name).map_err(|_| format!("there is no column \"{name}\" for the watermark"))?;

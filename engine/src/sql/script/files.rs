@@ -2,14 +2,17 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::SchemaRef;
 use arrow::json::LineDelimitedWriter;
-use datafusion::sql::sqlparser::ast::{Insert, Statement, TableObject};
+use datafusion::sql::sqlparser::ast::{CreateTable, Insert, Query, Statement, TableObject};
 use littoral_connectors::files::plain;
+use littoral_connectors::sink::Sink;
+use littoral_connectors::written::Parquet;
 
 use super::definition::{FileOptions, Format};
 use super::{Script, batch, debezium, table_name};
@@ -51,14 +54,41 @@ impl Script {
     /// Writes a query's rows, or its changes, to a sink.
     pub(super) fn write(&mut self, insert: &Insert, emit_final: bool) -> Result<(), String> {
         let name = self.sink_of(insert).ok_or("there is no such sink")?;
-        let (schema, file) = self.sinks.get(&name).cloned().ok_or("there is no such sink")?;
         let source = insert.source.clone().ok_or("INSERT needs VALUES or a query")?;
-        let answer = self.query(Statement::Query(source), emit_final)?;
+        self.write_query(&name, source, emit_final)
+    }
+
+    /// Makes a sink that is given a query's rows, or its changes, once all epochs are over.
+    pub(super) fn create_sink(&mut self, name: &str, create: &CreateTable, query: Box<Query>, emit_final: bool) -> Result<(), String> {
+        let file = super::definition::sink(create)?;
+        let plan = self.catalog.plan(Statement::Query(query.clone())).map_err(|e| e.strip_backtrace())?;
+        self.sinks.insert(name.to_string(), (Arc::new(plan.schema().as_arrow().clone()), file));
+        self.fed.push((name.to_string(), query, emit_final));
+        Ok(())
+    }
+
+    /// Writes the sinks that queries feed.
+    pub(super) fn write_fed(&mut self) -> Result<(), String> {
+        for (name, query, emit_final) in std::mem::take(&mut self.fed) {
+            self.write_query(&name, query, emit_final).map_err(|e| format!("sink \"{name}\": {e}"))?;
+        }
+        Ok(())
+    }
+
+    fn write_query(&mut self, name: &str, query: Box<Query>, emit_final: bool) -> Result<(), String> {
+        let (schema, file) = self.sinks.get(name).cloned().ok_or("there is no such sink")?;
+        let answer = self.query(Statement::Query(query), emit_final)?;
         let taken_back = answer.changes.iter().any(|(_, u)| (0..u.rows.num_rows()).any(|row| u.diff(row) < 0));
         if taken_back && file.format != Format::Debezium {
             return Err(format!(
                 "the query takes rows back that it has given, which \"{name}\" cannot say: use format = 'debezium_json', or EMIT FINAL"
             ));
+        }
+        let rows = || batch::conform(&answer.rows, &schema);
+        if file.format == Format::Parquet {
+            let mut sink = Parquet::new(&file.path, &schema).map_err(|e| e.to_string())?;
+            let written = sink.write(0, &rows()?).and_then(|()| Box::new(sink).close());
+            return written.map_err(|e| e.to_string());
         }
         let failed = |e: String| format!("could not write \"{}\": {e}", file.path.display());
         let mut out = BufWriter::new(File::create(&file.path).map_err(|e| failed(e.to_string()))?);
@@ -68,7 +98,7 @@ impl Script {
                 debezium::write(&mut out, &rows, |row| updates.diff(row)).map_err(failed)?;
             }
         } else {
-            write_rows(&mut out, &batch::conform(&answer.rows, &schema)?, file.format).map_err(failed)?;
+            write_rows(&mut out, &rows()?, file.format).map_err(failed)?;
         }
         out.flush().map_err(|e| failed(e.to_string()))
     }
@@ -81,6 +111,6 @@ fn write_rows(out: &mut impl Write, rows: &RecordBatch, format: Format) -> Resul
             let mut writer = LineDelimitedWriter::new(out);
             writer.write(rows).and_then(|()| writer.finish()).map_err(|e| e.to_string())
         }
-        _ => Err("writing this format is not supported yet".into()),
+        Format::Parquet | Format::Debezium => Err("this format is written elsewhere".into()),
     }
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::logical_expr::SortExpr;
-use datafusion::sql::sqlparser::ast::{Set, Statement};
+use datafusion::sql::sqlparser::ast::{Query, Set, Statement};
 
 use super::SqlProblem;
 use super::catalog::{Catalog, Functions};
@@ -107,6 +107,8 @@ struct Script {
     changed: HashSet<String>,
     /// Files that tables write.
     sinks: HashMap<String, (SchemaRef, FileOptions)>,
+    /// Sinks that queries feed until the end: name, query, whether only of final rows.
+    fed: Vec<(String, Box<Query>, bool)>,
     /// The place of the last statement that changes a table: after it the input has ended.
     last_change: usize,
     /// The open `BEGIN`, with whether anything has changed in it.
@@ -137,6 +139,7 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
         answered: 0,
         changed: statements.iter().filter_map(|s| tables::takes_away(&s.statement)).collect(),
         sinks: HashMap::new(),
+        fed: Vec::new(),
         last_change: statements.iter().rposition(|s| tables::changes(&s.statement, &sinks)).map_or(0, |i| i + 1),
         open: None,
     };
@@ -161,7 +164,11 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
     if script.open.is_some() {
         script.commit().map_err(ScriptError::Running)?;
     }
+    script.tables.ended = true;
+    let wrote = !script.fed.is_empty();
+    script.write_fed().map_err(ScriptError::Running)?;
     if answers.is_empty()
+        && !wrote
         && let Some(last) = script.views.last().cloned()
     {
         answers.push(script.answer(&last, &[], 0).map_err(ScriptError::Running)?);
@@ -195,6 +202,9 @@ impl Script {
                         return Ok(None);
                     }
                     return Err(format!("there is a table or view \"{name}\" already"));
+                }
+                if let Some(query) = parsed.sink.clone() {
+                    return self.create_sink(&name, create, query, parsed.emit_final).map(|()| None);
                 }
                 let definition = definition::of(&self.catalog, create, parsed.watermark.as_ref())?;
                 let (schema, file) = (definition.schema.clone(), definition.file.clone());
@@ -285,6 +295,7 @@ impl Script {
             self.program.remove(&name);
             self.tables.remove(&name);
             self.sinks.remove(&name);
+            self.fed.retain(|(sink, ..)| *sink != name);
             self.catalog.remove(&name);
         }
         Ok(())
