@@ -51,6 +51,8 @@ pub enum Node {
         aggregates: Vec<Aggregate>,
         /// The key that a watermark closes, which lets go of the group.
         closing: Option<(usize, Closing)>,
+        /// Sliding windows that the groups are in; the last key is then the slice.
+        hop: Option<Hop>,
     },
     /// What a computation gives for each group of rows with equal first columns; the group is computed anew when it changes.
     Group { input: Box<Plan>, keys: usize, compute: Compute },
@@ -62,6 +64,28 @@ pub enum Node {
     Final { input: Box<Plan>, column: usize, closing: Closing },
     /// The fixed point of a query that reads its own result under a name.
     Recursive { name: String, first: Box<Plan>, step: Box<Plan>, distinct: bool },
+}
+
+/// Sliding windows, in microseconds.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// From one start to the next.
+    pub slide: i64,
+    /// From start to end.
+    pub size: i64,
+    /// The start of one of them.
+    pub offset: i64,
+    /// The keys of the output.
+    pub keys: Vec<HopKey>,
+}
+
+/// A key of groups that are in sliding windows.
+#[derive(Clone, Debug)]
+pub enum HopKey {
+    /// A key beside the slice.
+    Column(usize),
+    /// Of the window, the one column of its input.
+    Window(Expression),
 }
 
 /// A join.

@@ -15,7 +15,7 @@ use super::groups::{Early, Groups, Partial, States};
 use super::rows::{self, Split};
 use crate::flow::exchange::{exchange_by, worker_of_nothing};
 use crate::sql::closing::Closing;
-use crate::sql::plan::{Aggregate, Plan};
+use crate::sql::plan::{Aggregate, Hop, Plan};
 use crate::sql::watermark::Watermarks;
 
 /// The columns that an aggregation works on: keys, then an argument for each aggregate. A row that an aggregate's filter
@@ -35,7 +35,8 @@ pub fn prepare(
         columns.push(filtered.map_or(argument, |case| Arc::new(case) as Arc<dyn PhysicalExpr>));
     }
     let field = |(i, e): (usize, &Arc<dyn PhysicalExpr>)| {
-        Field::new(output.field(i).name(), e.data_type(&input.schema).unwrap_or(DataType::Null), true)
+        let name = output.fields().get(i).map_or("argument", |f| f.name());
+        Field::new(name, e.data_type(&input.schema).unwrap_or(DataType::Null), true)
     };
     let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
     (columns, Arc::new(schema))
@@ -51,6 +52,8 @@ pub struct Shape {
     pub schema: SchemaRef,
     /// Whether the input can only grow.
     pub append_only: bool,
+    /// Sliding windows that the groups are in; the last key is then the slice.
+    pub hop: Option<Hop>,
 }
 
 /// The key that watermarks close, how, and the watermarks.
@@ -62,17 +65,20 @@ pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: 
     let float_keys = shape.prepared.fields().iter().take(keys).any(|f| f.data_type().is_floating());
     let input = if float_keys { rows::normal_keys(input, keys) } else { input };
     let (index, peers) = (input.scope().worker().index(), input.scope().worker().peers());
+    let hop = shape.hop.clone().map(|hop| (hop, shape.schema.clone()));
     let partial = Partial::new(&shape.prepared, keys, aggregates, shape.append_only);
     // With several workers each aggregates its rows first.
     let (input, early_late, states) = match partial {
         Some(partial) if peers > 1 && !aggregates.is_empty() => {
             let states = States::Merged(partial.widths());
-            let (reduced, late) = at_close(input, "aggregate early", view, Some(Early::new(partial, closes.clone())));
+            let (reduced, late) = at_close(input, "aggregate early", view, Some(Early::new(partial, closes.clone(), hop)));
             (reduced, Some(late), states)
         }
         partial => (input, None, States::OfRows(partial)),
     };
-    let input = if peers > 1 { exchange_by(input, (0..keys).collect()) } else { input };
+    // All slices of a window are on one worker.
+    let routed = if shape.hop.is_some() { keys.saturating_sub(1) } else { keys };
+    let input = if peers > 1 { exchange_by(input, (0..routed).collect()) } else { input };
     let groups = Groups::new(shape, aggregates, closes, states);
     let mut groups = groups.map_err(|error| tracing::error!(%error, "groups cannot be kept")).ok();
     // The one group of an aggregation without keys has a row even when nothing ever comes.
@@ -86,5 +92,5 @@ pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: 
 /// Each row of a stream once.
 pub fn distinct<'s>(input: Changes<'s>, view: &str, schema: SchemaRef) -> Changes<'s> {
     let keys = schema.fields().len();
-    aggregate(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false }, &[], None).0
+    aggregate(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false, hop: None }, &[], None).0
 }

@@ -27,6 +27,7 @@ mod rows;
 mod top;
 
 pub use close::late_schema;
+pub use groups::merges;
 pub use rows::error_schema;
 
 /// A stream of changes.
@@ -66,11 +67,12 @@ impl<'s> Renderer<'s> {
                 self.keep_errors(rows::flat(stream, view, compute, schema))
             }
             Node::Join(join) => self.join(view, join, &schema)?,
-            Node::Aggregate { input, keys, aggregates, closing } => {
+            Node::Aggregate { input, keys, aggregates, closing, hop } => {
                 let stream = self.plan(view, input)?;
                 let (prepared, columns) = aggregate::prepare(input, keys, aggregates, &schema);
                 let stream = self.keep_errors(rows::project(stream, view, prepared, columns.clone()));
-                let shape = aggregate::Shape { prepared: columns, keys: keys.len(), schema, append_only: input.append_only };
+                let shape =
+                    aggregate::Shape { prepared: columns, keys: keys.len(), schema, append_only: input.append_only, hop: hop.clone() };
                 let closing = closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone()));
                 let split = aggregate::aggregate(stream, view, &shape, aggregates, closing);
                 self.keep_late(split)

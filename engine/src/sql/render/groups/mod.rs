@@ -9,6 +9,7 @@ mod early;
 mod extremes;
 mod index;
 mod partial;
+mod slices;
 
 use std::collections::BTreeMap;
 
@@ -22,11 +23,12 @@ use self::accumulate::{Accumulator, accumulator};
 pub use self::early::Early;
 use self::early::{closing_times, in_time};
 use self::index::Index;
-pub use self::partial::Partial;
+pub use self::partial::{Partial, merges};
+use self::slices::{key_types, put_late, windows};
 use super::aggregate::{Closes, Shape};
 use super::close::Keeper;
 use crate::flow::updates::Updates;
-use crate::sql::plan::Aggregate;
+use crate::sql::plan::{Aggregate, Hop};
 use crate::sql::watermark::END;
 
 /// Groups with their aggregates.
@@ -47,6 +49,8 @@ pub struct Groups {
     partial: Option<Partial>,
     /// Whether rows come with states already.
     merging: bool,
+    /// Sliding windows, and names for the columns of late rows.
+    hop: Option<(Hop, SchemaRef)>,
     schema: SchemaRef,
     /// The one group of an aggregation without keys is to have its first row.
     global_new: bool,
@@ -77,17 +81,20 @@ impl Groups {
     /// When a key or an argument has a type that cannot be kept.
     pub fn new(shape: &Shape, aggregates: &[Aggregate], closes: Closes, states: States) -> Result<Self, ArrowError> {
         let kind = |i: usize| shape.prepared.field(i).data_type();
-        let index = Index::new(&(0..shape.keys).map(|i| kind(i).clone()).collect::<Vec<_>>())?;
-        let state = |(i, a): (usize, &Aggregate)| {
-            accumulator(a, kind(shape.keys + i), shape.schema.field(shape.keys + i).data_type(), shape.append_only)
+        let types = match &shape.hop {
+            None => (0..shape.keys).map(|i| kind(i).clone()).collect(),
+            Some(hop) => key_types(hop, &shape.prepared)?,
         };
+        let (index, keys) = (Index::new(&types)?, types.len());
+        let state =
+            |(i, a): (usize, &Aggregate)| accumulator(a, kind(shape.keys + i), shape.schema.field(keys + i).data_type(), shape.append_only);
         let (partial, merging) = match states {
             States::OfRows(partial) => (partial.map(|p| (p.widths(), Some(p))), false),
             States::Merged(widths) => (Some((widths, None)), true),
         };
         let (widths, partial) = partial.unwrap_or_default();
         Ok(Groups {
-            keys: shape.keys,
+            keys,
             index,
             weights: Vec::new(),
             touched: Vec::new(),
@@ -97,6 +104,7 @@ impl Groups {
             widths,
             partial,
             merging,
+            hop: shape.hop.clone().map(|hop| (hop, shape.schema.clone())),
             schema: shape.schema.clone(),
             global_new: false,
             closes,
@@ -303,6 +311,16 @@ impl Keeper for Groups {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
         let mut taken = Vec::with_capacity(batches.len());
         for updates in batches {
+            if let Some((hop, names)) = &self.hop {
+                if !self.merging {
+                    put_late(hop, updates, &self.closes, epoch, names, &mut self.late)?;
+                }
+                let slices = self.partial.as_mut().map_or_else(|| Ok(updates.clone()), |p| p.always(updates))?;
+                // Windows that are closed were told as late.
+                let updates = in_time(&windows(hop, &slices)?, &self.closes, epoch, &mut Vec::new())?;
+                taken.push(Batch { updates, merged: true });
+                continue;
+            }
             let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late)? };
             taken.push(self.reduced(updates)?);
         }
