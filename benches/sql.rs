@@ -92,6 +92,18 @@ fn sum_of(updates: &Updates) -> i128 {
 }
 
 fn littoral(workload: &Workload) -> Run {
+    littoral_on(workload, 1)
+}
+
+/// The rows of an epoch that one of several workers feeds.
+fn share(updates: Updates, index: usize, peers: usize) -> Updates {
+    let rows = updates.rows.num_rows();
+    let (from, to) = (rows * index / peers, rows * (index + 1) / peers);
+    Updates { rows: updates.rows.slice(from, to - from), diffs: updates.diffs.map(|d| d.slice(from, to - from)) }
+}
+
+/// The engine with some workers, each of which feeds its share of every epoch.
+fn littoral_on(workload: &Workload, workers: usize) -> Run {
     let (mut catalog, mut program) = (Catalog::new(), Program::new(Vec::new()));
     for (name, schema, append_only) in &workload.tables {
         catalog.add_table(name, schema.clone());
@@ -100,8 +112,9 @@ fn littoral(workload: &Workload) -> Run {
     let plan = catalog.plan_query(workload.sql).and_then(|p| catalog.optimise(p)).unwrap();
     program.add_plan(&mut catalog, "v", &plan, false).unwrap();
     let names: Vec<String> = workload.tables.iter().map(|t| t.0.to_string()).collect();
-    let (epochs, filling) = (workload.epochs.clone(), workload.filling);
-    timely::execute_directly(move |worker| {
+    let (epochs, filling, program) = (workload.epochs.clone(), workload.filling, Arc::new(program));
+    let guards = timely::execute(timely::Config::process(workers), move |worker| {
+        let (index, peers) = (worker.index(), worker.peers());
         let total = std::rc::Rc::new(std::cell::Cell::new(0i128));
         let seen = total.clone();
         let (mut inputs, probe) = worker.dataflow::<u64, _, _>(|scope| {
@@ -123,20 +136,22 @@ fn littoral(workload: &Workload) -> Run {
             (inputs, probe)
         });
         let mut started = Instant::now();
-        for (epoch, changes) in epochs.into_iter().enumerate() {
+        for (epoch, changes) in epochs.clone().into_iter().enumerate() {
             if epoch == filling {
                 started = Instant::now();
             }
-            for (table, mut updates) in changes {
-                inputs[table].send_batch(&mut updates);
+            for (table, updates) in changes {
+                inputs[table].send_batch(&mut share(updates, index, peers));
             }
             inputs.iter_mut().for_each(|i| i.advance_to(epoch as u64 + 1));
             worker.step_while(|| probe.less_than(&(epoch as u64 + 1)));
         }
         let time = started.elapsed();
         drop(inputs);
-        Run { time, sum: total.get() }
-    })
+        (time, total.get())
+    });
+    let runs: Vec<(Duration, i128)> = guards.unwrap().join().into_iter().map(Result::unwrap).collect();
+    Run { time: runs.iter().map(|r| r.0).max().unwrap(), sum: runs.iter().map(|r| r.1).sum() }
 }
 
 fn each_pair(updates: &Updates, mut of: impl FnMut(u64, u64, i64)) {
@@ -200,19 +215,84 @@ fn differential(workload: &Workload, join: bool) -> Run {
 
 const TUMBLE: &str = "SELECT k, tumble_start(ts, INTERVAL '60' SECOND) AS w, count(*) AS n, sum(v) AS s, min(v) AS lo, max(v) AS hi FROM t GROUP BY k, tumble_start(ts, INTERVAL '60' SECOND)";
 
-fn readings(rows: usize, batch: usize) -> Workload {
+const TUMBLE_HOUR: &str = "SELECT k, tumble_start(ts, INTERVAL '3600' SECOND) AS w, count(*) AS n, sum(v) AS s, min(v) AS lo, max(v) AS hi FROM t GROUP BY k, tumble_start(ts, INTERVAL '3600' SECOND)";
+const HOP_HOUR: &str = "SELECT k, hop(ts, INTERVAL '36' SECOND, INTERVAL '3600' SECOND)['start'] AS w, count(*) AS n, sum(v) AS s, min(v) AS lo, max(v) AS hi FROM t GROUP BY k, hop(ts, INTERVAL '36' SECOND, INTERVAL '3600' SECOND)";
+
+fn readings(name: &'static str, sql: &'static str, keys: u64, rows: usize, batch: usize) -> Workload {
     let mut draw = Draw(1);
     let mut epochs: Epochs = Vec::new();
     for from in (0..rows).step_by(batch) {
         let n = batch.min(rows - from);
-        let k = Int64Array::from_iter_values((0..n).map(|_| draw.next(1000)));
+        let k = Int64Array::from_iter_values((0..n).map(|_| draw.next(keys)));
         let ts = TimestampMicrosecondArray::from_iter_values((0..n).map(|i| (from + i) as i64 * 1_000));
         let v = Int64Array::from_iter_values((0..n).map(|_| draw.next(10_000)));
         let columns = [("k", Arc::new(k) as ArrayRef), ("ts", Arc::new(ts)), ("v", Arc::new(v))];
         epochs.push(vec![(0, Updates::insertions(RecordBatch::try_from_iter(columns).unwrap()))]);
     }
     let schema = epochs[0][0].1.rows.schema();
-    Workload { name: "tumbling window, rows only come", sql: TUMBLE, tables: vec![("t", schema, true)], epochs, filling: 0, rows }
+    Workload { name, sql, tables: vec![("t", schema, true)], epochs, filling: 0, rows }
+}
+
+/// The hours that begin every 36 seconds, by slices of 36 seconds in a hash map. Only its output is of interest.
+fn hours_by_hand(workload: &Workload) -> Run {
+    let started = Instant::now();
+    let mut slices = HashMap::<(i64, i64), (i64, i64, i64, i64)>::new();
+    let none = (0, 0, i64::MAX, i64::MIN);
+    let with = |a: &mut (i64, i64, i64, i64), b: (i64, i64, i64, i64)| *a = (a.0 + b.0, a.1 + b.1, a.2.min(b.2), a.3.max(b.3));
+    for (_, u) in workload.epochs.iter().flatten() {
+        let (k, v) = (u.rows.column(0).as_primitive::<Int64Type>(), u.rows.column(2).as_primitive::<Int64Type>());
+        let ts = u.rows.column(1).as_primitive::<TimestampMicrosecondType>();
+        for row in 0..u.rows.num_rows() {
+            let v = v.value(row);
+            with(slices.entry((k.value(row), ts.value(row).div_euclid(36_000_000))).or_insert(none), (1, v, v, v));
+        }
+    }
+    let mut hours = HashMap::<(i64, i64), (i64, i64, i64, i64)>::new();
+    for ((k, slice), state) in slices {
+        (0..100).for_each(|back| with(hours.entry((k, slice - back)).or_insert(none), state));
+    }
+    let sum = hours.iter().map(|((k, _), g)| i128::from(k + g.0 + g.1 + g.2 + g.3) + 1).sum();
+    Run { time: started.elapsed(), sum }
+}
+
+/// What the join of two tables, grouped by its key, holds at the end.
+fn joined_by_hand(workload: &Workload) -> i128 {
+    let mut keys: [HashMap<u64, (i128, i128)>; 2] = Default::default();
+    for (table, updates) in workload.epochs.iter().flatten() {
+        each_pair(updates, |k, v, d| {
+            let state = keys[*table].entry(k).or_default();
+            *state = (state.0 + i128::from(d), state.1 + i128::from(v) * i128::from(d));
+        });
+    }
+    let rows = keys[0].iter().filter_map(|(k, a)| keys[1].get(k).map(|b| (*k, a.0 * b.0, a.0 * b.1)));
+    rows.filter(|(_, n, _)| *n > 0).map(|(k, n, s)| i128::from(k) + n + s + 1).sum()
+}
+
+/// What an epoch costs, by how much it changes and by how much the view holds.
+fn slope(small: bool) {
+    let sql = "SELECT a.k, count(*) AS n, sum(b.v) AS s FROM a JOIN b ON a.k = b.k GROUP BY a.k";
+    let (sizes, epochs, rounds) = if small { ([500u64, 1_000], 3, 1) } else { ([100_000, 1_000_000], 30, 3) };
+    println!("epochs of a join, grouped, by changes on each side; outputs as by hand:");
+    for keys in sizes {
+        for changes in if small { [10, 20, 40] } else { [1_000, 2_000, 4_000] } {
+            let (a, b) = (changelog(5, keys, keys as usize, epochs, changes), changelog(6, keys, keys as usize, epochs, changes));
+            let schema = pairs(&[]).schema();
+            let epochs_of = a.into_iter().zip(b).map(|(a, b)| vec![(0, a), (1, b)]).collect();
+            let tables = vec![("a", schema.clone(), false), ("b", schema, false)];
+            let workload = Workload { name: "slope", sql, tables, epochs: epochs_of, filling: 1, rows: epochs * changes * 2 };
+            let by_hand = joined_by_hand(&workload);
+            let mut times: Vec<f64> = (0..rounds)
+                .map(|_| {
+                    let run = littoral(&workload);
+                    assert_eq!(run.sum, by_hand, "slope: outputs differ");
+                    run.time.as_secs_f64() * 1e3 / epochs as f64
+                })
+                .collect();
+            times.sort_by(f64::total_cmp);
+            let (median, most) = (times[times.len() / 2], times[times.len() - 1]);
+            println!("  {keys:>9} keys, {changes:>5} changes: {median:8.2} ms an epoch ({:.2} to {most:.2})", times[0]);
+        }
+    }
 }
 
 /// What one would write by hand with timely: a hash map in an operator over the same batches.
@@ -338,6 +418,20 @@ fn main() {
         rows: epochs * updates,
     };
     compare(&reduce, rounds, &[("littoral", &littoral), ("stock differential", &|w| differential(w, false))]);
-    let windows = if small { readings(20_000, 8_192) } else { readings(10_000_000, 131_072) };
-    compare(&windows, rounds.min(3), &[("littoral", &littoral), ("timely by hand", &by_hand), ("DataFusion batch", &batch)]);
+    let (rows, batch_rows) = if small { (20_000, 8_192) } else { (10_000_000, 131_072) };
+    let windows = |name, sql, keys| readings(name, sql, keys, rows, batch_rows);
+    let tumbling = windows("tumbling window, rows only come", TUMBLE, 1_000);
+    let two: System<'_> = ("littoral, two workers", &|w| littoral_on(w, 2));
+    compare(&tumbling, rounds, &[("littoral", &littoral), two, ("timely by hand", &by_hand), ("DataFusion batch", &batch)]);
+    drop(tumbling);
+    compare(
+        &windows("hours of 100 keys, tumbling", TUMBLE_HOUR, 100),
+        rounds,
+        &[("littoral", &littoral), two, ("DataFusion batch", &batch)],
+    );
+    let hop = windows("hours of 100 keys, one every 36 seconds", HOP_HOUR, 100);
+    compare(&hop, rounds, &[("littoral", &littoral), two, ("slices by hand, once", &hours_by_hand)]);
+    if "slope".contains(&word) {
+        slope(small);
+    }
 }

@@ -51,6 +51,8 @@ pub enum Node {
         aggregates: Vec<Aggregate>,
         /// The key that a watermark closes, which lets go of the group.
         closing: Option<(usize, Closing)>,
+        /// Sliding windows that the groups are in; the last key is then the slice.
+        hop: Option<Hop>,
     },
     /// What a computation gives for each group of rows with equal first columns; the group is computed anew when it changes.
     Group { input: Box<Plan>, keys: usize, compute: Compute },
@@ -73,6 +75,28 @@ pub struct Bound {
     pub time: Expression,
     /// Microseconds after it.
     pub offset: i64,
+}
+
+/// Sliding windows, in microseconds.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// From one start to the next.
+    pub slide: i64,
+    /// From start to end.
+    pub size: i64,
+    /// The start of one of them.
+    pub offset: i64,
+    /// The keys of the output.
+    pub keys: Vec<HopKey>,
+}
+
+/// A key of groups that are in sliding windows.
+#[derive(Clone, Debug)]
+pub enum HopKey {
+    /// A key beside the slice.
+    Column(usize),
+    /// Of the window, the one column of its input.
+    Window(Expression),
 }
 
 /// A join.

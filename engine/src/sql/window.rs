@@ -15,7 +15,7 @@ use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 /// Windows that one row may be in.
-const WINDOWS_OF_ROW_MAX: i64 = 10_000;
+pub const WINDOWS_OF_ROW_MAX: i64 = 10_000;
 
 /// Beyond this from 1970 the bounds of windows are not taken over from one row to the next.
 const FAR: u64 = 1 << 62;
@@ -71,7 +71,8 @@ pub fn window_time(argument: &DataType) -> Result<DataType> {
     }
 }
 
-fn window_type(time: &DataType) -> DataType {
+/// The type of a window.
+pub fn window_type(time: &DataType) -> DataType {
     DataType::Struct(Fields::from(vec![Field::new("start", time.clone(), true), Field::new("end", time.clone(), true)]))
 }
 
@@ -206,7 +207,8 @@ fn floor(t: i64, size: i64, offset: i64) -> i64 {
     t.saturating_sub(offset).div_euclid(size).saturating_mul(size).saturating_add(offset)
 }
 
-fn hop(t: i64, slide: i64, size: i64, offset: i64, out: &mut Vec<(i64, i64)>) {
+/// The windows that a time is in: multiples of the slide, from the first to the last.
+pub fn hop(t: i64, slide: i64, size: i64, offset: i64, out: &mut Vec<(i64, i64)>) {
     let from = out.len();
     let mut start = floor(t, slide, offset);
     while start > t.saturating_sub(size) {

@@ -21,6 +21,9 @@ const CUBE_COLUMNS_MAX: usize = 10;
 
 impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &LogicalAggregate, schema: SchemaRef) -> Result<Plan, Refused> {
+        if let Some(plan) = self.sliding(aggregate, &schema)? {
+            return Ok(plan);
+        }
         let input = self.plan(&aggregate.input)?;
         let input = Plan { schema: super::schema_of(&aggregate.input), ..input };
         let closings = closing::of(&aggregate.input, self.closings);
@@ -29,6 +32,26 @@ impl Lowering<'_> {
             keys if keys.iter().any(|e| matches!(e, Expr::GroupingSet(_))) => Err("a grouping set beside other groups".into()),
             keys => grouped(input, keys, aggregate, schema, &closings),
         }
+    }
+
+    /// Groups of sliding windows by slices, where that can be.
+    fn sliding(&mut self, aggregate: &LogicalAggregate, schema: &SchemaRef) -> Result<Option<Plan>, Refused> {
+        let (keys, frame) = (&aggregate.group_expr, aggregate.input.schema());
+        if keys.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
+            return Ok(None);
+        }
+        let kind = |i: usize| schema.fields().get(keys.len() + i).map_or(DataType::Null, |f| f.data_type().clone());
+        let calls = aggregate.aggr_expr.iter().enumerate().map(|(i, e)| maintained(e, frame, &kind(i)));
+        let Some(calls) = calls.collect::<Result<Option<Vec<_>>, _>>()? else { return Ok(None) };
+        let Some(plan) = self.by_slices(aggregate, &calls, schema)? else { return Ok(None) };
+        let closings = closing::of(&aggregate.input, self.closings);
+        let found = keys.iter().enumerate().find_map(|(i, e)| Some((i, closing::through_one(e, frame, &closings)?)));
+        Ok(Some(match plan.node {
+            Node::Aggregate { input, keys, aggregates, hop, .. } => {
+                Plan { node: Node::Aggregate { input, keys, aggregates, hop, closing: found }, ..plan }
+            }
+            node => Plan { node, ..plan },
+        }))
     }
 }
 
@@ -51,7 +74,7 @@ fn grouped(
     match calls {
         Some(aggregates) => {
             let append_only = input.append_only && aggregates.is_empty();
-            Ok(Plan { append_only, node: Node::Aggregate { input: Box::new(input), keys, aggregates, closing }, schema })
+            Ok(Plan { append_only, node: Node::Aggregate { input: Box::new(input), keys, aggregates, closing, hop: None }, schema })
         }
         None => evaluated(input, keys, &aggregate.aggr_expr, frame, schema),
     }

@@ -3,6 +3,7 @@
 //! One walk; joins, aggregates and windows have files of their own.
 
 mod aggregate;
+mod hop;
 mod join;
 mod scan;
 mod temporal;
@@ -155,7 +156,7 @@ fn distinct(input: Plan) -> Plan {
     // Distinct over rows that only grow can itself only grow.
     Plan {
         append_only: input.append_only,
-        node: Node::Aggregate { input: Box::new(input), keys, aggregates: Vec::new(), closing: None },
+        node: Node::Aggregate { input: Box::new(input), keys, aggregates: Vec::new(), closing: None, hop: None },
         schema,
     }
 }

@@ -15,7 +15,7 @@ use super::groups::{Early, Paged, Partial};
 use super::rows::{self, Split};
 use crate::flow::exchange::{exchange_by, worker_of_nothing};
 use crate::sql::closing::Closing;
-use crate::sql::plan::{Aggregate, Plan};
+use crate::sql::plan::{Aggregate, Hop, Plan};
 use crate::sql::snapshot::Place;
 use crate::sql::watermark::Watermarks;
 
@@ -36,7 +36,8 @@ pub fn prepare(
         columns.push(filtered.map_or(argument, |case| Arc::new(case) as Arc<dyn PhysicalExpr>));
     }
     let field = |(i, e): (usize, &Arc<dyn PhysicalExpr>)| {
-        Field::new(output.field(i).name(), e.data_type(&input.schema).unwrap_or(DataType::Null), true)
+        let name = output.fields().get(i).map_or("argument", |f| f.name());
+        Field::new(name, e.data_type(&input.schema).unwrap_or(DataType::Null), true)
     };
     let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
     (columns, Arc::new(schema))
@@ -53,6 +54,8 @@ pub struct Shape {
     pub schema: SchemaRef,
     /// Whether the input can only grow.
     pub append_only: bool,
+    /// Sliding windows that the groups are in; the last key is then the slice.
+    pub hop: Option<Hop>,
 }
 
 /// The key that watermarks close, how, and the watermarks.
@@ -65,16 +68,20 @@ pub fn aggregate<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: 
 
 fn grouped<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggregate], closes: Closes, at: &Place) -> Split<'s> {
     let (index, peers) = (input.scope().worker().index(), input.scope().worker().peers());
+    let hop = shape.hop.clone().map(|hop| (hop, shape.schema.clone()));
     let partial = Partial::new(&shape.prepared, shape.keys, aggregates, shape.append_only);
     // With several workers each aggregates its rows first.
     let (input, early_late, merged) = match partial {
         Some(partial) if peers > 1 && !aggregates.is_empty() => {
-            let (reduced, late) = at_close(input, "aggregate early", view, Some(Early::new(partial, closes.clone())), &Place::nowhere());
+            let early = Early::new(partial, closes.clone(), hop);
+            let (reduced, late) = at_close(input, "aggregate early", view, Some(early), &Place::nowhere());
             (reduced, Some(late), true)
         }
         _ => (input, None, false),
     };
-    let input = if peers > 1 { exchange_by(input, (0..shape.keys).collect()) } else { input };
+    // All slices of a window are on one worker.
+    let routed = if shape.hop.is_some() { shape.keys.saturating_sub(1) } else { shape.keys };
+    let input = if peers > 1 { exchange_by(input, (0..routed).collect()) } else { input };
     let groups = Paged::new(shape.clone(), aggregates, closes, merged);
     let mut groups = groups.map_err(|error| tracing::error!(%error, "groups cannot be kept")).ok();
     // The one group of an aggregation without keys has a row even when nothing ever comes.
@@ -88,5 +95,5 @@ fn grouped<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggr
 /// Each row of a stream once, as it stands: minus zero is not zero here, for rows are looked up by it.
 pub fn distinct<'s>(input: Changes<'s>, view: &str, schema: SchemaRef, at: &Place) -> Changes<'s> {
     let keys = schema.fields().len();
-    grouped(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false }, &[], None, at).0
+    grouped(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false, hop: None }, &[], None, at).0
 }

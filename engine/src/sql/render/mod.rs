@@ -30,6 +30,7 @@ mod temporal;
 mod top;
 
 pub use close::late_schema;
+pub use groups::merges;
 pub use node::{At, Named, has_state, wanted_full, with_state};
 pub use rows::{batch, error_schema};
 
@@ -85,11 +86,12 @@ impl<'s> Renderer<'s> {
                 self.keep_errors(rows::flat(stream, view, compute, schema))
             }
             Node::Join(join) => self.join(view, join, &schema)?,
-            Node::Aggregate { input, keys, aggregates, closing } => {
+            Node::Aggregate { input, keys, aggregates, closing, hop } => {
                 let stream = self.plan(view, input)?;
                 let (prepared, columns) = aggregate::prepare(input, keys, aggregates, &schema);
                 let stream = self.keep_errors(rows::project(stream, view, prepared, columns.clone()));
-                let shape = aggregate::Shape { prepared: columns, keys: keys.len(), schema, append_only: input.append_only };
+                let shape =
+                    aggregate::Shape { prepared: columns, keys: keys.len(), schema, append_only: input.append_only, hop: hop.clone() };
                 let closing = closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone()));
                 let split = aggregate::aggregate(stream, view, &shape, aggregates, closing, &self.giving_place());
                 self.keep_late(split)

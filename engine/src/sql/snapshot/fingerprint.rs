@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::flow::hash::{hash_bytes, hash_rows};
 use crate::sql::evaluate::Compute;
-use crate::sql::plan::{Aggregate, Bound, Expression, Node, Plan};
+use crate::sql::plan::{Aggregate, Bound, Expression, Hop, HopKey, Node, Plan};
 
 /// What a plan comes to, in hexadecimal digits.
 pub type Fingerprint = String;
@@ -41,8 +41,14 @@ fn node(plan: &Plan, named: &dyn Fn(&str) -> Option<Fingerprint>, out: &mut Stri
             let residual = join.residual.as_ref().map(ToString::to_string);
             write!(out, "join {:?} {keys:?} {} {residual:?}", join.kind, join.null_equal)?;
         }
-        Node::Aggregate { keys, aggregates, closing, .. } => {
-            write!(out, "aggregate {} {closing:?}", listed(keys))?;
+        Node::Aggregate { keys, aggregates, closing, hop, .. } => {
+            let key = |key: &HopKey| match key {
+                HopKey::Column(at) => at.to_string(),
+                HopKey::Window(of) => of.to_string(),
+            };
+            let keys_of = |h: &Hop| h.keys.iter().map(key).collect::<Vec<_>>();
+            let windows = hop.as_ref().map(|h| format!("{} {} {} {:?}", h.slide, h.size, h.offset, keys_of(h)));
+            write!(out, "aggregate {} {closing:?} {windows:?}", listed(keys))?;
             aggregates.iter().try_for_each(|a| call(a, out))?;
         }
         Node::Group { keys, compute: c, .. } => {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 
@@ -12,10 +12,12 @@ use crate::flow::exchange::workers_of;
 use crate::sql::snapshot::{PartWriter, Place, Size, SnapshotError, State};
 
 /// Which worker a saved row belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Routing {
     /// The one that its first columns are sent to.
     ByKeys(usize),
+    /// The one that some columns are sent to.
+    ByColumns(Vec<usize>),
     /// Any.
     Any,
 }
@@ -60,8 +62,12 @@ pub fn told<T>(result: Result<T, ArrowError>, at: &Place) -> Option<T> {
 }
 
 fn own_rows(rows: &RecordBatch, routing: Routing, index: usize, peers: usize) -> Result<RecordBatch, ArrowError> {
-    let Routing::ByKeys(keys) = routing else { return Ok(rows.clone()) };
-    let workers = workers_of(rows.columns().get(..keys).unwrap_or_default(), rows.num_rows(), peers)?;
+    let columns: Vec<ArrayRef> = match routing {
+        Routing::Any => return Ok(rows.clone()),
+        Routing::ByKeys(keys) => rows.columns().iter().take(keys).cloned().collect(),
+        Routing::ByColumns(columns) => columns.iter().filter_map(|i| rows.columns().get(*i).cloned()).collect(),
+    };
+    let workers = workers_of(&columns, rows.num_rows(), peers)?;
     let own: BooleanArray = workers.iter().map(|w| Some(*w == index)).collect();
     filter_record_batch(rows, &own)
 }

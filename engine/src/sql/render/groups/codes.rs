@@ -35,12 +35,16 @@ impl Local {
 #[derive(Default)]
 pub struct Coder {
     table: Vec<u32>,
+    codes: Vec<u32>,
 }
 
 impl Coder {
     /// The groups of a batch by key columns; none when a column has no fixed width, or when groups are more than half of the rows.
     pub fn groups(&mut self, columns: &[ArrayRef], rows: usize) -> Option<Local> {
-        let mut digits = Digits { codes: vec![0; rows], range: 1, limit: (rows as u64 * SPARSE).max(1024) };
+        let mut codes = std::mem::take(&mut self.codes);
+        codes.clear();
+        codes.resize(rows, 0);
+        let mut digits = Digits { codes, range: 1, limit: (rows as u64 * SPARSE).max(1024) };
         columns.iter().try_for_each(|c| digits.column(c))?;
         self.table.clear();
         self.table.resize(usize::try_from(digits.range).ok()?, NONE);
@@ -55,6 +59,13 @@ impl Coder {
             *code = *slot;
         }
         (first.len() * 2 <= rows.max(2)).then_some(Local { groups, first })
+    }
+}
+
+impl Coder {
+    /// Takes the memory of groups back.
+    pub fn take_back(&mut self, local: Local) {
+        self.codes = local.groups;
     }
 }
 

@@ -3,11 +3,14 @@
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, min, not};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::partial::Partial;
+use super::slices::put_late;
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
+use crate::sql::plan::Hop;
 use crate::sql::render::aggregate::Closes;
 use crate::sql::render::close::{Keeper, Routing};
 use crate::sql::render::rows::keep_where;
@@ -35,6 +38,8 @@ pub fn no_times() -> ArrowError {
 
 /// Aggregates each epoch's rows of one worker; holds nothing between epochs.
 pub struct Early {
+    /// Sliding windows, and names for the columns of late rows.
+    hop: Option<(Hop, SchemaRef)>,
     partial: Partial,
     closes: Closes,
     late: Vec<Updates>,
@@ -42,8 +47,8 @@ pub struct Early {
 
 impl Early {
     /// Aggregates with some partial aggregation.
-    pub fn new(partial: Partial, closes: Closes) -> Self {
-        Early { partial, closes, late: Vec::new() }
+    pub fn new(partial: Partial, closes: Closes, hop: Option<(Hop, SchemaRef)>) -> Self {
+        Early { hop, partial, closes, late: Vec::new() }
     }
 }
 
@@ -51,8 +56,13 @@ impl Keeper for Early {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
         let mut reduced = Vec::with_capacity(batches.len());
         for updates in batches {
-            let updates = in_time(updates, &self.closes, epoch, &mut self.late)?;
-            reduced.push(self.partial.always(&updates)?.rows);
+            reduced.push(match &self.hop {
+                None => self.partial.always(&in_time(updates, &self.closes, epoch, &mut self.late)?)?.rows,
+                Some((hop, names)) => {
+                    put_late(hop, updates, &self.closes, epoch, names, &mut self.late)?;
+                    self.partial.always(updates)?.rows
+                }
+            });
         }
         let Some(first) = reduced.first() else { return Ok(None) };
         Ok(Some(Updates::insertions(concat_batches(&first.schema(), &reduced)?)))

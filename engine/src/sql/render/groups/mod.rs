@@ -11,6 +11,7 @@ mod index;
 mod paged;
 mod partial;
 mod saved;
+mod slices;
 
 use std::collections::BTreeMap;
 
@@ -25,12 +26,13 @@ pub use self::early::Early;
 use self::early::{closing_times, in_time};
 use self::index::Index;
 pub use self::paged::Paged;
-pub use self::partial::Partial;
+pub use self::partial::{Partial, merges};
 use self::saved::{SAVED_GROUPS, column, numbers};
+use self::slices::{key_types, put_late, windows};
 use super::aggregate::{Closes, Shape};
 use super::close::{Keeper, Routing};
 use crate::flow::updates::Updates;
-use crate::sql::plan::Aggregate;
+use crate::sql::plan::{Aggregate, Hop, HopKey};
 use crate::sql::snapshot::Size;
 use crate::sql::watermark::END;
 
@@ -52,6 +54,8 @@ pub struct Groups {
     partial: Option<Partial>,
     /// Whether rows come with states already.
     merging: bool,
+    /// Sliding windows, and names for the columns of late rows.
+    hop: Option<(Hop, SchemaRef)>,
     schema: SchemaRef,
     /// The one group of an aggregation without keys is to have its first row.
     global_new: bool,
@@ -82,17 +86,20 @@ impl Groups {
     /// When a key or an argument has a type that cannot be kept.
     pub fn new(shape: &Shape, aggregates: &[Aggregate], closes: Closes, states: States) -> Result<Self, ArrowError> {
         let kind = |i: usize| shape.prepared.field(i).data_type();
-        let index = Index::new(&(0..shape.keys).map(|i| kind(i).clone()).collect::<Vec<_>>())?;
-        let state = |(i, a): (usize, &Aggregate)| {
-            accumulator(a, kind(shape.keys + i), shape.schema.field(shape.keys + i).data_type(), shape.append_only)
+        let types = match &shape.hop {
+            None => (0..shape.keys).map(|i| kind(i).clone()).collect(),
+            Some(hop) => key_types(hop, &shape.prepared)?,
         };
+        let (index, keys) = (Index::new(&types)?, types.len());
+        let state =
+            |(i, a): (usize, &Aggregate)| accumulator(a, kind(shape.keys + i), shape.schema.field(keys + i).data_type(), shape.append_only);
         let (partial, merging) = match states {
             States::OfRows(partial) => (partial.map(|p| (p.widths(), Some(p))), false),
             States::Merged(widths) => (Some((widths, None)), true),
         };
         let (widths, partial) = partial.unwrap_or_default();
         Ok(Groups {
-            keys: shape.keys,
+            keys,
             index,
             weights: Vec::new(),
             touched: Vec::new(),
@@ -102,6 +109,7 @@ impl Groups {
             widths,
             partial,
             merging,
+            hop: shape.hop.clone().map(|hop| (hop, shape.schema.clone())),
             schema: shape.schema.clone(),
             global_new: false,
             closes,
@@ -325,6 +333,16 @@ impl Keeper for Groups {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
         let mut taken = Vec::with_capacity(batches.len());
         for updates in batches {
+            if let Some((hop, names)) = &self.hop {
+                if !self.merging {
+                    put_late(hop, updates, &self.closes, epoch, names, &mut self.late)?;
+                }
+                let slices = self.partial.as_mut().map_or_else(|| Ok(updates.clone()), |p| p.always(updates))?;
+                // Windows that are closed were told as late.
+                let updates = in_time(&windows(hop, &slices)?, &self.closes, epoch, &mut Vec::new())?;
+                taken.push(Batch { updates, merged: true });
+                continue;
+            }
             let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late)? };
             taken.push(self.reduced(updates)?);
         }
@@ -367,7 +385,16 @@ impl Keeper for Groups {
     }
 
     fn routing(&self) -> Routing {
-        Routing::ByKeys(self.keys)
+        let Some((hop, _)) = &self.hop else { return Routing::ByKeys(self.keys) };
+        // Windows are where the keys beside their slices are sent, in the order of those.
+        let mut columns: Vec<(usize, usize)> = Vec::new();
+        for (place, key) in hop.keys.iter().enumerate() {
+            if let HopKey::Column(at) = key {
+                columns.push((*at, place));
+            }
+        }
+        columns.sort_unstable();
+        Routing::ByColumns(columns.into_iter().map(|(_, place)| place).collect())
     }
 
     fn given(&self) -> Result<Option<Updates>, ArrowError> {

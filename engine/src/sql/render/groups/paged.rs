@@ -260,7 +260,9 @@ impl Keeper for Paged {
         };
         self.account();
         if is_over_limit() {
-            if self.divisions.len() == 1 && self.shape.keys > 0 && self.divisions.iter().any(|d| d.bytes >= BYTES_MIN) {
+            // Windows come as slices, which do not say alone which windows they are in.
+            let divisible = self.shape.keys > 0 && self.shape.hop.is_none();
+            if self.divisions.len() == 1 && divisible && self.divisions.iter().any(|d| d.bytes >= BYTES_MIN) {
                 self.divide()?;
             }
             if self.divisions.len() > 1 {
@@ -301,7 +303,7 @@ impl Keeper for Paged {
     }
 
     fn routing(&self) -> Routing {
-        Routing::ByKeys(self.shape.keys)
+        self.one().map_or(Routing::Any, Keeper::routing)
     }
 
     fn given(&self) -> Result<Option<Updates>, ArrowError> {

@@ -55,6 +55,11 @@ impl Kind {
     }
 }
 
+/// Whether the states of an aggregate merge.
+pub fn merges(call: &Aggregate, input: &DataType, append_only: bool) -> bool {
+    Kind::of(call, input, append_only).is_some()
+}
+
 /// Aggregates batches.
 pub struct Partial {
     keys: usize,
@@ -100,7 +105,7 @@ impl Partial {
         }
     }
 
-    fn states(&self, updates: &Updates, local: Local) -> Result<Updates, ArrowError> {
+    fn states(&mut self, updates: &Updates, local: Local) -> Result<Updates, ArrowError> {
         let diffs = updates.diffs.as_ref().map(|d| d.values().as_ref());
         let of = Rows { diffs, groups: &local.groups, count: local.first.len() };
         let first = UInt32Array::from(local.first.clone());
@@ -113,6 +118,7 @@ impl Partial {
         for (kind, argument) in self.kinds.iter().zip(updates.rows.columns().iter().skip(self.keys)) {
             of.state(*kind, argument, &weight, &mut columns)?;
         }
+        self.coder.take_back(local);
         Ok(Updates::insertions(RecordBatch::try_new(self.schema.clone(), columns)?))
     }
 }
