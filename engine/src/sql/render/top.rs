@@ -125,7 +125,10 @@ impl TopRows {
         let parser = self.all_rows.parser();
         let mut columns = match self.all_rows_are_empty() {
             true => Vec::new(),
-            false => self.all_rows.convert_rows(given.iter().map(|g| parser.parse(g.0)))?,
+            false => {
+                let columns = self.all_rows.convert_rows(given.iter().map(|g| parser.parse(g.0)))?;
+                columns.into_iter().map(super::groups::zero_behind_nulls).collect()
+            }
         };
         if self.number {
             columns.push(Arc::new(UInt64Array::from_iter_values(given.iter().map(|g| g.1))));

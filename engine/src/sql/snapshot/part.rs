@@ -15,13 +15,16 @@ const PART_BYTES: usize = 32 << 20;
 /// Bytes of parts after which an object is written: few objects, as each is flushed to disk, and none is too great to hold.
 const OBJECT_BYTES: usize = 64 << 20;
 
+/// A part that is being written: its rows so far, and their bytes before compression.
+type Open = (StreamWriter<zstd::Encoder<'static, Vec<u8>>>, u64, usize);
+
 /// Writes the parts of a worker's states, one after the other, into as few objects as can be.
 pub struct PartWriter<'a> {
     store: &'a Store,
     prefix: String,
     object: Vec<u8>,
     objects: usize,
-    open: Option<(StreamWriter<zstd::Encoder<'static, Vec<u8>>>, u64, usize)>,
+    open: Option<Open>,
     parts: Vec<Part>,
 }
 

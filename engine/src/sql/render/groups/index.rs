@@ -8,6 +8,7 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use hashbrown::HashTable;
 
+use super::zero_behind_nulls;
 use crate::flow::hash::hash_bytes;
 
 /// Groups by key.
@@ -147,7 +148,8 @@ impl Index {
     pub fn columns(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         let Some(converter) = &self.converter else { return Ok(Vec::new()) };
         let parser = converter.parser();
-        converter.convert_rows(groups.iter().map(|g| parser.parse(self.key(*g))))
+        let columns = converter.convert_rows(groups.iter().map(|g| parser.parse(self.key(*g))))?;
+        Ok(columns.into_iter().map(zero_behind_nulls).collect())
     }
 }
 

@@ -15,10 +15,12 @@ mod slices;
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array,
+};
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{cast, concat, or, take};
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 use self::accumulate::{Accumulator, accumulator};
@@ -408,6 +410,21 @@ impl Keeper for Groups {
     fn size(&self) -> Size {
         let bytes = self.index.bytes() + self.weights.len() * 13 + self.states.iter().map(|s| s.bytes()).sum::<usize>();
         Size { rows: self.index.live().len() as u64, bytes: bytes as u64 }
+    }
+}
+
+/// Decoded columns with zeros behind their nulls: the row encoding leaves the least number there, on which kernels overflow that
+/// look at what a null hides.
+pub fn zero_behind_nulls(column: ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, zone) if column.null_count() > 0 => {
+            let times: TimestampMicrosecondArray = column.as_primitive::<TimestampMicrosecondType>().iter().collect();
+            std::sync::Arc::new(times.with_timezone_opt(zone.clone()))
+        }
+        DataType::Int64 if column.null_count() > 0 => {
+            std::sync::Arc::new(column.as_primitive::<Int64Type>().iter().collect::<Int64Array>())
+        }
+        _ => column,
     }
 }
 
