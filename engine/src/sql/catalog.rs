@@ -13,7 +13,9 @@ use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF};
+use datafusion::logical_expr::{
+    AggregateUDF, Distinct, Expr, HigherOrderUDF, Limit, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
+};
 use datafusion::optimizer::analyzer::Analyzer;
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerRule};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -213,7 +215,7 @@ impl Catalog {
     /// # Errors
     /// When a rule fails, which is a defect of it.
     pub fn optimise(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        self.apply(plan, &RULES)
+        self.apply(guarded(plan)?, &RULES)
     }
 
     /// Only rewrites expressions: some functions have no other way to run than what they are rewritten to.
@@ -250,6 +252,18 @@ fn with_clock(plan: LogicalPlan) -> Result<LogicalPlan> {
         node.map_expressions(|expr| expr.transform_up(one))?.map_data(LogicalPlan::recompute_schema)
     })?;
     Ok(done.data)
+}
+
+/// The plan with a limit that limits nothing above every `DISTINCT ON`: filters are pushed below those as below a `DISTINCT`, which
+/// would choose among other rows, but not below a limit.
+fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let one = |node: LogicalPlan| match node {
+        LogicalPlan::Distinct(Distinct::On(_)) => {
+            Ok(Transformed::yes(LogicalPlan::Limit(Limit { skip: None, fetch: None, input: Arc::new(node) })))
+        }
+        other => Ok(Transformed::no(other)),
+    };
+    plan.transform_up_with_subqueries(one).map(|t| t.data)
 }
 
 /// A function in a plan whose value is not always the same; `param` is a device's own business.

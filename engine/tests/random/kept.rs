@@ -70,4 +70,20 @@ pub const KEPT: &[Kept] = &[
             GROUP BY window_start, window_end",
         rows: Some(&["2024-01-01T00:00:02 | 2024-01-01T00:00:07 | 1 | 0", "2024-01-01T00:00:09 | 2024-01-01T00:00:16 | 4 | 10"]),
     },
+    Kept {
+        what: "a filter was pushed below DISTINCT ON, which then chose among other rows",
+        tables: &["t"],
+        history: "CREATE TABLE t (k INT, v INT);
+            INSERT INTO t VALUES (0, 0), (0, NULL), (1, 3);",
+        query: "SELECT k, v FROM (SELECT DISTINCT ON (k) k, v FROM t ORDER BY k, v NULLS FIRST) WHERE v >= 0",
+        rows: Some(&["1 | 3"]),
+    },
+    Kept {
+        what: "a kernel overflowed on what the decoded null of an outer join hid",
+        tables: &["t"],
+        history: "CREATE TABLE t (at TIMESTAMP, v INT);
+            INSERT INTO t VALUES (NULL, 1), ('2024-01-01 10:20:00', 2);",
+        query: "SELECT date_trunc('hour', at) AS h FROM (SELECT at, v, ROW_NUMBER() OVER (ORDER BY v, at) AS n FROM t) WHERE n <= 3",
+        rows: Some(&["2024-01-01T10:00:00", "NULL"]),
+    },
 ];

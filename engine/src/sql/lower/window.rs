@@ -89,6 +89,9 @@ impl Lowering<'_> {
             Some(_) => Err("LIMIT or OFFSET without a constant number".to_string()),
         };
         let (skip, fetch) = (number(&limit.skip, Some(0))?.unwrap_or(0), number(&limit.fetch, None)?);
+        if skip == 0 && fetch.is_none() {
+            return self.plan(&limit.input);
+        }
         self.limited(&limit.input, skip, fetch, schema)
     }
 
