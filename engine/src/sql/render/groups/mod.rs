@@ -24,6 +24,7 @@ use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Sch
 use arrow::error::ArrowError;
 
 use self::accumulate::{Accumulator, accumulator};
+use self::codes::Coder;
 pub use self::early::Early;
 use self::early::{closing_times, in_time};
 use self::index::Index;
@@ -56,6 +57,8 @@ pub struct Groups {
     partial: Option<Partial>,
     /// Whether rows come with states already.
     merging: bool,
+    /// Finds the groups of one batch.
+    coder: Coder,
     /// Sliding windows, and names for the columns of late rows.
     hop: Option<(Hop, SchemaRef)>,
     schema: SchemaRef,
@@ -111,6 +114,7 @@ impl Groups {
             widths,
             partial,
             merging,
+            coder: Coder::default(),
             hop: shape.hop.clone().map(|hop| (hop, shape.schema.clone())),
             schema: shape.schema.clone(),
             global_new: false,
@@ -140,7 +144,17 @@ impl Groups {
 
     fn assign(&mut self, rows: &RecordBatch) -> Result<Vec<u32>, ArrowError> {
         let keys: Vec<ArrayRef> = rows.columns().iter().take(self.keys).cloned().collect();
-        let groups = self.index.assign(&keys, rows.num_rows())?;
+        // Many slices of a batch are in one window: each group is looked up once.
+        let local = if self.hop.is_some() { self.coder.groups(&keys, rows.num_rows()) } else { None };
+        let groups = match local {
+            None => self.index.assign(&keys, rows.num_rows())?,
+            Some(mut local) => {
+                let first = UInt32Array::from(std::mem::take(&mut local.first));
+                let keys: Vec<ArrayRef> = keys.iter().map(|k| take(k, &first, None)).collect::<Result<_, _>>()?;
+                let found = self.index.assign(&keys, first.len())?;
+                local.groups.iter().filter_map(|g| found.get(*g as usize).copied()).collect()
+            }
+        };
         self.grow();
         Ok(groups)
     }

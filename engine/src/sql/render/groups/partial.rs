@@ -246,3 +246,47 @@ impl Float {
         [integers(|s| s.count), floats(|s| s.sum), floats(|s| s.compensation), integers(nan), integers(up), integers(down)]
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::sql::render::groups::accumulate::accumulator;
+
+    #[test]
+    fn states_of_floats_are_read_back() {
+        let states = [Float { count: 3, sum: 1.5, compensation: -0.25, special: [1, 0, 2] }, Float::default()];
+        assert_eq!(float_states(&Float::columns(&states)).unwrap(), states);
+    }
+
+    /// Values taken in one by one, and as what is left of a batch, give the same.
+    #[test]
+    fn merged_states_are_those_of_the_rows() {
+        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values((0..1_000).map(|i| i % 7)));
+        let whole: ArrayRef = Arc::new(Int64Array::from_iter((0..1_000i64).map(|i| (i % 5 != 0).then_some(i * i - 9_000))));
+        let floats: ArrayRef = Arc::new(Float64Array::from_iter((0..1_000).map(|i| (i % 3 != 0).then_some(f64::from(i) - 0.5))));
+        let far: ArrayRef = Arc::new(Int64Array::from_iter_values((0..1_000).map(|i| i64::MAX - i)));
+        for values in [whole, floats, far] {
+            for function in [Function::Count, Function::Sum, Function::Avg, Function::Min, Function::Max] {
+                let call = Aggregate { function, argument: None, filter: None, distinct: false };
+                let kind = values.data_type().clone();
+                let output = match function {
+                    Function::Count => DataType::Int64,
+                    Function::Avg => DataType::Float64,
+                    _ => kind.clone(),
+                };
+                let rows = RecordBatch::try_from_iter([("k", keys.clone()), ("v", values.clone())]).unwrap();
+                let reduced = Partial::new(&rows.schema(), 1, std::slice::from_ref(&call), true).unwrap();
+                let reduced = { reduced }.reduced(&Updates::insertions(rows)).unwrap().unwrap().rows;
+                let (mut one, mut many) =
+                    (accumulator(&call, &kind, &output, true).unwrap(), accumulator(&call, &kind, &output, true).unwrap());
+                one.grow(7);
+                many.grow(7);
+                one.update(&values, None, &(0..1_000).map(|i| i % 7).collect::<Vec<u32>>()).unwrap();
+                many.merge(&reduced.columns()[2..], &(0..7).collect::<Vec<u32>>()).unwrap();
+                let all: Vec<u32> = (0..7).collect();
+                assert_eq!(one.values(&all).unwrap().as_ref(), many.values(&all).unwrap().as_ref(), "{function:?} of {kind}");
+            }
+        }
+    }
+}
