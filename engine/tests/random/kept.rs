@@ -86,4 +86,15 @@ pub const KEPT: &[Kept] = &[
         query: "SELECT date_trunc('hour', at) AS h FROM (SELECT at, v, ROW_NUMBER() OVER (ORDER BY v, at) AS n FROM t) WHERE n <= 3",
         rows: Some(&["2024-01-01T10:00:00", "NULL"]),
     },
+    Kept {
+        what: "a sum of floats was taken for empty when its count was 0 in the middle of an epoch",
+        tables: &["t"],
+        history: "CREATE TABLE t (id INT, k INT, x DOUBLE);
+            INSERT INTO t VALUES (1, 1, 2.5), (2, 2, 4.25), (3, 1, 8.125);
+            UPDATE t SET x = x + 1, k = 3 - k WHERE id > 0;
+            UPDATE t SET x = x * 2 WHERE true;
+            DELETE FROM t WHERE id = 1;",
+        query: "SELECT b.k, sum(b.x) AS s FROM t a RIGHT JOIN t b ON a.k = b.k AND a.x > b.x GROUP BY b.k",
+        rows: None,
+    },
 ];

@@ -40,6 +40,8 @@ pub trait Accumulator {
     fn merge(&mut self, _columns: &[ArrayRef], _groups: &[u32]) -> Result<(), ArrowError> {
         Err(ArrowError::NotYetImplemented("states of this aggregate do not merge".into()))
     }
+    /// Ends an epoch for the groups that it touched. Before that a count may be 0 by chance, as rows come in any order.
+    fn settle(&mut self, _groups: &[u32]) {}
     /// Forgets a group.
     fn clear(&mut self, group: u32);
     /// The states of some groups, for a snapshot.
@@ -252,7 +254,6 @@ impl Float {
     /// Adds a value, or takes it away.
     fn add(&mut self, value: f64, diff: i64) {
         self.take_in(value, diff);
-        self.settle();
     }
 
     /// Adds what another sum holds.
@@ -261,7 +262,6 @@ impl Float {
         self.special.iter_mut().zip(other.special).for_each(|(own, more)| *own += more);
         self.plus(other.sum);
         self.compensation += other.compensation;
-        self.settle();
     }
 
     /// What rounding left behind goes with the last value.
@@ -331,6 +331,13 @@ impl Accumulator for Floats {
             }
         }
         Ok(())
+    }
+    fn settle(&mut self, groups: &[u32]) {
+        for group in groups {
+            if let Some(state) = self.states.get_mut(*group as usize) {
+                state.settle();
+            }
+        }
     }
     fn clear(&mut self, group: u32) {
         if let Some(state) = self.states.get_mut(group as usize) {
@@ -405,6 +412,9 @@ impl Accumulator for Distinct {
     }
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
         self.inner.values(groups)
+    }
+    fn settle(&mut self, groups: &[u32]) {
+        self.inner.settle(groups);
     }
     fn clear(&mut self, group: u32) {
         self.inner.clear(group);

@@ -187,6 +187,7 @@ impl Groups {
         for (batch, groups) in batches.iter().zip(&assigned) {
             if batch.merged { self.merge(&batch.updates.rows, groups)? } else { self.add(&batch.updates, groups)? }
         }
+        self.states.iter_mut().for_each(|s| s.settle(&touched));
         let live: Vec<u32> = touched.iter().copied().filter(|g| self.weight(*g) > 0).collect();
         let changes = self.changes(&lived, &before, &live)?;
         for group in touched {
