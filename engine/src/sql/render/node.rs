@@ -58,24 +58,51 @@ pub fn is_kept(plan: &Plan, states: &States, named: &Named, full: bool) -> bool 
     has_state(plan) && (!full || can_give(plan)) && states.has(&fingerprint(plan, &|name| named.get(name).cloned()))
 }
 
+/// A walk over a plan that asks of each node what its inputs are asked for.
+pub struct Walk<'a> {
+    /// What the snapshot has.
+    pub states: &'a States,
+    /// Fingerprints of tables and views.
+    pub named: &'a Named,
+}
+
+impl Walk<'_> {
+    /// Calls a function for every node, with whether everything is wanted of it and whether it goes on with what was saved.
+    ///
+    /// What a recursive query does with its own result is a part of that query, and is not kept by itself.
+    pub fn each<'p>(&self, plan: &'p Plan, full: bool, within: &mut Vec<&'p str>, of: &mut impl FnMut(&Plan, bool, Option<bool>)) {
+        let mut reads = Vec::new();
+        plan.reads(&mut reads);
+        let own = has_state(plan) && !reads.iter().any(|name| within.contains(&name.as_str()));
+        let kept = own.then(|| is_kept(plan, self.states, self.named, full));
+        of(plan, full, kept);
+        let full = kept.map_or(full, |kept| !kept);
+        let name = if let Node::Recursive { name, .. } = &plan.node { Some(name.as_str()) } else { None };
+        within.extend(name);
+        plan.inputs().into_iter().for_each(|input| self.each(input, full, within, of));
+        if name.is_some() {
+            within.pop();
+        }
+    }
+}
+
 /// The tables and views of which everything is wanted, for a plan of which everything or nothing is.
 pub fn wanted_full(plan: &Plan, states: &States, named: &Named, full: bool, out: &mut BTreeSet<String>) {
-    if let (Node::Input { name, .. }, true) = (&plan.node, full) {
-        out.insert(name.clone());
-    }
-    let full = if has_state(plan) { !is_kept(plan, states, named, full) } else { full };
-    plan.inputs().iter().for_each(|input| wanted_full(input, states, named, full, out));
+    Walk { states, named }.each(plan, full, &mut Vec::new(), &mut |node, full, _| {
+        if let (Node::Input { name, .. }, true) = (&node.node, full) {
+            out.insert(name.clone());
+        }
+    });
 }
 
 /// All nodes of a plan that have state, and whether each goes on with what was saved.
 pub fn with_state(view: &str, plan: &Plan, states: &States, named: &Named, full: bool, out: &mut Vec<(SavedNode, bool)>) {
-    let kept = is_kept(plan, states, named, full);
-    if has_state(plan) {
-        let fingerprint = fingerprint(plan, &|name| named.get(name).cloned());
-        out.push((SavedNode { view: view.to_string(), title: title(plan), fingerprint }, kept));
-    }
-    let full = if has_state(plan) { !kept } else { full };
-    plan.inputs().iter().for_each(|input| with_state(view, input, states, named, full, out));
+    Walk { states, named }.each(plan, full, &mut Vec::new(), &mut |node, _, kept| {
+        if let Some(kept) = kept {
+            let fingerprint = fingerprint(node, &|name| named.get(name).cloned());
+            out.push((SavedNode { view: view.to_string(), title: title(node), fingerprint }, kept));
+        }
+    });
 }
 
 /// A stream without what it carries up to an epoch.
