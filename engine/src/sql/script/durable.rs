@@ -139,7 +139,7 @@ impl Durable {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn before(&self, schema: &SchemaRef, _view: &str) -> Result<(Changes, Changes), SnapshotError> {
+    pub fn before(&self, schema: &SchemaRef) -> Result<(Changes, Changes), SnapshotError> {
         match self.restored.as_ref().filter(|_| !self.changed) {
             Some(r) => Ok((r.changes(&r.manifest().changes, schema)?, r.changes(&r.manifest().errors, &error_schema())?)),
             None => Ok((Vec::new(), Vec::new())),

@@ -69,6 +69,8 @@ pub fn execute(program: &Program, tables: &Tables, view: &str, workers: usize, d
     if job.ended {
         job.tables.iter().for_each(|table| job.program.watermarks.set(table, job.last + 1, END));
     }
+    // Epochs are looked up by bisection: there may be as many as there are rows.
+    job.history.sort_by_key(|(epoch, ..)| *epoch);
     let job = Arc::new(job);
     let running = job.clone();
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
@@ -228,7 +230,7 @@ impl Job {
     fn drive(&self, worker: &mut Worker, states: &States, ends: &mut Ends) -> Result<(Changes, Changes), String> {
         let begins_at = self.durable.begins_at();
         let first = begins_at.unwrap_or(0);
-        let (mut changes, mut errors) = self.durable.before(&self.schema, &self.view).map_err(|e| e.to_string())?;
+        let (mut changes, mut errors) = self.durable.before(&self.schema).map_err(|e| e.to_string())?;
         let mut written = self.durable.written();
         ends.inputs.values_mut().for_each(|input| input.advance_to(first));
         for epoch in first..=self.last + u64::from(self.ended) {
@@ -258,8 +260,10 @@ impl Job {
     /// Sends an epoch's changes; at the first epoch after a snapshot all that is wanted of what came before.
     fn feed(&self, ends: &mut Ends, epoch: u64, begins_at: Option<u64>) {
         let restored = begins_at == Some(epoch);
-        for (at, table, updates) in &self.history {
-            let wanted = if restored { *at <= epoch && ends.full.contains(table) } else { *at == epoch };
+        let end = self.history.partition_point(|(at, ..)| *at <= epoch);
+        let start = if restored { 0 } else { self.history.partition_point(|(at, ..)| *at < epoch) };
+        for (_, table, updates) in self.history.get(start..end).unwrap_or_default() {
+            let wanted = !restored || ends.full.contains(table);
             if let Some(input) = ends.inputs.get_mut(table).filter(|_| wanted) {
                 input.send_batch(&mut updates.clone());
             }
