@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan,
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::scalar::ScalarValue;
 
-use super::{Lowering, Refused, all, column, physical};
+use super::{Lowering, Refused, all, column, physical, project};
 use crate::sql::plan::{Aggregate, Hop, HopKey, Node, Plan};
 use crate::sql::render::merges;
 use crate::sql::window::{WINDOWS_OF_ROW_MAX, micros_of, window_functions};
@@ -124,12 +124,7 @@ impl Lowering<'_> {
         let Some(time) = fields.get(found.at) else { return Ok(None) };
         let window = Field::new("window", crate::sql::window::window_type(time.data_type()), true);
         let window = DFSchema::try_from(Schema::new(vec![window])).map_err(|e| e.strip_backtrace())?;
-        let node = Node::Project { columns, input: Box::new(input) };
-        let append_only = match &node {
-            Node::Project { input, .. } => input.append_only,
-            _ => false,
-        };
-        Ok(Some((Plan { node, schema: Arc::new(Schema::new(fields)), append_only }, window)))
+        Ok(Some((project(input, columns, Arc::new(Schema::new(fields))), window)))
     }
 }
 

@@ -55,7 +55,10 @@ fn can_give(plan: &Plan) -> bool {
 
 /// Whether a node goes on with what was saved, when everything or nothing is wanted of it.
 pub fn is_kept(plan: &Plan, states: &States, named: &Named, full: bool) -> bool {
-    has_state(plan) && (!full || can_give(plan)) && states.has(&fingerprint(plan, &|name| named.get(name).cloned()))
+    states.begins_at().is_some()
+        && has_state(plan)
+        && (!full || can_give(plan))
+        && states.has(&fingerprint(plan, &|name| named.get(name).cloned()))
 }
 
 /// A walk over a plan that asks of each node what its inputs are asked for.

@@ -122,14 +122,7 @@ impl TopRows {
     }
 
     fn rows(&self, given: &[(&Vec<u8>, u64, i64)]) -> Result<Updates, ArrowError> {
-        let parser = self.all_rows.parser();
-        let mut columns = match self.all_rows_are_empty() {
-            true => Vec::new(),
-            false => {
-                let columns = self.all_rows.convert_rows(given.iter().map(|g| parser.parse(g.0)))?;
-                columns.into_iter().map(super::groups::zero_behind_nulls).collect()
-            }
-        };
+        let mut columns = decoded(&self.all_rows, self.all_rows_are_empty(), given.iter().map(|g| g.0.as_slice()))?;
         if self.number {
             columns.push(Arc::new(UInt64Array::from_iter_values(given.iter().map(|g| g.1))));
         }
@@ -142,20 +135,9 @@ impl TopRows {
 
     /// Rows with their keys and order columns in front, and how often they are there behind.
     fn saved(&self, rows: &[(&[u8], &Place, i64)]) -> Result<RecordBatch, ArrowError> {
-        let decode = |converter: &RowConverter, none: bool, of: &dyn Fn(usize) -> Vec<u8>| -> Result<Vec<ArrayRef>, ArrowError> {
-            if none {
-                return Ok(Vec::new());
-            }
-            let (parser, bytes) = (converter.parser(), (0..rows.len()).map(of).collect::<Vec<_>>());
-            converter.convert_rows(bytes.iter().map(|b| parser.parse(b)))
-        };
-        let row = |i: usize| rows.get(i);
-        let key = |i: usize| row(i).map(|r| r.0.to_vec()).unwrap_or_default();
-        let order = |i: usize| row(i).map(|r| r.1.0.clone()).unwrap_or_default();
-        let own = |i: usize| row(i).map(|r| r.1.1.clone()).unwrap_or_default();
-        let mut columns = decode(&self.key_rows, self.keys == 0, &key)?;
-        columns.extend(decode(&self.order_rows, self.order == 0, &order)?);
-        columns.extend(decode(&self.all_rows, self.all_rows_are_empty(), &own)?);
+        let mut columns = decoded(&self.key_rows, self.keys == 0, rows.iter().map(|r| r.0))?;
+        columns.extend(decoded(&self.order_rows, self.order == 0, rows.iter().map(|r| r.1.0.as_slice()))?);
+        columns.extend(decoded(&self.all_rows, self.all_rows_are_empty(), rows.iter().map(|r| r.1.1.as_slice()))?);
         let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>()));
         let rows_alone = batch(schema, columns, rows.len()).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))?;
@@ -165,6 +147,16 @@ impl TopRows {
     fn all_rows_are_empty(&self) -> bool {
         self.schema.fields().len() == usize::from(self.number)
     }
+}
+
+/// Columns from encodings; none when there are no columns.
+fn decoded<'a>(converter: &RowConverter, none: bool, rows: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, ArrowError> {
+    if none {
+        return Ok(Vec::new());
+    }
+    let parser = converter.parser();
+    let columns = converter.convert_rows(rows.map(|r| parser.parse(r)))?;
+    Ok(columns.into_iter().map(super::groups::zero_behind_nulls).collect())
 }
 
 /// One encoding a row; empty ones when there are no columns.

@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, Decimal128Array, Float64Array, Int64Array, PrimitiveArray, UInt32Array, UInt64Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt32Array, UInt64Array};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
@@ -118,7 +116,7 @@ impl Accumulator for Counts {
         Ok(Arc::new(Int64Array::from_iter_values(groups.iter().filter_map(|g| self.0.get(*g as usize).copied()))))
     }
     fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
-        for (group, more) in groups.iter().zip(state::<Int64Type>(columns, 0)?.values()) {
+        for (group, more) in groups.iter().zip(column::<Int64Type>(columns, 0)?.values()) {
             if let Some(count) = self.0.get_mut(*group as usize) {
                 *count += more;
             }
@@ -202,7 +200,7 @@ impl Accumulator for Integers {
         })
     }
     fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
-        let (counts, sums) = (state::<Int64Type>(columns, 0)?.values(), state::<Decimal128Type>(columns, 1)?.values());
+        let (counts, sums) = (column::<Int64Type>(columns, 0)?.values(), column::<Decimal128Type>(columns, 1)?.values());
         for ((group, count), sum) in groups.iter().zip(counts).zip(sums) {
             if let Some(state) = self.states.get_mut(*group as usize) {
                 *state = (state.0 + count, state.1.wrapping_add(*sum));
@@ -232,12 +230,6 @@ impl Accumulator for Integers {
     fn bytes(&self) -> usize {
         self.states.len() * size_of::<(i64, i128)>()
     }
-}
-
-/// A column of states.
-fn state<T: ArrowPrimitiveType>(columns: &[ArrayRef], at: usize) -> Result<&PrimitiveArray<T>, ArrowError> {
-    let column = columns.get(at).and_then(|c| c.as_primitive_opt::<T>());
-    column.ok_or_else(|| ArrowError::SchemaError("states are not in the columns of their aggregate".into()))
 }
 
 /// A sum of floats: how many values, the sum with its compensation, and what is not finite.
@@ -345,19 +337,13 @@ impl Accumulator for Floats {
         }
     }
     fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let states = || groups.iter().filter_map(|g| self.states.get(*g as usize));
-        let float = |of: fn(&Float) -> f64| Arc::new(Float64Array::from_iter_values(states().map(of))) as ArrayRef;
-        let [nan, up, down] = [0, 1, 2].map(|i| numbers(states().map(|s| s.special.get(i).copied().unwrap_or(0))));
-        Ok(vec![numbers(states().map(|s| s.count)), float(|s| s.sum), float(|s| s.compensation), nan, up, down])
+        let states: Vec<Float> = groups.iter().filter_map(|g| self.states.get(*g as usize)).copied().collect();
+        Ok(Float::columns(&states).into())
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
-        let (sums, compensations) = (column::<Float64Type>(columns, 1)?, column::<Float64Type>(columns, 2)?);
-        let whole = |i: usize| column::<Int64Type>(columns, i);
-        let (counts, specials) = (whole(0)?, [whole(3)?, whole(4)?, whole(5)?]);
-        for (row, group) in groups.iter().enumerate() {
+        for (group, saved) in groups.iter().zip(float_states(columns)?) {
             if let Some(state) = self.states.get_mut(*group as usize) {
-                let special = specials.map(|s| s.value(row));
-                *state = Float { count: counts.value(row), sum: sums.value(row), compensation: compensations.value(row), special };
+                *state = saved;
             }
         }
         Ok(6)

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, Int64Array, Int64Builder, ListBuilder, PrimitiveArray, UInt64Builder,
+    Array, ArrayBuilder, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, Int64Array, Int64Builder, ListBuilder, PrimitiveArray,
+    UInt64Builder,
 };
 use arrow::datatypes::{Int64Type, UInt64Type};
 use arrow::error::ArrowError;
@@ -32,24 +33,23 @@ pub fn numbers(values: impl Iterator<Item = i64>) -> ArrayRef {
 
 /// Bytes with how often they are there, many a group.
 pub fn counted_bytes<'a, G: Iterator<Item = (&'a [u8], i64)>>(groups: impl Iterator<Item = G>) -> Vec<ArrayRef> {
-    let (mut values, mut counts) = (ListBuilder::new(BinaryBuilder::new()), ListBuilder::new(Int64Builder::new()));
-    for group in groups {
-        for (value, count) in group {
-            values.values().append_value(value);
-            counts.values().append_value(count);
-        }
-        values.append(true);
-        counts.append(true);
-    }
-    vec![Arc::new(values.finish()), Arc::new(counts.finish())]
+    counted(groups, BinaryBuilder::new(), |values, value| values.append_value(value))
 }
 
 /// Numbers with how often they are there, many a group.
 pub fn counted_numbers<G: Iterator<Item = (u64, i64)>>(groups: impl Iterator<Item = G>) -> Vec<ArrayRef> {
-    let (mut values, mut counts) = (ListBuilder::new(UInt64Builder::new()), ListBuilder::new(Int64Builder::new()));
+    counted(groups, UInt64Builder::new(), |values, value| values.append_value(value))
+}
+
+fn counted<V, B: ArrayBuilder, G: Iterator<Item = (V, i64)>>(
+    groups: impl Iterator<Item = G>,
+    values: B,
+    append: impl Fn(&mut B, V),
+) -> Vec<ArrayRef> {
+    let (mut values, mut counts) = (ListBuilder::new(values), ListBuilder::new(Int64Builder::new()));
     for group in groups {
         for (value, count) in group {
-            values.values().append_value(value);
+            append(values.values(), value);
             counts.values().append_value(count);
         }
         values.append(true);
