@@ -1,6 +1,6 @@
 //! NDJSON to Arrow, straight into the columns of a schema: no tree of values, no tape, nothing kept for a row.
 //!
-//! It gives what arrow-json gives, to the bit. Plain JSON is read here; a block with anything else in it (a key twice, commas
+//! It gives what arrow-json gives, to the bit, but for one defect there (`pairs.rs`). Plain JSON is read here; a block with anything else in it (a key twice, commas
 //! that are missing, types that are rare, values that do not fit) goes to arrow-json whole, which also says what is wrong. So
 //! this is faster and never different. Rows are objects; they may stand on one line or on several, as in arrow-json.
 //! Not here: how a file is cut into blocks (`blocks.rs`).
@@ -12,6 +12,7 @@ mod list;
 mod nulls;
 mod number;
 mod object;
+mod pairs;
 mod text;
 mod time;
 
@@ -51,7 +52,7 @@ impl Decoder {
         }
         self.slow += 1;
         // With debug assertions its parser of decimal numbers stops at exponents of five digits.
-        let read = std::panic::catch_unwind(|| plain(&self.schema, block));
+        let read = std::panic::catch_unwind(|| plain(&self.schema, &pairs::written_out(block)));
         read.unwrap_or_else(|_| Err(ArrowError::JsonError("arrow-json does not read this block to its end".into())))
     }
 
