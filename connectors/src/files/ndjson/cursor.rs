@@ -127,6 +127,7 @@ impl<'a> Cursor<'a> {
 
     /// Passes by a value that nobody wants.
     pub fn value(&mut self, scratch: &mut Vec<u8>) -> Option<()> {
+        scratch.clear();
         self.nested(0, scratch)
     }
 

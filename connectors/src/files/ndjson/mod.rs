@@ -16,9 +16,11 @@ mod pairs;
 mod text;
 mod time;
 
+use std::sync::Arc;
+
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 
@@ -105,4 +107,29 @@ fn plain(schema: &SchemaRef, block: &[u8]) -> Result<Option<RecordBatch>, ArrowE
         batches.extend(decoder.flush()?);
     }
     concat_batches(schema, &batches).map(Some)
+}
+
+/// Where so many rows of a block end.
+///
+/// # Errors
+/// When it does not hold so many.
+pub fn end_of_rows(block: &[u8], rows: usize) -> Result<usize, ArrowError> {
+    if let Some(end) = passed(block, rows) {
+        return Ok(end);
+    }
+    let mut decoder = ReaderBuilder::new(Arc::new(Schema::empty())).with_batch_size(rows).build_decoder()?;
+    let end = decoder.decode(block)?;
+    match decoder.len() == rows && !decoder.has_partial_record() {
+        true => Ok(end),
+        false => Err(ArrowError::JsonError(format!("there are no {rows} rows"))),
+    }
+}
+
+fn passed(block: &[u8], rows: usize) -> Option<usize> {
+    let (mut cursor, mut scratch) = (Cursor::new(block), Vec::new());
+    for _ in 0..rows {
+        cursor.space();
+        cursor.value(&mut scratch)?;
+    }
+    Some(block.len() - cursor.rest().len())
 }

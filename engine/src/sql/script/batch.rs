@@ -13,7 +13,7 @@ use datafusion::datasource::MemTable;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::Statement;
-use littoral_connectors::files::plain;
+use littoral_connectors::files::table::TableFile;
 
 use super::table_name;
 use crate::sql::Functions;
@@ -83,10 +83,10 @@ pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>
 /// # Errors
 /// When it cannot be read, or has another ending.
 pub fn read_file(path: &Path) -> Result<RecordBatch, String> {
-    let batches = plain::read(path).map_err(|e| e.to_string())?;
-    let schema = batches.first().map(|b| b.schema()).ok_or("the file has no columns")?;
-    let rows = concat_batches(&schema, &batches).map_err(|e| e.to_string())?;
-    conform(&rows, &micros(&schema))
+    let file = TableFile::found(path).map_err(|e| e.to_string())?;
+    let schema = file.columns();
+    let rows = file.whole().and_then(|batches| concat_batches(schema, &batches)).map_err(|e| e.to_string())?;
+    conform(&rows, &micros(schema))
 }
 
 /// Rows with the columns of a schema, by position; types are cast.

@@ -10,7 +10,7 @@ use arrow::csv::WriterBuilder;
 use arrow::datatypes::SchemaRef;
 use arrow::json::LineDelimitedWriter;
 use datafusion::sql::sqlparser::ast::{CreateTable, Insert, Query, Statement, TableObject};
-use littoral_connectors::files::plain;
+use littoral_connectors::files::table::{TableFile, TableFormat};
 use littoral_connectors::sink::Sink;
 use littoral_connectors::written::Parquet;
 
@@ -35,12 +35,12 @@ impl Script {
                 None => self.tables.seal(),
             };
         }
-        let rows = match file.format {
-            Format::Csv => plain::read_as(&file.path, "csv", schema.clone()),
-            Format::Json => plain::read_as(&file.path, "json", schema.clone()),
-            _ => plain::read(&file.path),
+        let format = match file.format {
+            Format::Csv => TableFormat::Csv,
+            Format::Json => TableFormat::Json,
+            _ => TableFormat::Parquet,
         };
-        let rows = rows.map_err(|e| e.to_string())?;
+        let rows = TableFile::known(&file.path, format, schema).and_then(|file| file.whole()).map_err(|e| e.to_string())?;
         let rows: Vec<RecordBatch> = rows.iter().map(|r| batch::by_names(r, schema)).collect::<Result<_, _>>()?;
         self.tables.load(name, concat_batches(schema, &rows).map_err(|e| e.to_string())?)
     }
