@@ -8,8 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use littoral_connectors::files::blocks::BlockReader;
-use littoral_connectors::files::table::{Block, Blocks, Position, TableFile, TableFormat, joined};
+use littoral_connectors::files::table::{Block, Position, TableFile, TableFormat, joined};
 use proptest::prelude::*;
 
 fn schema() -> SchemaRef {
@@ -20,10 +19,7 @@ fn schema() -> SchemaRef {
 /// The rows from a place on, in blocks of some bytes; for each block its text and rows.
 fn blocks(file: &TableFile, from: Position, bytes: usize) -> Result<Vec<(Vec<u8>, RecordBatch)>, String> {
     let fail = |e: arrow::error::ArrowError| e.to_string();
-    let mut blocks = match file.blocks(from).map_err(fail)? {
-        Blocks::Text(reader) => Blocks::Text(BlockReader::in_blocks_of(reader, bytes)),
-        other => other,
-    };
+    let mut blocks = file.clone().in_blocks_of(bytes).blocks(from).map_err(fail)?;
     let (mut decoder, mut open, mut out) = (file.decoder(), Vec::new(), Vec::new());
     while let Some(block) = blocks.next(Vec::new()).map_err(fail)? {
         let block = joined(&mut open, block);

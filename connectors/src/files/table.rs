@@ -18,7 +18,7 @@ use memchr::memchr_iter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::blocks::{BlockReader, Cut};
+use super::blocks::{BLOCK_BYTES, BlockReader, Cut};
 use super::ndjson::{Decoder, end_of_rows};
 
 /// Lines from which types are inferred.
@@ -45,6 +45,7 @@ pub struct TableFile {
     columns: SchemaRef,
     /// The columns that are read.
     read: Vec<usize>,
+    block_bytes: usize,
 }
 
 /// A place between two rows of a file.
@@ -130,7 +131,12 @@ impl TableFile {
     fn of(path: &Path, format: TableFormat, columns: SchemaRef) -> Self {
         // The metadata of a file is not part of a table's columns.
         let columns = Arc::new(columns.as_ref().clone().with_metadata(Default::default()));
-        TableFile { path: path.to_path_buf(), format, read: (0..columns.fields().len()).collect(), columns }
+        TableFile { path: path.to_path_buf(), format, read: (0..columns.fields().len()).collect(), columns, block_bytes: BLOCK_BYTES }
+    }
+
+    /// The same file in blocks of some bytes, where rows are shorter.
+    pub fn in_blocks_of(self, bytes: usize) -> Self {
+        TableFile { block_bytes: bytes, ..self }
     }
 
     /// The file.
@@ -165,8 +171,8 @@ impl TableFile {
     /// When it cannot be read.
     pub fn blocks(&self, from: Position) -> Result<Blocks, ArrowError> {
         Ok(match self.format {
-            TableFormat::Csv => Blocks::Text(BlockReader::open(&self.path, Cut::Records, from.bytes)?),
-            TableFormat::Json => Blocks::Text(BlockReader::open(&self.path, Cut::Objects, from.bytes)?),
+            TableFormat::Csv => self.text(Cut::Records, from)?,
+            TableFormat::Json => self.text(Cut::Objects, from)?,
             TableFormat::Parquet => {
                 let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&self.path)?)?;
                 let mask = ProjectionMask::roots(builder.parquet_schema(), self.read.iter().copied());
@@ -174,6 +180,10 @@ impl TableFile {
                 Blocks::Parquet(builder.with_projection(mask).with_batch_size(PARQUET_ROWS).with_offset(skipped).build()?)
             }
         })
+    }
+
+    fn text(&self, cut: Cut, from: Position) -> Result<Blocks, ArrowError> {
+        Ok(Blocks::Text(BlockReader::open(&self.path, cut, from.bytes)?.in_blocks_of(self.block_bytes)))
     }
 
     /// What decodes its blocks.
