@@ -5,7 +5,6 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::SchemaRef;
 use arrow::json::LineDelimitedWriter;
@@ -40,9 +39,17 @@ impl Script {
             Format::Json => TableFormat::Json,
             _ => TableFormat::Parquet,
         };
-        let rows = TableFile::known(&file.path, format, schema).and_then(|file| file.whole()).map_err(|e| e.to_string())?;
-        let rows: Vec<RecordBatch> = rows.iter().map(|r| batch::by_names(r, schema)).collect::<Result<_, _>>()?;
-        self.tables.load(name, concat_batches(schema, &rows).map_err(|e| e.to_string())?)
+        let found = TableFile::known(&file.path, format, schema).map_err(|e| e.to_string())?;
+        self.attach_file(name, found, true)
+    }
+
+    /// Gives a table the rows of a file.
+    pub(super) fn attach_file(&mut self, name: &str, file: TableFile, found_by_name: bool) -> Result<(), String> {
+        let file = match self.options.block_bytes {
+            Some(bytes) => file.in_blocks_of(bytes),
+            None => file,
+        };
+        self.tables.attach(name, file, found_by_name, self.held.contains(name))
     }
 
     /// The sink that a statement writes to.
