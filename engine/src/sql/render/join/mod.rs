@@ -1,38 +1,34 @@
-//! Joins of every kind, from two arrangements: pairs by one join; partners by a second one against the keys or rows that
-//! have any; the rest by taking those away. So each kind is exact under retractions without state of its own.
+//! Joins of every kind, as one operator: both sides are kept by key, an epoch's rows look up their partners and are kept then.
 //!
-//! A row with a null key equals nothing and is left out before it is arranged, unless the join says that null equals null.
+//! Epochs follow each other (D1), so nothing is kept in versions: state is hash tables over columns (`sql/store`), and an
+//! epoch costs what changes and what that gives. Within an iteration, where time is not one number, joins are those of
+//! differential dataflow over Arrow chunks (`sql/arrange`). Why so: decision 5.
 
+mod alone;
+mod divided;
+mod operator;
+mod pairs;
+mod saved;
+mod side;
+mod state;
+
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, new_null_array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
 
+use self::divided::Divided;
+use self::saved::SavedSide;
+use self::state::Shape;
+use super::close::own_rows;
 use super::{Changes, Renderer, rows};
 use crate::flow::exchange::exchange_by;
-use crate::flow::updates::Updates;
-use crate::sql::arrange::{self, Arrangement, ArrowJoin};
 use crate::sql::plan::{Expression, Join, JoinKind, Plan};
-
-/// One side of a join: its rows with the keys in front.
-struct Side<'s> {
-    /// All rows.
-    all: Changes<'s>,
-    /// Rows that may have a partner, arranged by key.
-    arranged: Arrangement<'s, u64>,
-    /// Columns of the layout.
-    schema: SchemaRef,
-    keys: usize,
-}
-
-impl Side<'_> {
-    /// Where the side's own columns are in the layout.
-    fn own(&self) -> Vec<usize> {
-        (self.keys..self.schema.fields().len()).collect()
-    }
-}
+use crate::sql::snapshot::Place;
 
 /// Columns of the layout: keys, then every column of the side.
 pub fn layout(keys: &[Expression], plan: &Plan) -> (Vec<Expression>, SchemaRef) {
@@ -50,149 +46,75 @@ impl<'s> Renderer<'s> {
     pub(super) fn join(&mut self, view: &str, join: &Join, schema: &SchemaRef) -> Option<Changes<'s>> {
         let (l, r) = (self.plan(view, &join.left)?, self.plan(view, &join.right)?);
         let (left_keys, right_keys): (Vec<_>, Vec<_>) = join.keys.iter().cloned().unzip();
-        let left = self.side(l, view, &left_keys, &join.left, join.null_equal);
-        let right = self.side(r, view, &right_keys, &join.right, join.null_equal);
-        let pairs_schema = match join.kind {
-            JoinKind::Inner | JoinKind::Left | JoinKind::Full => schema.clone(),
-            _ => joined(&join.left.schema, &join.right.schema),
+        let (left, left_layout) = self.side(l, view, &left_keys, &join.left);
+        let (right, right_layout) = self.side(r, view, &right_keys, &join.right);
+        let shape = Shape {
+            kind: join.kind,
+            keys: join.keys.len(),
+            null_equal: join.null_equal,
+            residual: join.residual.clone(),
+            layouts: [left_layout, right_layout],
+            retracts: [!join.left.append_only, !join.right.append_only],
+            pairs: match join.kind {
+                JoinKind::Inner | JoinKind::Left | JoinKind::Full => schema.clone(),
+                _ => joined(&join.left.schema, &join.right.schema),
+            },
+            schema: schema.clone(),
+            closes: join.closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone())),
         };
-        if join.kind == JoinKind::Inner {
-            return Some(self.pairs(view, join, &left, &right, pairs_schema, true));
-        }
-        let semi = join.kind == JoinKind::Semi;
-        let with_partner = self.with_partner(view, join, &left, &right, false, semi);
-        let without = |side: &Side<'s>, with: Changes<'s>| {
-            use timely::dataflow::operators::Concat;
-            rows::select(side.all.clone(), side.own(), side_schema(side)).concat(rows::negate(with))
-        };
-        Some(match join.kind {
-            JoinKind::Semi => rows::rename(with_partner, schema.clone()),
-            JoinKind::Anti => rows::rename(without(&left, with_partner), schema.clone()),
-            JoinKind::Mark => {
-                let rest = without(&left, with_partner.clone());
-                self.union(vec![marked(with_partner, true, schema), marked(rest, false, schema)])
+        let places = [self.giving_place(), self.place()];
+        let [left_place, right_place] = &places;
+        let (index, peers) = (self.scope.worker().index(), self.scope.worker().peers());
+        let made = kept(shape, [left_place, right_place], index, peers);
+        let made = made.map_err(|error| tracing::error!(%error, "a join cannot be kept")).ok();
+        let state = made.map(|state| Rc::new(RefCell::new(state)));
+        let mut before = Vec::new();
+        if let Some(state) = &state {
+            if left_place.is_tracked() {
+                left_place.announce(SavedSide { state: state.clone(), side: 0 });
+                right_place.announce(SavedSide { state: state.clone(), side: 1 });
             }
-            _ => {
-                let pairs = self.pairs(view, join, &left, &right, pairs_schema, false);
-                let width = join.right.schema.fields().len();
-                let mut parts = vec![pairs, padded(without(&left, with_partner), 0, width, schema)];
-                if join.kind == JoinKind::Full {
-                    let with_partner = self.with_partner(view, join, &left, &right, true, false);
-                    parts.push(padded(without(&right, with_partner), join.left.schema.fields().len(), 0, schema));
+            if left_place.gives {
+                match state.borrow_mut().given() {
+                    Ok(given) => before = given,
+                    Err(error) => left_place.failed(error.into()),
                 }
-                self.union(parts)
             }
-        })
+        }
+        let begins_at = left_place.begins_at().unwrap_or(0);
+        let operator::Streams { rows, errors, late } = operator::operate(left, right, view, state, before, begins_at);
+        self.late.push(late);
+        Some(self.keep_errors((rows, errors)))
     }
 
-    fn side(&mut self, input: Changes<'s>, view: &str, keys: &[Expression], plan: &Plan, null_equal: bool) -> Side<'s> {
+    /// A side in its layout, rows of equal keys on one worker.
+    fn side(&mut self, input: Changes<'s>, view: &str, keys: &[Expression], plan: &Plan) -> (Changes<'s>, SchemaRef) {
         let (columns, schema) = layout(keys, plan);
         let projected = rows::project(input, view, columns, schema.clone());
         let all = rows::normal_keys(self.keep_errors(projected), &schema, keys.len());
-        let known = if null_equal || keys.is_empty() { all.clone() } else { rows::by_null_keys(all.clone(), keys.len(), false) };
-        let arranged = self.arranged(known, keys.len(), view);
-        Side { all, arranged, schema, keys: keys.len() }
-    }
-
-    /// Rows of equal keys on one worker, arranged.
-    pub(super) fn arranged(&self, input: Changes<'s>, keys: usize, view: &str) -> Arrangement<'s, u64> {
-        let at = self.place();
-        let input = arrange::with_saved(input, &at);
-        let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..keys).collect()) } else { input };
-        let arranged = arrange::arrange(input, keys, &format!("arrange {view}"));
-        if at.is_tracked() {
-            at.announce(arrange::Saved(arranged.trace.clone()));
-        }
-        arranged
-    }
-
-    /// Pairs of rows that fit, with the columns of the left and then of the right; `last` says that the join gives them.
-    fn pairs(&mut self, view: &str, join: &Join, left: &Side<'s>, right: &Side<'s>, schema: SchemaRef, last: bool) -> Changes<'s> {
-        let gathered = ArrowJoin::new(left.keys, left.own(), right.own(), schema);
-        let pairs = arrange::join(left.arranged.clone(), right.arranged.clone(), &format!("join {view}"), gathered);
-        let pairs = if last { self.outer(pairs) } else { self.inner(pairs) };
-        match &join.residual {
-            None => pairs,
-            Some(residual) => {
-                let split = rows::filter(pairs, view, residual.clone());
-                self.keep_errors(split)
-            }
-        }
-    }
-
-    /// Rows of one side that have a partner, as often as they are there; `last` says that the join gives them.
-    fn with_partner(&mut self, view: &str, join: &Join, left: &Side<'s>, right: &Side<'s>, of_right: bool, last: bool) -> Changes<'s> {
-        let partners = self.partners(view, join, left, right, of_right);
-        if last { self.outer(partners) } else { self.inner(partners) }
-    }
-
-    fn partners(&mut self, view: &str, join: &Join, left: &Side<'s>, right: &Side<'s>, of_right: bool) -> Changes<'s> {
-        let (side, other) = if of_right { (right, left) } else { (left, right) };
-        if join.residual.is_none() {
-            // A key is enough: which keys does the other side have?
-            let known = if join.null_equal || other.keys == 0 {
-                other.all.clone()
-            } else {
-                rows::by_null_keys(other.all.clone(), other.keys, false)
-            };
-            let key_schema: SchemaRef = Arc::new(Schema::new(other.schema.fields().iter().take(other.keys).cloned().collect::<Vec<_>>()));
-            let keys = rows::select(known, (0..other.keys).collect(), key_schema.clone());
-            let present = self.present(keys, view, key_schema);
-            let present = self.arranged(present, side.keys, view);
-            let gathered = ArrowJoin::new(side.keys, side.own(), Vec::new(), side_schema(side));
-            return arrange::join(side.arranged.clone(), present, &format!("partners {view}"), gathered);
-        }
-        // Whether a pair fits hangs on whole rows: which rows are in any pair that fits?
-        let both = joined(&join.left.schema, &join.right.schema);
-        let pairs = self.pairs(view, join, left, right, both, false);
-        let width = join.left.schema.fields().len();
-        let columns = if of_right { (width..width + join.right.schema.fields().len()).collect() } else { (0..width).collect::<Vec<_>>() };
-        let own = side_schema(side);
-        let matched = self.present(rows::select(pairs, columns, own.clone()), view, own.clone());
-        let matched = self.arranged(matched, own.fields().len(), view);
-        let all = self.arranged(rows::select(side.all.clone(), side.own(), own.clone()), own.fields().len(), view);
-        let columns = (0..own.fields().len()).collect();
-        arrange::join(all, matched, &format!("partners {view}"), ArrowJoin::new(own.fields().len(), columns, Vec::new(), own))
-    }
-
-    /// Each row once, or the one row without columns when there is any.
-    fn present(&mut self, input: Changes<'s>, view: &str, schema: SchemaRef) -> Changes<'s> {
-        if schema.fields().is_empty() {
-            return super::exists::any(input, view, &self.place());
-        }
-        super::aggregate::distinct(input, view, schema, &self.place())
+        let shared = self.scope.worker().peers() > 1;
+        (if shared { exchange_by(all, (0..keys.len()).collect()) } else { all }, schema)
     }
 }
 
-fn side_schema(side: &Side<'_>) -> SchemaRef {
-    Arc::new(Schema::new(side.schema.fields().iter().skip(side.keys).cloned().collect::<Vec<_>>()))
+/// The state of a join, with what was saved of it.
+fn kept(shape: Shape, places: [&Place; 2], index: usize, peers: usize) -> Result<Divided, ArrowError> {
+    let keys = shape.keys;
+    let mut state = Divided::new(shape)?;
+    for (side, at) in places.into_iter().enumerate() {
+        for (_, part) in at.parts() {
+            for saved in at.read(&part) {
+                let restored =
+                    own_rows(&saved, &super::close::Routing::ByKeys(keys), index, peers).and_then(|own| state.restore(side, &own));
+                if let Err(error) = restored {
+                    at.failed(error.into());
+                }
+            }
+        }
+    }
+    Ok(state)
 }
 
 fn joined(left: &SchemaRef, right: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(left.fields().iter().chain(right.fields()).cloned().collect::<Vec<_>>()))
-}
-
-/// Rows with a last column that says whether they have a partner.
-fn marked<'s>(input: Changes<'s>, mark: bool, schema: &SchemaRef) -> Changes<'s> {
-    let schema = schema.clone();
-    rows::each(input, "mark", move |updates| {
-        let n = updates.rows.num_rows();
-        let mark: ArrayRef = Arc::new(BooleanArray::from(vec![mark; n]));
-        let columns = updates.rows.columns().iter().cloned().chain(std::iter::once(mark)).collect();
-        Ok(Updates { rows: rows::batch(schema.clone(), columns, n)?, diffs: updates.diffs.clone() })
-    })
-}
-
-/// Rows with null columns before and after.
-fn padded<'s>(input: Changes<'s>, before: usize, after: usize, schema: &SchemaRef) -> Changes<'s> {
-    let schema = schema.clone();
-    rows::each(input, "pad", move |updates| {
-        let n = updates.rows.num_rows();
-        let null = |i: usize| new_null_array(schema.field(i).data_type(), n);
-        let mut columns: Vec<ArrayRef> = (0..before).map(null).collect();
-        columns.extend(updates.rows.columns().iter().cloned());
-        let own = columns.len();
-        columns.extend((own..own + after).map(null));
-        Ok(Updates { rows: rows::batch(schema.clone(), columns, n)?, diffs: updates.diffs.clone() })
-    })
 }
