@@ -43,9 +43,13 @@ pub fn title(plan: &Plan) -> String {
             let residual = join.residual.as_ref().map(|r| format!(", and {r}")).unwrap_or_default();
             format!("{kind} join on {}{residual}", if on.is_empty() { "everything".to_string() } else { on.join(" and ") })
         }
-        Node::Aggregate { keys, aggregates, .. } if aggregates.is_empty() => format!("distinct by {} columns", keys.len()),
-        Node::Aggregate { keys, aggregates, .. } => {
-            format!("aggregate by {} columns, {} kept change by change", keys.len(), aggregates.len())
+        Node::Aggregate { keys, aggregates, once, hop, .. } => {
+            let slices = if hop.is_some() { ", sliding windows of slices" } else { "" };
+            let once = format!("{slices}{}", if *once { ", given once closed" } else { "" });
+            match aggregates.is_empty() {
+                true => format!("distinct by {} columns{once}", keys.len()),
+                false => format!("aggregate by {} columns, {} kept change by change{once}", keys.len(), aggregates.len()),
+            }
         }
         Node::Group { keys, .. } => format!("compute each group anew, by {keys} columns"),
         Node::Top(top) => format!("first {} rows by {} columns", top.fetch.map_or("all".to_string(), |n| n.to_string()), top.keys.len()),
@@ -64,6 +68,9 @@ fn state(plan: &Plan) -> Option<String> {
             return None;
         }
         Node::Aggregate { closing: Some((_, closing)), .. } | Node::Final { closing, .. } => by_watermark(&closing.tables),
+        Node::Join(join) if join.closing.is_some() => {
+            by_watermark(join.closing.iter().flat_map(|(_, c)| &c.tables).cloned().collect::<Vec<_>>().as_slice())
+        }
         Node::Temporal { .. } => "rows that the clock will change".into(),
         Node::Aggregate { keys, .. } if keys.is_empty() => "one group".into(),
         Node::Aggregate { .. } => "by number of groups".into(),

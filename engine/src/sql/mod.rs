@@ -18,6 +18,7 @@ mod rewrite;
 pub mod script;
 pub mod snapshot;
 mod statement;
+mod store;
 mod watermark;
 mod window;
 mod windowing;

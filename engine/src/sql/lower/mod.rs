@@ -5,6 +5,7 @@
 mod aggregate;
 mod hop;
 mod join;
+mod last;
 mod scan;
 mod temporal;
 mod window;
@@ -23,6 +24,8 @@ use super::arrange;
 use super::closing::Known;
 use super::evaluate::Compute;
 use super::plan::{Expression, Node, Plan};
+
+pub use last::closed;
 
 /// Why a query has no plan: the name of what is missing.
 pub type Refused = String;
@@ -156,7 +159,7 @@ fn distinct(input: Plan) -> Plan {
     // Distinct over rows that only grow can itself only grow.
     Plan {
         append_only: input.append_only,
-        node: Node::Aggregate { input: Box::new(input), keys, aggregates: Vec::new(), closing: None, hop: None },
+        node: Node::Aggregate { input: Box::new(input), keys, aggregates: Vec::new(), closing: None, hop: None, once: false },
         schema,
     }
 }

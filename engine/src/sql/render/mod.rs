@@ -15,6 +15,7 @@ use super::evaluate::GroupEvaluator;
 use super::plan::{Expression, Node, Plan};
 use super::snapshot::States;
 use super::watermark::Watermarks;
+use crate::flow::exchange::exchange_by;
 use crate::flow::updates::Updates;
 
 mod aggregate;
@@ -86,12 +87,12 @@ impl<'s> Renderer<'s> {
                 self.keep_errors(rows::flat(stream, view, compute, schema))
             }
             Node::Join(join) => self.join(view, join, &schema)?,
-            Node::Aggregate { input, keys, aggregates, closing, hop } => {
+            Node::Aggregate { input, keys, aggregates, closing, hop, once } => {
                 let stream = self.plan(view, input)?;
                 let (prepared, columns) = aggregate::prepare(input, keys, aggregates, &schema);
                 let stream = self.keep_errors(rows::project(stream, view, prepared, columns.clone()));
-                let shape =
-                    aggregate::Shape { prepared: columns, keys: keys.len(), schema, append_only: input.append_only, hop: hop.clone() };
+                let (keys, append_only, once) = (keys.len(), input.append_only, *once);
+                let shape = aggregate::Shape { prepared: columns, keys, schema, append_only, hop: hop.clone(), once };
                 let closing = closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone()));
                 let split = aggregate::aggregate(stream, view, &shape, aggregates, closing, &self.giving_place());
                 self.keep_late(split)
@@ -125,6 +126,18 @@ impl<'s> Renderer<'s> {
             Some(epoch) => node::after(stream, epoch),
             None => stream,
         }
+    }
+
+    /// Rows of equal keys on one worker, arranged by their first columns.
+    fn arranged(&self, input: Changes<'s>, keys: usize, view: &str) -> arrange::Arrangement<'s, u64> {
+        let at = self.place();
+        let input = arrange::with_saved(input, &at);
+        let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..keys).collect()) } else { input };
+        let arranged = arrange::arrange(input, keys, &format!("arrange {view}"));
+        if at.is_tracked() {
+            at.announce(arrange::Saved(arranged.trace.clone()));
+        }
+        arranged
     }
 
     fn union(&self, streams: Vec<Changes<'s>>) -> Changes<'s> {
