@@ -107,6 +107,7 @@ impl Driver {
             }
             Step::Kept => {
                 job.shared.settle(self.epoch);
+                job.program.watermarks.settle(self.epoch);
                 self.epoch += 1;
                 Ok(Some(Step::Open))
             }
