@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::thread::Builder;
 use std::time::Duration;
 
 use arrow::datatypes::DataType;
@@ -51,7 +52,8 @@ fn a_worker_that_panics_ends_the_run() {
         };
         let (tell, told) = channel();
         let script = script.clone();
-        std::thread::spawn(move || tell.send(run("broken.sql", &script, &options).map(|_| ())));
+        let run = move || tell.send(run("broken.sql", &script, &options).map(|_| ()));
+        Builder::new().name("run".into()).spawn(run).unwrap();
         let told = told.recv_timeout(PATIENCE).expect("the run hangs");
         let error = told.expect_err("a worker is broken").to_string();
         assert!(error.contains("a worker was stopped by a defect of the engine"), "{error}");

@@ -67,11 +67,11 @@ fn write(folder: &Path, name: &str, format: &str, rows: &[Row]) -> String {
             .unwrap(),
             _ => writeln!(
                 text,
-                "{{\"k\":{k},\"ts\":{},\"v\":{},\"t\":{}}}",
+                "{{\"k\":{k},\"ts\":{},\"v\":{},\"t\":\"{}\"}}",
                 ts.as_ref().map_or("null".into(), quoted),
                 v.map_or("null".into(), |v| v.to_string()),
                 // arrow-json takes an end of a line within a text as it is.
-                format!("\"{}\"", t.replace('"', "\\\""))
+                t.replace('"', "\\\"")
             )
             .unwrap(),
         }

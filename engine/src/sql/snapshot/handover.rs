@@ -112,6 +112,7 @@ impl Handover {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::thread::{Builder, JoinHandle};
 
     use arrow::array::{ArrayRef, Int64Array, RecordBatch};
     use crossbeam_channel::bounded;
@@ -126,13 +127,14 @@ mod tests {
         let (to, from) = bounded::<Piece>(1);
         let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
         let own = waiting.clone();
-        let worker = std::thread::spawn(move || {
+        let work = move || {
             let rows = RecordBatch::try_from_iter([("v", column)]).map_err(|e| e.to_string())?;
             Handover::new(0, to, own).write(&rows).map_err(|e| e.to_string())
-        });
+        };
+        let worker = Builder::new().name("worker".into()).spawn(work);
         drop(from);
         waiting.end();
-        let told = worker.join();
-        assert!(matches!(&told, Ok(Err(why)) if why.contains("not written any more")), "{told:?}");
+        let told = worker.map(JoinHandle::join);
+        assert!(matches!(&told, Ok(Ok(Err(why))) if why.contains("not written any more")), "{told:?}");
     }
 }
