@@ -1,5 +1,5 @@
 //! `littoral sql` killed with SIGKILL while it writes snapshots, again and again, and gone on from with other workers: what it
-//! gives at the end is what a run gives that was never stopped.
+//! gives at the end is what a run gives that was never stopped, in the files of sinks too.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -15,15 +15,16 @@ const EPOCH_ROWS: &str = "10";
 /// How long one run may take until it has written the snapshot that it is killed behind.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const TABLES: &str = "CREATE TABLE sales (shop BIGINT, at TIMESTAMP, amount BIGINT, WATERMARK FOR at AS at - INTERVAL '2' SECOND)
-    WITH (connector = 'file', path = 'sales.json');
-CREATE TABLE shops (shop BIGINT, town VARCHAR);
+const TABLES: &str = "CREATE TABLE shops (shop BIGINT, town VARCHAR);
 INSERT INTO shops VALUES (0, 'Oslo'), (1, 'Bergen'), (2, 'Voss'), (3, 'Oslo');
+CREATE TABLE sales (shop BIGINT, at TIMESTAMP, amount BIGINT, WATERMARK FOR at AS at - INTERVAL '2' SECOND)
+    WITH (connector = 'file', path = 'sales.json');
 ";
-const QUERIES: [&str; 2] = [
+const QUERIES: [&str; 3] = [
     "SELECT town, count(*) AS n, max(amount) AS m FROM sales LEFT JOIN shops ON sales.shop = shops.shop GROUP BY town;",
     "SELECT shop, tumble_start(at, INTERVAL '5' SECOND) AS w, count(*) AS n, sum(amount) AS s FROM sales
         GROUP BY shop, tumble_start(at, INTERVAL '5' SECOND) EMIT FINAL;",
+    "SELECT window_start, count(*) AS n FROM hop(sales, at, INTERVAL '1' SECOND, INTERVAL '4' SECOND) GROUP BY window_start EMIT FINAL;",
 ];
 
 fn sales() -> String {
@@ -85,5 +86,34 @@ fn a_run_that_is_killed_goes_on_as_if_nothing_had_happened() {
         }
         let last = finished(folder.path(), &[&writes[..], &["2", "--restore", "state"]].concat());
         assert!(whole.lines().count() > 100 && last == whole, "{query}: what it gives is not what it gives undisturbed");
+    }
+}
+
+/// The file of a sink has rows long before the end; a run that goes on writes it anew, whole.
+#[test]
+fn a_sink_is_written_as_epochs_close_and_whole_after_a_kill() {
+    for (name, query) in [
+        ("big.csv", "SELECT shop, amount FROM sales WHERE amount > 50"),
+        (
+            "windows.json",
+            "SELECT tumble_start(at, INTERVAL '5' SECOND) AS w, count(*) AS n FROM sales GROUP BY tumble_start(at, INTERVAL '5' SECOND) EMIT FINAL",
+        ),
+        ("towns.debezium", "SELECT town, count(*) AS n FROM sales JOIN shops ON sales.shop = shops.shop GROUP BY town"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let format = if name.ends_with("debezium") { ", format = 'debezium_json'" } else { "" };
+        let sink = format!("CREATE SINK given AS {query} WITH (connector = 'file', path = '{name}'{format});");
+        std::fs::write(folder.path().join("sales.json"), sales()).unwrap();
+        std::fs::write(folder.path().join("script.sql"), format!("{TABLES}{sink}")).unwrap();
+        let written = || std::fs::read_to_string(folder.path().join(name)).unwrap();
+        finished(folder.path(), &[]);
+        let whole = written();
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+        let writes = ["--snapshot-dir", "state", "--snapshot-every", "2", "--workers"];
+        kill_behind(folder.path(), littoral(folder.path(), &[&writes[..], &["2"]].concat()).spawn().unwrap(), 120);
+        let part = written();
+        assert!(part.lines().count() > 10 && part.len() < whole.len() && whole.starts_with(&part), "{name}: {part}");
+        finished(folder.path(), &[&writes[..], &["3", "--restore", "state"]].concat());
+        assert!(written() == whole, "{name} is not what it is undisturbed");
     }
 }

@@ -9,6 +9,8 @@ use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use super::digests::Digests;
 use super::durable::too_far;
 use super::job::{Changes, Job};
+use super::outlet::Outlet;
+use super::workers::lock;
 use super::writing::{Completion, Writing};
 use crate::flow::gather::Outbox;
 use crate::sql::render::error_schema;
@@ -45,6 +47,8 @@ pub struct Driver {
     /// The last epoch with rows, once it is known.
     last: Option<u64>,
     digests: Option<Digests>,
+    outlet: Option<Outlet>,
+    /// What the view gave; with an outlet only what is in no snapshot yet, if any are written.
     changes: Changes,
     errors: Changes,
     /// How many of both are in snapshots.
@@ -57,12 +61,17 @@ impl Driver {
     /// # Errors
     /// When what a snapshot has of the answer cannot be read, or a file cannot.
     pub fn new(job: &Job, ends: Ends) -> Result<Self, String> {
-        let (changes, errors) = job.durable.before(&job.schema).map_err(|e| e.to_string())?;
+        let (mut changes, errors) = job.durable.before(&job.schema).map_err(|e| e.to_string())?;
+        let mut outlet = lock(&job.outlet).take();
+        if let Some(outlet) = &mut outlet {
+            changes.iter().try_for_each(|(epoch, updates)| outlet.write(*epoch, updates))?;
+            changes.retain(|_| job.durable.every().is_some() && !job.durable.has_written());
+        }
         let written = if job.durable.has_written() { (changes.len(), errors.len()) } else { (0, 0) };
         let digests = job.durable.every().map(|_| Digests::new(&job.tables, &job.streams));
         let digests = digests.transpose().map_err(|e| e.to_string())?;
         let epoch = job.durable.begins_at().unwrap_or(0);
-        Ok(Driver { ends, epoch, step: Step::Open, last: None, digests, changes, errors, written })
+        Ok(Driver { ends, epoch, step: Step::Open, last: None, digests, outlet, changes, errors, written })
     }
 
     /// Goes as far as it can be gone.
@@ -101,6 +110,7 @@ impl Driver {
             // The newest snapshot is complete before the run is over.
             Step::Kept if self.last.is_some_and(|last| self.epoch >= last + u64::from(job.ended)) => {
                 if !busy {
+                    self.outlet.take().map_or(Ok(()), Outlet::end)?;
                     job.shared.finish();
                 }
                 Ok(None)
@@ -137,6 +147,9 @@ impl Driver {
         let tables = self.digests.as_mut().map(|d| d.at(&job.statements, self.epoch)).transpose().map_err(|e| e.to_string())?;
         let since = |all: &Changes, from: usize| all.get(from..).unwrap_or_default().to_vec();
         let (changes, errors) = (since(&self.changes, self.written.0), since(&self.errors, self.written.1));
+        if self.outlet.is_some() {
+            self.changes.clear();
+        }
         self.written = (self.changes.len(), self.errors.len());
         Ok(Completion { workers: job.workers, tables: tables.unwrap_or_default(), changes, errors })
     }
@@ -149,7 +162,12 @@ impl Driver {
     fn take(&mut self, job: &Job) -> Result<(), String> {
         let epoch = self.epoch;
         let answer = self.ends.answer.as_ref().map_or(Ok(None), |o| o.take(epoch, &job.schema)).map_err(|e| e.to_string())?;
-        self.changes.extend(answer.map(|u| (epoch, u)));
+        if let (Some(outlet), Some(updates)) = (&mut self.outlet, &answer) {
+            outlet.write(epoch, updates)?;
+        }
+        if self.outlet.is_none() || self.digests.is_some() {
+            self.changes.extend(answer.map(|u| (epoch, u)));
+        }
         let errors = self.ends.errors.take(epoch, &error_schema()).map_err(|e| e.to_string())?;
         self.errors.extend(errors.map(|u| (epoch, u)));
         Ok(())

@@ -1,20 +1,14 @@
-//! Files of tables: what a source loads when it is made, and what a sink is given by `INSERT INTO sink SELECT …`.
+//! Files of tables: what a source loads when it is made, and which sink is given which query. Not here: the writing (`outlet.rs`).
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::csv::WriterBuilder;
 use arrow::datatypes::SchemaRef;
-use arrow::json::LineDelimitedWriter;
 use datafusion::sql::sqlparser::ast::{CreateTable, Insert, Query, Statement, TableObject};
 use littoral_connectors::files::table::{TableFile, TableFormat};
-use littoral_connectors::sink::Sink;
-use littoral_connectors::written::Parquet;
 
 use super::definition::{FileOptions, Format};
-use super::{Script, batch, debezium, table_name};
+use super::outlet::Outlet;
+use super::{QUERY, Script, debezium, table_name};
 
 impl Script {
     /// Loads a source's file, or keeps a sink's for later.
@@ -82,42 +76,16 @@ impl Script {
         Ok(())
     }
 
+    /// Writes a query to a sink as its epochs close. One that has an order is there as a whole first.
     fn write_query(&mut self, name: &str, query: Box<Query>, emit_final: bool) -> Result<(), String> {
         let (schema, file) = self.sinks.get(name).cloned().ok_or("there is no such sink")?;
-        let answer = self.query(Statement::Query(query), emit_final)?;
-        let taken_back = answer.changes.iter().any(|(_, u)| (0..u.rows.num_rows()).any(|row| u.diff(row) < 0));
-        if taken_back && file.format != Format::Debezium {
-            return Err(format!(
-                "the query takes rows back that it has given, which \"{name}\" cannot say: use format = 'debezium_json', or EMIT FINAL"
-            ));
-        }
-        let rows = || batch::conform(&answer.rows, &schema);
-        if file.format == Format::Parquet {
-            let mut sink = Parquet::new(&file.path, &schema).map_err(|e| e.to_string())?;
-            let written = sink.write(0, &rows()?).and_then(|()| Box::new(sink).close());
-            return written.map_err(|e| e.to_string());
-        }
-        let failed = |e: String| format!("could not write \"{}\": {e}", file.path.display());
-        let mut out = BufWriter::new(File::create(&file.path).map_err(|e| failed(e.to_string()))?);
-        if file.format == Format::Debezium {
-            for (_, updates) in &answer.changes {
-                let rows = batch::conform(&updates.rows, &schema)?;
-                debezium::write(&mut out, &rows, |row| updates.diff(row)).map_err(failed)?;
-            }
-        } else {
-            write_rows(&mut out, &rows()?, file.format).map_err(failed)?;
-        }
-        out.flush().map_err(|e| failed(e.to_string()))
-    }
-}
-
-fn write_rows(out: &mut impl Write, rows: &RecordBatch, format: Format) -> Result<(), String> {
-    match format {
-        Format::Csv => WriterBuilder::new().with_header(true).build(out).write(rows).map_err(|e| e.to_string()),
-        Format::Json => {
-            let mut writer = LineDelimitedWriter::new(out);
-            writer.write(rows).and_then(|()| writer.finish()).map_err(|e| e.to_string())
-        }
-        Format::Parquet | Format::Debezium => Err("this format is written elsewhere".into()),
+        let outlet = Outlet::new(name, schema, file);
+        let plan = self.planned(Statement::Query(query), emit_final)?;
+        let written = match plan.order.is_empty() {
+            true => self.answer(QUERY, &[], 0, Some(outlet)).map(|_| ()),
+            false => self.answer(QUERY, &plan.order, plan.hidden, None).and_then(|answer| outlet.whole(&answer)),
+        };
+        self.forget_query();
+        written
     }
 }

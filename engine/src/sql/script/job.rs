@@ -18,6 +18,7 @@ use super::drive::{Driver, Ends};
 use super::durable::Durable;
 use super::failure::Failure;
 use super::outcome::sum;
+use super::outlet::Outlet;
 use super::prepare::prepare;
 use super::stream::{Feeder, History, Input, Sent, Stream};
 use super::tables::Tables;
@@ -75,16 +76,24 @@ pub struct Job {
     pub workers: usize,
     /// The view.
     pub view: String,
+    /// Where what it gives goes, until the first worker takes it.
+    pub outlet: Mutex<Option<Outlet>>,
     /// What came of it.
     pub out: Mutex<Option<(Changes, Changes, u64)>>,
 }
 
-/// The changes of a view, epoch by epoch.
+/// The changes of a view, epoch by epoch; they go to an outlet instead, if there is one.
 ///
 /// # Errors
 /// When a file cannot be read, a snapshot cannot be written, or the engine has a defect.
-pub fn execute(program: &Program, tables: &Tables, view: &str, workers: usize, durable: Durable) -> Result<Outcome, Failure> {
-    let (job, readers) = prepare(program, tables, view, workers, durable)?;
+pub fn execute(
+    program: &Program,
+    tables: &Tables,
+    view: &str,
+    workers: usize,
+    (durable, outlet): (Durable, Option<Outlet>),
+) -> Result<Outcome, Failure> {
+    let (job, readers) = prepare(program, tables, view, workers, (durable, outlet))?;
     let writing = job.durable.writing(&job.program, view, &job.shared).map_err(|e| e.to_string())?;
     let running = Arc::new((job, writing));
     let own = running.clone();

@@ -18,6 +18,7 @@ mod held;
 mod job;
 mod ordered;
 mod outcome;
+mod outlet;
 mod prepare;
 mod recorder;
 mod refuse;
@@ -49,6 +50,8 @@ use durable::Durable;
 pub use durable::{RestoreOptions, SnapshotOptions};
 use failure::Failure;
 use littoral_connectors::files::table::TableFile;
+use ordered::Ordered;
+use outlet::Outlet;
 use tables::Tables;
 
 /// The name under which a query stands among the views.
@@ -197,15 +200,15 @@ impl Script {
         let wrote = !self.fed.is_empty();
         self.write_fed()?;
         match self.views.last().cloned() {
-            Some(last) if without_query && !wrote => self.answer(&last, &[], 0).map(Some),
+            Some(last) if without_query && !wrote => self.answer(&last, &[], 0, None).map(Some),
             _ => Ok(None),
         }
     }
 
     /// Runs a view.
-    fn execute(&mut self, view: &str, durable: Durable) -> Result<job::Outcome, String> {
+    fn execute(&mut self, view: &str, durable: Durable, outlet: Option<Outlet>) -> Result<job::Outcome, String> {
         let workers = self.options.workers.max(1);
-        let ran = job::execute(&self.program, &self.tables, view, workers, durable).map_err(|failure| {
+        let ran = job::execute(&self.program, &self.tables, view, workers, (durable, outlet)).map_err(|failure| {
             let why = failure.to_string();
             if let Failure::File { table, path, cause } = failure {
                 self.unread = Some(ScriptError::File { table, path, cause });
@@ -341,13 +344,23 @@ impl Script {
     }
 
     fn query(&mut self, statement: Statement, emit_final: bool) -> Result<Answer, String> {
+        let plan = self.planned(statement, emit_final)?;
+        let answer = self.answer(QUERY, &plan.order, plan.hidden, None);
+        self.forget_query();
+        answer
+    }
+
+    /// Puts a query among the views; what was planned.
+    fn planned(&mut self, statement: Statement, emit_final: bool) -> Result<Ordered, String> {
         let plan = self.catalog.plan(statement).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
         let plan = ordered::of(plan).map_err(|e| e.strip_backtrace())?;
         self.program.add_plan(&mut self.catalog, QUERY, &plan.plan, emit_final)?;
-        let answer = self.answer(QUERY, &plan.order, plan.hidden);
+        Ok(plan)
+    }
+
+    fn forget_query(&mut self) {
         self.program.remove(QUERY);
         self.catalog.remove(QUERY);
-        answer
     }
 
     /// How a query or a view's query is computed, a line a row.
@@ -359,8 +372,7 @@ impl Script {
         let plan = self.catalog.plan(query).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
         self.program.add_plan(&mut self.catalog, QUERY, &plan, emit_final)?;
         let text = if analyze { self.analyse(QUERY) } else { self.program.explain(QUERY).ok_or_else(|| "the query is not there".into()) };
-        self.program.remove(QUERY);
-        self.catalog.remove(QUERY);
+        self.forget_query();
         self.lines(&text?)
     }
 
@@ -374,7 +386,7 @@ impl Script {
         self.tables.count_files(|table| self.program.columns_read(view, table).is_some())?;
         let workers = self.options.workers.max(1);
         let started = mark();
-        let ran = self.execute(view, Durable::measured())?;
+        let ran = self.execute(view, Durable::measured(), None)?;
         let took = started.elapsed().as_secs_f64() * 1e3;
         let rows: usize = ran.changes.iter().map(|(_, u)| u.rows.num_rows()).sum();
         let plan = self.program.explain_analysed(view, &ran.sizes);
@@ -389,14 +401,14 @@ impl Script {
         Ok(Answer { schema: rows.schema(), rows, changes, errors: RecordBatch::new_empty(error_schema()) })
     }
 
-    /// Runs a view; its last `hidden` columns only order its rows.
-    fn answer(&mut self, view: &str, order: &[SortExpr], hidden: usize) -> Result<Answer, String> {
+    /// Runs a view; its last `hidden` columns only order its rows. What goes to an outlet is not in the answer.
+    fn answer(&mut self, view: &str, order: &[SortExpr], hidden: usize, outlet: Option<Outlet>) -> Result<Answer, String> {
         let schema = self.program.schema(view).ok_or("the query is not there")?;
         self.answered += 1;
         self.tables.count_files(|table| self.program.columns_read(view, table).is_some())?;
         let lasting = (self.options.snapshots.as_ref(), self.options.restore.as_ref());
         let durable = Durable::of(self.answered, lasting, &self.program, &self.tables, view).map_err(|e| e.to_string())?;
-        let job::Outcome { mut changes, errors, .. } = self.execute(view, durable)?;
+        let job::Outcome { mut changes, errors, .. } = self.execute(view, durable, outlet)?;
         let rows = outcome::sum(&changes, &schema).map_err(|e| e.to_string())?;
         let rows = outcome::order(rows, order).map_err(|e| e.strip_backtrace())?;
         if hidden == 0 {

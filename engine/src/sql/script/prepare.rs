@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use super::durable::Durable;
 use super::failure::Failure;
 use super::job::Job;
+use super::outlet::Outlet;
 use super::stream::{History, Placer, Stream};
 use super::tables::Tables;
 use super::workers::Shared;
@@ -24,7 +25,7 @@ pub fn prepare(
     tables: &Tables,
     view: &str,
     workers: usize,
-    durable: Durable,
+    (durable, outlet): (Durable, Option<Outlet>),
 ) -> Result<(Job, Vec<JoinHandle<()>>), Failure> {
     let schema = program.schema(view).ok_or_else(|| "the view is not there".to_string())?;
     let mut program = program.clone();
@@ -57,6 +58,7 @@ pub fn prepare(
         schema,
         workers,
         view: view.to_string(),
+        outlet: Mutex::new(outlet),
         out: Mutex::default(),
     };
     Ok((job, readers))
