@@ -16,7 +16,7 @@ use self::cells::Cells;
 use self::queue::Queue;
 use self::states::{Fold, States};
 use super::partial::Partial;
-use super::slices::put_late;
+use super::slices::{first_after, floor, put_late};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, Hop, HopKey};
 use crate::sql::render::aggregate::{Closes, Shape};
@@ -105,16 +105,6 @@ impl Sliding {
             Some(first) => Ok(Some(Updates::insertions(concat_batches(&first.schema(), &out)?))),
         }
     }
-}
-
-/// The start of the last window that a slice may be in.
-fn floor(slice: i64, hop: &Hop) -> i64 {
-    slice.saturating_sub(hop.offset).div_euclid(hop.slide).saturating_mul(hop.slide).saturating_add(hop.offset)
-}
-
-/// The start of the first window that ends after a time.
-fn first_after(time: i64, hop: &Hop) -> i64 {
-    floor(time.saturating_sub(hop.size), hop).saturating_add(hop.slide)
 }
 
 /// The rows of a window, if it has any.
