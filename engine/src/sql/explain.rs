@@ -75,7 +75,11 @@ fn state(plan: &Plan) -> Option<String> {
         Node::Aggregate { keys, .. } if keys.is_empty() => "one group".into(),
         Node::Aggregate { .. } => "by number of groups".into(),
         Node::Top(top) if top.input.append_only && top.fetch.is_some() => {
-            if top.keys.is_empty() { "the first rows".into() } else { "by number of groups".into() }
+            if top.keys.is_empty() {
+                "the first rows".into()
+            } else {
+                "by number of groups".into()
+            }
         }
         Node::Join(_) | Node::Group { .. } | Node::Top(_) | Node::Recursive { .. } => {
             if plan.inputs().iter().all(|i| !grows(i)) {
