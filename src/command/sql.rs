@@ -90,6 +90,7 @@ pub fn run(args: &SqlArgs) -> Result<(), Failure> {
         feeds: Vec::new(),
         workers: usize::from(args.workers),
         epoch_rows: args.epoch_rows.and_then(|n| usize::try_from(n).ok()),
+        block_bytes: None,
         snapshots: args.snapshot_dir.clone().map(|folder| SnapshotOptions { folder, every: args.snapshot_every }),
         functions: Functions::default(),
         restore: args.restore.clone().map(|folder| RestoreOptions { folder, changed_plan: args.changed_plan }),

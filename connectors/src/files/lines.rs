@@ -1,4 +1,4 @@
-//! CSV and NDJSON: reads blocks of lines and decodes each in bulk; only a block with an error is decoded line by line.
+//! CSV and NDJSON of pipelines: reads blocks of lines and decodes each in bulk; only a block with an error is decoded line by line.
 //!
 //! A line that does not decode is counted with its number and reason; the lines around it are kept.
 
@@ -13,6 +13,7 @@ use arrow::csv::reader::Format;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use super::ndjson::Decoder;
 use super::normalise::{Normaliser, source_schema};
 use super::replay::{Replay, Track, device_name, matching};
 use super::{BadLog, Chunk, FileReader};
@@ -39,6 +40,7 @@ struct LineFile {
     text: Text,
     input: BufReader<File>,
     schema: SchemaRef,
+    json: Decoder,
     place: String,
     line: u64,
     ended: bool,
@@ -93,7 +95,8 @@ fn open_one(
         context.time_column = Some("ts".into());
     }
     let normaliser = Normaliser::new(schema, &context, &place, device_name(path), config.sample_rate_hz, Vec::new());
-    Ok(Track::new(&place, Box::new(LineFile { text, input, schema: own, place: place.clone(), line, ended: false }), normaliser))
+    let file = LineFile { text, input, json: Decoder::new(own.clone()), schema: own, place: place.clone(), line, ended: false };
+    Ok(Track::new(&place, Box::new(file), normaliser))
 }
 
 fn infer(text: Text, file: File) -> Result<Schema, ArrowError> {
@@ -169,7 +172,7 @@ impl FileReader for LineFile {
             return None;
         }
         let whole: Vec<u8> = lines.iter().flat_map(|(_, l)| l.iter().copied().chain([b'\n'])).collect();
-        let rows = match decode(self.text, &self.schema, &whole) {
+        let rows = match self.decode(&whole) {
             Ok(rows) if rows.num_rows() == lines.len() => Some(rows),
             _ => self.decode_each(&lines, &mut bad),
         };
@@ -229,10 +232,17 @@ impl LineFile {
         }
     }
 
-    fn decode_each(&self, lines: &[(u64, Vec<u8>)], bad: &mut BadLog) -> Option<RecordBatch> {
+    fn decode(&mut self, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+        match self.text {
+            Text::Csv => csv(&self.schema, bytes),
+            Text::Json => self.json.decode(bytes)?.ok_or_else(|| ArrowError::JsonError("not one record a line".into())),
+        }
+    }
+
+    fn decode_each(&mut self, lines: &[(u64, Vec<u8>)], bad: &mut BadLog) -> Option<RecordBatch> {
         let mut good = Vec::new();
         for (number, line) in lines {
-            match decode(self.text, &self.schema, line) {
+            match self.decode(line) {
                 Ok(rows) if rows.num_rows() == 1 => good.push(rows),
                 other => {
                     let detail = other.err().map_or("not one record".into(), |e| e.to_string());
@@ -252,12 +262,7 @@ impl LineFile {
     }
 }
 
-fn decode(text: Text, schema: &SchemaRef, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
-    let batches: Vec<RecordBatch> = match text {
-        Text::Csv => arrow::csv::ReaderBuilder::new(schema.clone()).with_batch_size(BLOCK_LINES).build(bytes)?.collect::<Result<_, _>>()?,
-        Text::Json => {
-            arrow::json::ReaderBuilder::new(schema.clone()).with_batch_size(BLOCK_LINES).build(bytes)?.collect::<Result<_, _>>()?
-        }
-    };
-    concat_batches(schema, &batches)
+fn csv(schema: &SchemaRef, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+    let reader = arrow::csv::ReaderBuilder::new(schema.clone()).with_batch_size(BLOCK_LINES).build(bytes)?;
+    concat_batches(schema, &reader.collect::<Result<Vec<RecordBatch>, ArrowError>>()?)
 }

@@ -2,11 +2,13 @@
 //!
 //! `normalise` gives every chunk the columns `device` and `ts` and takes out what is not usable.
 
+pub mod blocks;
 pub mod lines;
+pub mod ndjson;
 pub mod normalise;
 pub mod parquet;
-pub mod plain;
 pub mod replay;
+pub mod table;
 pub mod wav;
 
 use arrow::array::RecordBatch;

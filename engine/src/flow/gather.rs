@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::iter::repeat_n;
 use std::rc::Rc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
@@ -83,7 +84,8 @@ pub fn merge(parts: &[Updates], schema: &SchemaRef) -> Result<Updates, ArrowErro
     canonical(rows, diffs)
 }
 
-/// Sums the diffs of equal rows, drops what comes to nothing, and puts rows in the order of their row encoding.
+/// Sums the diffs of equal rows, drops what comes to nothing, and puts rows in the order of their row encoding. Where nothing
+/// goes, each row stands as often as it comes: so it does not show how rows lay together before.
 fn canonical(rows: RecordBatch, diffs: Option<ArrayRef>) -> Result<Updates, ArrowError> {
     let diffs = diffs.and_then(|d| d.as_any().downcast_ref::<Int64Array>().cloned());
     let fields = rows.columns().iter().map(|c| SortField::new(c.data_type().clone())).collect();
@@ -105,5 +107,9 @@ fn canonical(rows: RecordBatch, diffs: Option<ArrayRef>) -> Result<Updates, Arro
         }
     }
     let (kept, sums): (Vec<u32>, Vec<i64>) = kept.into_iter().zip(sums).filter(|(_, sum)| *sum != 0).unzip();
+    if sums.iter().all(|sum| *sum > 0) {
+        let each: UInt32Array = kept.iter().zip(sums).flat_map(|(row, sum)| repeat_n(*row, usize::try_from(sum).unwrap_or(0))).collect();
+        return Ok(Updates::insertions(take_record_batch(&rows, &each)?));
+    }
     Ok(Updates::changes(take_record_batch(&rows, &UInt32Array::from(kept))?, Int64Array::from(sums)))
 }

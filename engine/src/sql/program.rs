@@ -274,6 +274,17 @@ impl Program {
         Some(used.into_iter().filter_map(|i| table.schema.fields().get(i)).map(|f| f.name().clone()).collect())
     }
 
+    /// Places of the columns of an input that a view reads, itself or through others; none when it does not read the input.
+    pub fn columns_read(&self, view: &str, input: &str) -> Option<Vec<usize>> {
+        let needed = self.needed(&[view.to_string()]);
+        if !needed.contains(input) {
+            return None;
+        }
+        let mut indices = Vec::new();
+        self.views.iter().filter(|v| needed.contains(&v.name)).for_each(|v| v.plan.columns_of(input, &mut indices));
+        Some(indices)
+    }
+
     /// Renders the wanted views, and the views that they read, each once.
     pub fn render<'s>(&self, scope: Scope<'s, u64>, inputs: HashMap<String, Changes<'s>>, wanted: &[String]) -> Rendered<'s> {
         self.render_with(scope, inputs, wanted, &States::default(), &BTreeSet::new())
@@ -346,7 +357,12 @@ impl Program {
         named
     }
 
-    /// Tables and views of which everything is wanted at the first epoch of a run from a snapshot.
+    /// Tables and views of which everything is wanted at the first epoch of a view's run from a snapshot.
+    pub fn wanted_whole(&self, view: &str, states: &States, anew: &BTreeSet<String>) -> BTreeSet<String> {
+        self.wanted_full(&[view.to_string()], states, &self.named(states), anew)
+    }
+
+    /// The same of several views.
     fn wanted_full(&self, wanted: &[String], states: &States, named: &Named, anew: &BTreeSet<String>) -> BTreeSet<String> {
         let mut full = anew.clone();
         if states.begins_at().is_none() {

@@ -19,7 +19,7 @@ use super::chunk::{ArrowChunk, gather_runs};
 use super::run::Run;
 use super::window::{Batch, Opened, place, window_end};
 use crate::flow::updates::Updates;
-use crate::sql::snapshot::{PartWriter, Place, Size, SnapshotError, State};
+use crate::sql::snapshot::{Handover, Place, Size, SnapshotError, State};
 
 /// Updates of each batch that are looked at together.
 const WINDOW_ROWS: usize = 1 << 15;
@@ -36,7 +36,7 @@ impl Saved {
 }
 
 impl State for Saved {
-    fn save(&mut self, epoch: u64, out: &mut PartWriter<'_>) -> Result<(), SnapshotError> {
+    fn save(&mut self, epoch: u64, out: &mut Handover) -> Result<(), SnapshotError> {
         let batches = self.batches();
         let mut from = Some(0);
         while let Some(start) = from {

@@ -2,7 +2,6 @@
 //! files, and as the oracle of the tests. Never for the answer of a query.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -13,7 +12,6 @@ use datafusion::datasource::MemTable;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::Statement;
-use littoral_connectors::files::plain;
 
 use super::table_name;
 use crate::sql::Functions;
@@ -78,17 +76,6 @@ pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>
     concat_batches(&schema, &batches).map_err(|e| e.to_string())
 }
 
-/// Reads a Parquet, CSV or JSON file whole; its ending tells which.
-///
-/// # Errors
-/// When it cannot be read, or has another ending.
-pub fn read_file(path: &Path) -> Result<RecordBatch, String> {
-    let batches = plain::read(path).map_err(|e| e.to_string())?;
-    let schema = batches.first().map(|b| b.schema()).ok_or("the file has no columns")?;
-    let rows = concat_batches(&schema, &batches).map_err(|e| e.to_string())?;
-    conform(&rows, &micros(&schema))
-}
-
 /// Rows with the columns of a schema, by position; types are cast.
 ///
 /// # Errors
@@ -104,17 +91,6 @@ pub fn conform(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, St
     };
     let columns: Vec<ArrayRef> = rows.columns().iter().zip(schema.fields()).map(one).collect::<Result<_, _>>()?;
     RecordBatch::try_new(schema.clone(), columns).map_err(|e| e.to_string())
-}
-
-/// Rows with the columns of a schema, found by name.
-///
-/// # Errors
-/// When a column is missing, or a value does not fit its type.
-pub fn by_names(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
-    let given = rows.schema();
-    let index = |f: &Arc<Field>| given.index_of(f.name()).map_err(|_| format!("the file has no column \"{}\"", f.name()));
-    let indices: Vec<usize> = schema.fields().iter().map(index).collect::<Result<_, _>>()?;
-    conform(&rows.project(&indices).map_err(|e| e.to_string())?, schema)
 }
 
 /// A schema whose times are microseconds and whose text is plain.

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::sql::sqlparser::ast::{ColumnOption, CreateTable, CreateTableOptions, SqlOption, TableConstraint};
 
 use super::batch::micros;
-use super::tables::EventTime;
+use super::event_time::EventTime;
 use crate::sql::catalog::Catalog;
 use crate::sql::program::normal;
 use crate::sql::window::micros_of;

@@ -1,21 +1,14 @@
-//! Files of tables: what a source loads when it is made, and what a sink is given by `INSERT INTO sink SELECT …`.
+//! Files of tables: what a source loads when it is made, and which sink is given which query. Not here: the writing (`outlet.rs`).
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::csv::WriterBuilder;
 use arrow::datatypes::SchemaRef;
-use arrow::json::LineDelimitedWriter;
 use datafusion::sql::sqlparser::ast::{CreateTable, Insert, Query, Statement, TableObject};
-use littoral_connectors::files::plain;
-use littoral_connectors::sink::Sink;
-use littoral_connectors::written::Parquet;
+use littoral_connectors::files::table::{TableFile, TableFormat};
 
 use super::definition::{FileOptions, Format};
-use super::{Script, batch, debezium, table_name};
+use super::outlet::Outlet;
+use super::{QUERY, Script, debezium, table_name};
 
 impl Script {
     /// Loads a source's file, or keeps a sink's for later.
@@ -35,14 +28,22 @@ impl Script {
                 None => self.tables.seal(),
             };
         }
-        let rows = match file.format {
-            Format::Csv => plain::read_as(&file.path, "csv", schema.clone()),
-            Format::Json => plain::read_as(&file.path, "json", schema.clone()),
-            _ => plain::read(&file.path),
+        let format = match file.format {
+            Format::Csv => TableFormat::Csv,
+            Format::Json => TableFormat::Json,
+            _ => TableFormat::Parquet,
         };
-        let rows = rows.map_err(|e| e.to_string())?;
-        let rows: Vec<RecordBatch> = rows.iter().map(|r| batch::by_names(r, schema)).collect::<Result<_, _>>()?;
-        self.tables.load(name, concat_batches(schema, &rows).map_err(|e| e.to_string())?)
+        let found = TableFile::known(&file.path, format, schema).map_err(|e| e.to_string())?;
+        self.attach_file(name, found, true)
+    }
+
+    /// Gives a table the rows of a file.
+    pub(super) fn attach_file(&mut self, name: &str, file: TableFile, found_by_name: bool) -> Result<(), String> {
+        let file = match self.options.block_bytes {
+            Some(bytes) => file.in_blocks_of(bytes),
+            None => file,
+        };
+        self.tables.attach(name, file, found_by_name, self.held.contains(name))
     }
 
     /// The sink that a statement writes to.
@@ -75,42 +76,16 @@ impl Script {
         Ok(())
     }
 
+    /// Writes a query to a sink as its epochs close. One that has an order is there as a whole first.
     fn write_query(&mut self, name: &str, query: Box<Query>, emit_final: bool) -> Result<(), String> {
         let (schema, file) = self.sinks.get(name).cloned().ok_or("there is no such sink")?;
-        let answer = self.query(Statement::Query(query), emit_final)?;
-        let taken_back = answer.changes.iter().any(|(_, u)| (0..u.rows.num_rows()).any(|row| u.diff(row) < 0));
-        if taken_back && file.format != Format::Debezium {
-            return Err(format!(
-                "the query takes rows back that it has given, which \"{name}\" cannot say: use format = 'debezium_json', or EMIT FINAL"
-            ));
-        }
-        let rows = || batch::conform(&answer.rows, &schema);
-        if file.format == Format::Parquet {
-            let mut sink = Parquet::new(&file.path, &schema).map_err(|e| e.to_string())?;
-            let written = sink.write(0, &rows()?).and_then(|()| Box::new(sink).close());
-            return written.map_err(|e| e.to_string());
-        }
-        let failed = |e: String| format!("could not write \"{}\": {e}", file.path.display());
-        let mut out = BufWriter::new(File::create(&file.path).map_err(|e| failed(e.to_string()))?);
-        if file.format == Format::Debezium {
-            for (_, updates) in &answer.changes {
-                let rows = batch::conform(&updates.rows, &schema)?;
-                debezium::write(&mut out, &rows, |row| updates.diff(row)).map_err(failed)?;
-            }
-        } else {
-            write_rows(&mut out, &rows()?, file.format).map_err(failed)?;
-        }
-        out.flush().map_err(|e| failed(e.to_string()))
-    }
-}
-
-fn write_rows(out: &mut impl Write, rows: &RecordBatch, format: Format) -> Result<(), String> {
-    match format {
-        Format::Csv => WriterBuilder::new().with_header(true).build(out).write(rows).map_err(|e| e.to_string()),
-        Format::Json => {
-            let mut writer = LineDelimitedWriter::new(out);
-            writer.write(rows).and_then(|()| writer.finish()).map_err(|e| e.to_string())
-        }
-        Format::Parquet | Format::Debezium => Err("this format is written elsewhere".into()),
+        let outlet = Outlet::new(name, schema, file);
+        let plan = self.planned(Statement::Query(query), emit_final)?;
+        let written = match plan.order.is_empty() {
+            true => self.answer(QUERY, &[], 0, Some(outlet)).map(|_| ()),
+            false => self.answer(QUERY, &plan.order, plan.hidden, None).and_then(|answer| outlet.whole(&answer)),
+        };
+        self.forget_query();
+        written
     }
 }

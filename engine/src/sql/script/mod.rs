@@ -1,19 +1,31 @@
 //! Runs a SQL file statement by statement: tables and views, changes of tables as epochs, queries answered by the
 //! incremental engine.
 //!
-//! Files given as tables are loaded at epoch 0. Each `INSERT`, `UPDATE` or `DELETE` after that is one epoch, numbered from 1;
-//! `BEGIN; … COMMIT;` makes several one. A query sees all epochs before it. Not here: printing (the CLI's).
+//! Files given as tables come in at epoch 0, and stay where they are if nothing needs their rows as a whole. Each `INSERT`,
+//! `UPDATE` or `DELETE` after that is one epoch, numbered from 1; `BEGIN; … COMMIT;` makes several one. A query sees all epochs
+//! before it. Not here: printing (the CLI's).
 
 mod batch;
 mod debezium;
 mod definition;
+mod digests;
+mod drive;
 mod durable;
+mod event_time;
+mod failure;
 mod files;
+mod held;
 mod job;
 mod ordered;
 mod outcome;
+mod outlet;
+mod prepare;
+mod recorder;
 mod refuse;
+mod stream;
 mod tables;
+mod workers;
+mod writing;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -36,6 +48,10 @@ pub use batch::answer as batch_answer;
 use definition::{Definition, FileOptions};
 use durable::Durable;
 pub use durable::{RestoreOptions, SnapshotOptions};
+use failure::Failure;
+use littoral_connectors::files::table::TableFile;
+use ordered::Ordered;
+use outlet::Outlet;
 use tables::Tables;
 
 /// The name under which a query stands among the views.
@@ -52,6 +68,8 @@ pub struct ScriptOptions {
     pub workers: usize,
     /// Rows of an epoch of a table that is loaded from a file; none makes the whole file one epoch.
     pub epoch_rows: Option<usize>,
+    /// Bytes of a block in which a file of text is read; none means 1 MiB.
+    pub block_bytes: Option<usize>,
     /// Snapshots to be written.
     pub snapshots: Option<SnapshotOptions>,
     /// Snapshots to go on from.
@@ -105,6 +123,10 @@ struct Script {
     answered: usize,
     /// Tables from which the script takes rows away.
     changed: HashSet<String>,
+    /// Tables whose rows statements look at: they do not stay in their file.
+    held: HashSet<String>,
+    /// The file that could not be read, when that is why a statement failed.
+    unread: Option<ScriptError>,
     /// Files that tables write.
     sinks: HashMap<String, (SchemaRef, FileOptions)>,
     /// Sinks that queries feed until the end: name, query, whether only of final rows.
@@ -138,6 +160,8 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
         options: ScriptOptions { tables: Vec::new(), feeds: Vec::new(), ..options.clone() },
         answered: 0,
         changed: statements.iter().filter_map(|s| tables::takes_away(&s.statement)).collect(),
+        held: held::tables(statements.iter().map(|s| &s.statement), &sinks),
+        unread: None,
         sinks: HashMap::new(),
         fed: Vec::new(),
         last_change: statements.iter().rposition(|s| tables::changes(&s.statement, &sinks)).map_or(0, |i| i + 1),
@@ -145,9 +169,9 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
     };
     for (name, path) in &options.tables {
         let fail = |cause: String| ScriptError::File { table: name.clone(), path: path.display().to_string(), cause };
-        let rows = batch::read_file(path).map_err(fail)?;
-        script.add_table(name, Definition::plain(rows.schema()));
-        script.tables.load(name, rows).map_err(fail)?;
+        let file = TableFile::found(path).map_err(|e| fail(e.to_string()))?;
+        script.add_table(name, Definition::plain(batch::micros(file.columns())));
+        script.attach_file(name, file, false).map_err(fail)?;
     }
     for (name, schema, epochs) in &options.feeds {
         script.add_table(name, Definition::plain(schema.clone()));
@@ -159,24 +183,42 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
     for (index, parsed) in statements.iter().enumerate() {
         script.tables.ended = index >= script.last_change;
         let at = |message: String| ScriptError::Given(Box::new(SqlProblem::at(message, file, text, parsed.line, parsed.column)));
-        answers.extend(script.statement(parsed).map_err(at)?);
+        answers.extend(script.statement(parsed).map_err(|why| script.unread.take().unwrap_or_else(|| at(why)))?);
     }
-    if script.open.is_some() {
-        script.commit().map_err(ScriptError::Running)?;
-    }
-    script.tables.ended = true;
-    let wrote = !script.fed.is_empty();
-    script.write_fed().map_err(ScriptError::Running)?;
-    if answers.is_empty()
-        && !wrote
-        && let Some(last) = script.views.last().cloned()
-    {
-        answers.push(script.answer(&last, &[], 0).map_err(ScriptError::Running)?);
-    }
+    let last = script.end(answers.is_empty());
+    answers.extend(last.map_err(|why| script.unread.take().unwrap_or(ScriptError::Running(why)))?);
     Ok(answers)
 }
 
 impl Script {
+    /// Ends the script: sinks are written. Where there was no query, the last view is answered.
+    fn end(&mut self, without_query: bool) -> Result<Option<Answer>, String> {
+        if self.open.is_some() {
+            self.commit()?;
+        }
+        self.tables.ended = true;
+        let wrote = !self.fed.is_empty();
+        self.write_fed()?;
+        match self.views.last().cloned() {
+            Some(last) if without_query && !wrote => self.answer(&last, &[], 0, None).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Runs a view.
+    fn execute(&mut self, view: &str, durable: Durable, outlet: Option<Outlet>) -> Result<job::Outcome, String> {
+        let workers = self.options.workers.max(1);
+        let ran = job::execute(&self.program, &self.tables, view, workers, (durable, outlet)).map_err(|failure| {
+            let why = failure.to_string();
+            if let Failure::File { table, path, cause } = failure {
+                self.unread = Some(ScriptError::File { table, path, cause });
+            }
+            why
+        })?;
+        ran.counts.iter().for_each(|(table, rows)| self.tables.counted(table, *rows));
+        Ok(ran)
+    }
+
     fn add_table(&mut self, name: &str, definition: Definition) {
         let Definition { schema, key, event_time, .. } = definition;
         self.catalog.add_table(name, schema.clone());
@@ -302,13 +344,23 @@ impl Script {
     }
 
     fn query(&mut self, statement: Statement, emit_final: bool) -> Result<Answer, String> {
+        let plan = self.planned(statement, emit_final)?;
+        let answer = self.answer(QUERY, &plan.order, plan.hidden, None);
+        self.forget_query();
+        answer
+    }
+
+    /// Puts a query among the views; what was planned.
+    fn planned(&mut self, statement: Statement, emit_final: bool) -> Result<Ordered, String> {
         let plan = self.catalog.plan(statement).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
         let plan = ordered::of(plan).map_err(|e| e.strip_backtrace())?;
         self.program.add_plan(&mut self.catalog, QUERY, &plan.plan, emit_final)?;
-        let answer = self.answer(QUERY, &plan.order, plan.hidden);
+        Ok(plan)
+    }
+
+    fn forget_query(&mut self) {
         self.program.remove(QUERY);
         self.catalog.remove(QUERY);
-        answer
     }
 
     /// How a query or a view's query is computed, a line a row.
@@ -320,8 +372,7 @@ impl Script {
         let plan = self.catalog.plan(query).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
         self.program.add_plan(&mut self.catalog, QUERY, &plan, emit_final)?;
         let text = if analyze { self.analyse(QUERY) } else { self.program.explain(QUERY).ok_or_else(|| "the query is not there".into()) };
-        self.program.remove(QUERY);
-        self.catalog.remove(QUERY);
+        self.forget_query();
         self.lines(&text?)
     }
 
@@ -331,15 +382,15 @@ impl Script {
     }
 
     /// Runs a query; how it was computed, with what each node held at the end.
-    fn analyse(&self, view: &str) -> Result<String, String> {
-        let measured = Durable::measured();
+    fn analyse(&mut self, view: &str) -> Result<String, String> {
+        self.tables.count_files(|table| self.program.columns_read(view, table).is_some())?;
         let workers = self.options.workers.max(1);
         let started = mark();
-        let ran = job::execute(&self.program, &self.tables, view, workers, measured)?;
+        let ran = self.execute(view, Durable::measured(), None)?;
         let took = started.elapsed().as_secs_f64() * 1e3;
         let rows: usize = ran.changes.iter().map(|(_, u)| u.rows.num_rows()).sum();
         let plan = self.program.explain_analysed(view, &ran.sizes);
-        Ok(format!("epochs: {}; workers: {workers}; time: {took:.1} ms; changes given: {rows}\n{plan}", self.tables.epoch + 1))
+        Ok(format!("epochs: {}; workers: {workers}; time: {took:.1} ms; changes given: {rows}\n{plan}", ran.last + 1))
     }
 
     /// Text as an answer, a line a row.
@@ -350,14 +401,14 @@ impl Script {
         Ok(Answer { schema: rows.schema(), rows, changes, errors: RecordBatch::new_empty(error_schema()) })
     }
 
-    /// Runs a view; its last `hidden` columns only order its rows.
-    fn answer(&mut self, view: &str, order: &[SortExpr], hidden: usize) -> Result<Answer, String> {
+    /// Runs a view; its last `hidden` columns only order its rows. What goes to an outlet is not in the answer.
+    fn answer(&mut self, view: &str, order: &[SortExpr], hidden: usize, outlet: Option<Outlet>) -> Result<Answer, String> {
         let schema = self.program.schema(view).ok_or("the query is not there")?;
         self.answered += 1;
+        self.tables.count_files(|table| self.program.columns_read(view, table).is_some())?;
         let lasting = (self.options.snapshots.as_ref(), self.options.restore.as_ref());
         let durable = Durable::of(self.answered, lasting, &self.program, &self.tables, view).map_err(|e| e.to_string())?;
-        let job::Outcome { mut changes, errors, .. } =
-            job::execute(&self.program, &self.tables, view, self.options.workers.max(1), durable)?;
+        let job::Outcome { mut changes, errors, .. } = self.execute(view, durable, outlet)?;
         let rows = outcome::sum(&changes, &schema).map_err(|e| e.to_string())?;
         let rows = outcome::order(rows, order).map_err(|e| e.strip_backtrace())?;
         if hidden == 0 {

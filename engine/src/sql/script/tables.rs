@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::{cast, concat_batches, filter_record_batch};
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::SchemaRef;
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::sql::sqlparser::ast::{AssignmentTarget, FromTable, Insert, ObjectName, Statement, TableFactor, TableObject};
 
+use littoral_connectors::files::table::TableFile;
+
 use super::batch::{answer_with, conform};
+use super::event_time::{EventClock, EventTime};
+use super::stream::{FileRows, count_rows};
 use super::table_name;
 use crate::clock::now_micros;
 use crate::flow::gather::merge;
@@ -18,42 +22,56 @@ use crate::sql::Functions;
 use crate::sql::program::normal;
 
 /// A table.
+#[derive(Clone)]
 struct Table {
     schema: SchemaRef,
     /// Columns of the primary key; none when there is none.
     key: Vec<usize>,
+    /// Rows that it holds now; none of those that stay in its file.
     rows: RecordBatch,
-    event_time: Option<EventTime>,
-    /// The greatest time that counts for the watermark, in microseconds.
-    newest: Option<i64>,
+    clock: EventClock,
+    file: Option<OwnFile>,
 }
 
-/// Event time of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventTime {
-    /// The column.
-    pub column: usize,
-    /// How far the watermark stays behind the newest row, in microseconds.
-    pub lateness: i64,
-    /// How far a row may be ahead of the newest one and still move the watermark, in microseconds.
-    pub jump: Option<i64>,
+/// The file of a table whose rows have no key.
+#[derive(Clone)]
+struct OwnFile {
+    rows: FileRows,
+    /// Whether its rows are held, as changes of the history.
+    held: bool,
+    /// How many changes of the history they are.
+    changes: usize,
+    /// How many rows there are, once they were counted.
+    count: Option<u64>,
+}
+
+/// The file of a table, for a run.
+pub struct FileTable<'a> {
+    /// The table.
+    pub table: &'a String,
+    /// Its rows.
+    pub rows: &'a FileRows,
+    /// Its event time before the first of them.
+    pub clock: &'a EventClock,
+    /// The column of that.
+    pub event_time: Option<usize>,
+    /// Whether the rows are held, as changes of the history.
+    pub held: bool,
 }
 
 /// Tables with their history.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Tables {
     tables: BTreeMap<String, Table>,
     /// Changes of closed epochs: (epoch, table, rows).
     pub history: Vec<(u64, String, Updates)>,
     open: Vec<(String, Updates)>,
-    /// The epoch that was closed last.
+    /// The epoch that was closed last, but for those of files that stay where they are and were not counted.
     pub epoch: u64,
     /// Watermarks: table, epoch, microseconds.
     pub watermarks: Vec<(String, u64, i64)>,
     /// Whether nothing more comes after what there is.
     pub ended: bool,
-    /// Rows so far ahead of all others that they did not move the watermark.
-    pub jumped: u64,
     /// Rows of an epoch of a file; none makes the whole file one epoch.
     epoch_rows: Option<usize>,
     /// The epoch at which files loaded now begin.
@@ -88,7 +106,7 @@ impl Tables {
     /// Adds an empty table.
     pub fn add(&mut self, name: &str, schema: SchemaRef, key: Vec<usize>, event_time: Option<EventTime>) {
         let rows = RecordBatch::new_empty(schema.clone());
-        self.tables.insert(name.to_string(), Table { schema, key, rows, event_time, newest: None });
+        self.tables.insert(name.to_string(), Table { schema, key, rows, clock: EventClock::new(event_time), file: None });
     }
 
     /// Takes a table away.
@@ -103,21 +121,12 @@ impl Tables {
         self.tables.contains_key(name)
     }
 
-    /// Moves a table's watermark for rows that come in at an epoch.
+    /// Moves a table's watermark for rows that come in at an epoch. Where its file stays where it is, the run does this.
     fn advance(&mut self, name: &str, rows: &RecordBatch, epoch: u64) -> Result<(), String> {
-        let Some(table) = self.tables.get_mut(name) else { return Ok(()) };
-        let Some(event_time) = &table.event_time else { return Ok(()) };
-        let micros = cast(rows.column(event_time.column), &DataType::Timestamp(TimeUnit::Microsecond, None)).map_err(|e| e.to_string())?;
-        let newest = table.newest;
-        let mut times: Vec<i64> = micros.as_primitive::<TimestampMicrosecondType>().iter().flatten().collect();
-        if let (Some(jump), Some(newest)) = (event_time.jump, newest) {
-            let before = times.len();
-            times.retain(|t| *t <= newest.saturating_add(jump));
-            self.jumped += (before - times.len()) as u64;
-        }
-        if let Some(most) = times.into_iter().max().max(newest) {
-            table.newest = Some(most);
-            self.watermarks.push((name.to_string(), epoch, most.saturating_sub(event_time.lateness)));
+        let Some(table) = self.tables.get_mut(name).filter(|t| t.file.as_ref().is_none_or(|f| f.held)) else { return Ok(()) };
+        table.clock.take(rows)?;
+        if let Some(watermark) = table.clock.close() {
+            self.watermarks.push((name.to_string(), epoch, watermark));
         }
         Ok(())
     }
@@ -127,37 +136,101 @@ impl Tables {
         self.tables.iter().map(|(name, table)| (name, &table.schema))
     }
 
-    /// Puts a file's rows into a table: at one epoch, or at as many as there are of `epoch_rows` rows.
-    pub fn load(&mut self, name: &str, rows: RecordBatch) -> Result<(), String> {
-        let size = self.epoch_rows.unwrap_or(usize::MAX).clamp(1, rows.num_rows().max(1));
-        for (number, from) in (0..rows.num_rows().max(1)).step_by(size).enumerate() {
-            let part = rows.slice(from, size.min(rows.num_rows() - from));
-            self.load_at(name, part, self.base + number as u64)?;
+    /// Files of tables whose rows have no key.
+    pub fn files(&self) -> impl Iterator<Item = FileTable<'_>> {
+        self.tables.iter().filter_map(|(table, t)| {
+            let file = t.file.as_ref()?;
+            Some(FileTable { table, rows: &file.rows, clock: &t.clock, event_time: t.clock.column(), held: file.held })
+        })
+    }
+
+    /// Changes that statements made: those of the history but for rows of files without a key.
+    pub fn statements(&self) -> impl Iterator<Item = &(u64, String, Updates)> {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        self.history.iter().filter(move |(_, table, _)| {
+            let of_file = self.tables.get(table).and_then(|t| t.file.as_ref()).map_or(0, |f| f.changes);
+            let number = seen.entry(table).or_default();
+            *number += 1;
+            *number > of_file
+        })
+    }
+
+    /// Gives a table the rows of a file; they stay there when nothing needs them as a whole.
+    pub fn attach(&mut self, name: &str, file: TableFile, found_by_name: bool, held: bool) -> Result<(), String> {
+        let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
+        let (schema, size) = (table.schema.clone(), self.epoch_rows.map(|rows| rows as u64));
+        let rows = match found_by_name {
+            true => FileRows::by_name(file, schema, self.base, size)?,
+            false => FileRows::by_position(file, schema, self.base, size),
+        };
+        let (keyed, before) = (!table.key.is_empty(), self.history.len());
+        if held || keyed {
+            let mut columns = rows.reading(|_| true);
+            let whole = rows.file.whole().map_err(|e| e.to_string())?;
+            let whole: Vec<RecordBatch> = whole.iter().map(|batch| columns.rows(batch)).collect::<Result<_, _>>()?;
+            self.load(name, &whole)?;
+        } else {
+            self.clock.push((self.base, self.now()));
+            self.epoch = self.epoch.max(self.base);
+        }
+        let changes = self.history.len() - before;
+        if let Some(table) = self.tables.get_mut(name).filter(|_| !keyed) {
+            table.file = Some(OwnFile { rows, held, changes, count: None });
         }
         Ok(())
     }
 
-    fn load_at(&mut self, name: &str, rows: RecordBatch, epoch: u64) -> Result<(), String> {
-        let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
-        let (rows, updates) = match table.key.is_empty() || table.rows.num_rows() == 0 {
-            // Of several rows with one key the last one counts.
-            true => {
-                let rows = if table.key.is_empty() { rows } else { table.newest_by_key(&rows)? };
-                (rows.clone(), Updates::insertions(rows))
+    /// Makes sure that it is known in which epoch each file ends that stays where it is, but for those of some tables.
+    pub fn count_files(&mut self, but: impl Fn(&str) -> bool) -> Result<(), String> {
+        for (name, table) in &mut self.tables {
+            let Some(file) = table.file.as_mut().filter(|f| !f.held && f.rows.epoch_rows.is_some() && !but(name)) else { continue };
+            if file.count.is_none() {
+                let fail = |e: arrow::error::ArrowError| format!("could not read table \"{name}\": {e}");
+                file.count = Some(count_rows(&file.rows.file).map_err(fail)?);
             }
-            false => {
-                let come = table.newest_by_key(&rows)?;
-                let gone = table.with_keys_of(&come)?;
-                table.rows = without(&table.rows, &gone)?;
-                (come.clone(), replacement(&gone, &come)?)
-            }
-        };
-        table.rows = concat_batches(&table.schema, [&table.rows, &rows]).map_err(|e| e.to_string())?;
-        self.advance(name, &rows, epoch)?;
-        self.history.push((epoch, name.to_string(), updates));
-        self.clock.push((epoch, self.now()));
-        self.epoch = self.epoch.max(epoch);
+            self.epoch = self.epoch.max(file.rows.last_epoch(file.count.unwrap_or(0)));
+        }
         Ok(())
+    }
+
+    /// Notes how many rows a file has.
+    pub fn counted(&mut self, name: &str, rows: u64) {
+        if let Some(file) = self.tables.get_mut(name).and_then(|t| t.file.as_mut()) {
+            file.count = Some(rows);
+            self.epoch = self.epoch.max(file.rows.last_epoch(rows));
+        }
+    }
+
+    /// Puts rows into a table: at one epoch, or at as many as there are of `epoch_rows` rows.
+    fn load(&mut self, name: &str, batches: &[RecordBatch]) -> Result<(), String> {
+        let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
+        let rows = concat_batches(&table.schema, batches).map_err(|e| e.to_string())?;
+        let keyed = !table.key.is_empty();
+        if !keyed {
+            table.rows = concat_batches(&table.schema, [&table.rows, &rows]).map_err(|e| e.to_string())?;
+        }
+        let size = self.epoch_rows.unwrap_or(usize::MAX).clamp(1, rows.num_rows().max(1));
+        for (number, from) in (0..rows.num_rows().max(1)).step_by(size).enumerate() {
+            let part = rows.slice(from, size.min(rows.num_rows() - from));
+            let updates = if keyed { self.put(name, &part)? } else { Updates::insertions(part.clone()) };
+            let epoch = self.base + number as u64;
+            let new = if keyed { come(&updates)? } else { part };
+            self.advance(name, &new, epoch)?;
+            self.history.push((epoch, name.to_string(), updates));
+            self.clock.push((epoch, self.now()));
+            self.epoch = self.epoch.max(epoch);
+        }
+        Ok(())
+    }
+
+    /// Puts rows into a table with a key: of several rows with one key the last one counts.
+    fn put(&mut self, name: &str, rows: &RecordBatch) -> Result<Updates, String> {
+        let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
+        let come = table.newest_by_key(rows)?;
+        let gone = table.with_keys_of(&come)?;
+        let kept = if gone.num_rows() > 0 { without(&table.rows, &gone)? } else { table.rows.clone() };
+        table.rows = concat_batches(&table.schema, [&kept, &come]).map_err(|e| e.to_string())?;
+        replacement(&gone, &come)
     }
 
     /// Gives a table its changes of the epochs from 0 on.
@@ -183,18 +256,12 @@ impl Tables {
 
     /// Closes the open epoch.
     pub fn seal(&mut self) -> Result<(), String> {
+        self.count_files(|_| false)?;
         self.epoch += 1;
         self.base = self.epoch;
         self.clock.push((self.epoch, self.now()));
         for (name, updates) in std::mem::take(&mut self.open) {
-            let new = match &updates.diffs {
-                None => updates.rows.clone(),
-                Some(diffs) => {
-                    let new: BooleanArray = diffs.iter().map(|d| Some(d > Some(0))).collect();
-                    filter_record_batch(&updates.rows, &new).map_err(|e| e.to_string())?
-                }
-            };
-            self.advance(&name, &new, self.epoch)?;
+            self.advance(&name, &come(&updates)?, self.epoch)?;
             self.history.push((self.epoch, name, updates));
         }
         Ok(())
@@ -284,13 +351,23 @@ impl Tables {
     fn replace(&mut self, name: &str, gone: RecordBatch, come: Option<RecordBatch>) -> Result<bool, String> {
         let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
         let come = come.unwrap_or_else(|| RecordBatch::new_empty(table.schema.clone()));
-        let kept = without(&table.rows, &gone)?;
-        table.rows = concat_batches(&table.schema, [&kept, &come]).map_err(|e| e.to_string())?;
+        // Where rows stay in a file nothing asks for what the table holds.
+        if table.file.as_ref().is_none_or(|f| f.held) {
+            let kept = if gone.num_rows() > 0 { without(&table.rows, &gone)? } else { table.rows.clone() };
+            table.rows = concat_batches(&table.schema, [&kept, &come]).map_err(|e| e.to_string())?;
+        }
         let updates = replacement(&gone, &come)?;
         let changed = updates.rows.num_rows() > 0;
         self.open.push((name.to_string(), updates));
         Ok(changed)
     }
+}
+
+/// The rows that come, of some changes.
+fn come(updates: &Updates) -> Result<RecordBatch, String> {
+    let Some(diffs) = &updates.diffs else { return Ok(updates.rows.clone()) };
+    let new: BooleanArray = diffs.iter().map(|d| Some(d > Some(0))).collect();
+    filter_record_batch(&updates.rows, &new).map_err(|e| e.to_string())
 }
 
 /// Rows that go and rows that come, as changes.

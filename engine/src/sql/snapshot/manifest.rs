@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The layout that this version reads and writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,36 @@ pub struct Part {
 pub struct SavedTable {
     /// Its name.
     pub name: String,
-    /// What all its changes up to the epoch come to, in hexadecimal digits.
+    /// What all its changes by statements up to the epoch come to, in hexadecimal digits.
     pub digest: String,
+    /// How far its file had been taken in, when it has one that is read row by row.
+    pub file: Option<SavedFile>,
+}
+
+/// The file of a table as far as the snapshot has taken it in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedFile {
+    /// The epoch of its first row.
+    pub base: u64,
+    /// Rows of an epoch; none when the whole file is one.
+    pub epoch_rows: Option<u64>,
+    /// Rows taken in.
+    pub rows: u64,
+    /// Bytes taken in, of a text.
+    pub bytes: u64,
+    /// CRC-32C of those, but for the header line; of the whole file, when it is no text.
+    pub crc32c: u32,
+    /// How event time stood there; none when nobody looked.
+    pub clock: Option<SavedClock>,
+}
+
+/// How a table's event time stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedClock {
+    /// How far a row may be ahead, in microseconds.
+    pub jump: Option<i64>,
+    /// The greatest time that counts, in microseconds.
+    pub newest: Option<i64>,
 }

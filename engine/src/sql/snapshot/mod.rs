@@ -1,12 +1,13 @@
 //! Snapshots: every state of a dataflow at a sealed epoch, in an object store, to go on from with any number of workers (D12).
 //!
-//! Each worker writes what it keeps as Arrow; the manifest is written last, so a snapshot is there whole or not at all. A
+//! Each worker hands over what it keeps as Arrow, a thread writes it, the manifest last, so a snapshot is there whole or not at all. A
 //! state is named by the fingerprint of the plan that it belongs to: where a plan has changed, what is equal is kept and
 //! the rest is filled anew from what stands before it. Not here: how a state is rendered (`render`), when to snapshot
 //! (whoever drives the epochs).
 
 mod difference;
 mod fingerprint;
+mod handover;
 mod manifest;
 mod part;
 mod restored;
@@ -15,7 +16,8 @@ mod store;
 
 pub use difference::Difference;
 pub use fingerprint::{Fingerprint, fingerprint, of_text};
-pub use manifest::{Manifest, Part, SavedNode, SavedState, SavedTable, VERSION};
+pub use handover::{Handover, Piece, Waiting};
+pub use manifest::{Manifest, Part, SavedClock, SavedFile, SavedNode, SavedState, SavedTable, VERSION};
 pub use part::PartWriter;
 pub use restored::{Restored, epochs, manifest_path};
 pub use states::{Place, Size, State, States};

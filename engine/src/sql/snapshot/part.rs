@@ -19,8 +19,8 @@ const OBJECT_BYTES: usize = 64 << 20;
 type Open = (StreamWriter<zstd::Encoder<'static, Vec<u8>>>, u64, usize);
 
 /// Writes the parts of a worker's states, one after the other, into as few objects as can be.
-pub struct PartWriter<'a> {
-    store: &'a Store,
+pub struct PartWriter {
+    store: Store,
     prefix: String,
     object: Vec<u8>,
     objects: usize,
@@ -28,10 +28,10 @@ pub struct PartWriter<'a> {
     parts: Vec<Part>,
 }
 
-impl<'a> PartWriter<'a> {
+impl PartWriter {
     /// Objects whose names begin with a prefix.
-    pub fn new(store: &'a Store, prefix: String) -> Self {
-        PartWriter { store, prefix, object: Vec::new(), objects: 0, open: None, parts: Vec::new() }
+    pub fn new(store: &Store, prefix: String) -> Self {
+        PartWriter { store: store.clone(), prefix, object: Vec::new(), objects: 0, open: None, parts: Vec::new() }
     }
 
     /// Adds rows to the open state, all of one schema.

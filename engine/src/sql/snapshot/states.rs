@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::manifest::{Part, SavedState};
-use super::{PartWriter, Restored, SnapshotError, Store};
+use super::manifest::Part;
+use super::{Handover, Restored, SnapshotError};
 
 /// How much a state holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,11 +26,11 @@ pub struct Size {
 
 /// What an operator keeps.
 pub trait State {
-    /// Writes all it holds at a sealed epoch.
+    /// Hands over all it holds at a sealed epoch.
     ///
     /// # Errors
-    /// When it cannot be written.
-    fn save(&mut self, epoch: u64, out: &mut PartWriter<'_>) -> Result<(), SnapshotError>;
+    /// When it cannot be made rows.
+    fn save(&mut self, epoch: u64, out: &mut Handover) -> Result<(), SnapshotError>;
 
     /// Says that nothing before an epoch is asked for any more.
     fn settle(&mut self, epoch: u64);
@@ -102,19 +102,17 @@ impl States {
         self.0.as_ref().map(|i| i.kept.borrow().iter().map(|(k, s)| (k.clone(), s.size())).collect()).unwrap_or_default()
     }
 
-    /// Writes every state at a sealed epoch; their parts.
+    /// Hands over every state at a sealed epoch.
     ///
     /// # Errors
-    /// With the first state that cannot be written.
-    pub fn save(&self, store: &Store, prefix: &str, worker: usize, epoch: u64) -> Result<Vec<SavedState>, SnapshotError> {
-        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
-        let (mut out, mut writer) = (Vec::new(), PartWriter::new(store, format!("{prefix}/worker-{worker}")));
+    /// With the first state that cannot be made rows.
+    pub fn hand_over(&self, epoch: u64, to: &mut Handover) -> Result<(), SnapshotError> {
+        let Some(inner) = &self.0 else { return Ok(()) };
         for (key, state) in inner.kept.borrow_mut().iter_mut() {
-            state.save(epoch, &mut writer)?;
-            out.push(SavedState { key: key.clone(), parts: writer.end_state()? });
+            to.begin(key);
+            state.save(epoch, to)?;
         }
-        writer.finish()?;
-        Ok(out)
+        Ok(())
     }
 
     /// What went wrong while states were filled.

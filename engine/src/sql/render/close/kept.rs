@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 
 use super::Keeper;
 use crate::flow::exchange::workers_of;
-use crate::sql::snapshot::{PartWriter, Place, Size, SnapshotError, State};
+use crate::sql::snapshot::{Handover, Place, Size, SnapshotError, State};
 
 /// Which worker a saved row belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Routing {
 struct Kept<K>(Rc<RefCell<K>>);
 
 impl<K: Keeper> State for Kept<K> {
-    fn save(&mut self, _: u64, out: &mut PartWriter<'_>) -> Result<(), SnapshotError> {
+    fn save(&mut self, _: u64, out: &mut Handover) -> Result<(), SnapshotError> {
         self.0.borrow().save()?.iter().try_for_each(|rows| out.write(rows))
     }
 

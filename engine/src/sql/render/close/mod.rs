@@ -171,7 +171,11 @@ pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<im
                 }
             }
             held = match (held.take(), frontier) {
-                (Some((row, late)), Some(frontier)) if moved_by.is_some() => Some((row.delayed(&frontier), late.delayed(&frontier))),
+                (Some((row, late)), Some(frontier)) if moved_by.is_some() => {
+                    // Inputs may still be on their way to the epoch that the run begins with.
+                    let to = frontier.max(*row.time());
+                    Some((row.delayed(&to), late.delayed(&to)))
+                }
                 (kept, Some(_)) if first => kept,
                 _ => None,
             };

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use super::divided::Divided;
 use super::state::{Given, JoinState, of, of_mut};
 use crate::flow::updates::Updates;
-use crate::sql::snapshot::{PartWriter, Size, SnapshotError, State};
+use crate::sql::snapshot::{Handover, Size, SnapshotError, State};
 
 /// Rows that are written together.
 const SAVED_ROWS: usize = 1 << 14;
@@ -24,7 +24,7 @@ pub struct SavedSide {
 }
 
 impl State for SavedSide {
-    fn save(&mut self, _: u64, out: &mut PartWriter<'_>) -> Result<(), SnapshotError> {
+    fn save(&mut self, _: u64, out: &mut Handover) -> Result<(), SnapshotError> {
         self.state.borrow().save(self.side, &mut |rows| out.write(&rows))
     }
 

@@ -7,9 +7,9 @@ mod states;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StructArray, TimestampMicrosecondArray, UInt32Array};
-use arrow::compute::{cast, concat_batches, take};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StructArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::{cast, concat_batches, max, take};
+use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use self::cells::Cells;
@@ -39,6 +39,8 @@ pub struct Sliding {
     closes: Closes,
     cells: Cells,
     queue: Queue,
+    /// The watermark up to which windows were given.
+    given: i64,
     late: Vec<Updates>,
 }
 
@@ -61,14 +63,15 @@ impl Sliding {
             closes,
             cells: Cells::new(&keys, states()?)?,
             queue: Queue::new(Fold::new(states()?), Fold::new(states()?)),
+            given: i64::MIN,
             late: Vec::new(),
             partial,
             hop,
         })
     }
 
-    fn take_in(&mut self, rows: &RecordBatch, before: i64) -> Result<(), ArrowError> {
-        let hop = &self.hop;
+    fn take_in(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let (hop, before) = (&self.hop, self.given);
         // In some window that is not closed.
         let wanted = |slice: i64| {
             let end = floor(slice, hop).saturating_add(hop.size);
@@ -80,9 +83,10 @@ impl Sliding {
         Ok(())
     }
 
-    /// The windows that end after one watermark and not after another.
-    fn give(&mut self, before: i64, now: i64) -> Result<Option<Updates>, ArrowError> {
-        let mut out = Vec::new();
+    /// The windows that a watermark closes and that were not given before.
+    fn give(&mut self, now: i64) -> Result<Option<Updates>, ArrowError> {
+        let (mut out, before) = (Vec::new(), self.given);
+        self.given = before.max(now);
         let mut start = if before == i64::MIN { i64::MIN } else { first_after(before, &self.hop) };
         while let Some(first) = self.cells.first() {
             start = start.max(first_after(first, &self.hop));
@@ -100,13 +104,6 @@ impl Sliding {
             None => Ok(None),
             Some(first) => Ok(Some(Updates::insertions(concat_batches(&first.schema(), &out)?))),
         }
-    }
-
-    /// The watermarks before and after an epoch.
-    fn watermarks(&self, epoch: u64) -> (i64, Option<i64>) {
-        let Some((_, closing, watermarks)) = &self.closes else { return (i64::MIN, None) };
-        let before = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e)).unwrap_or(i64::MIN);
-        (before, watermarks.at(&closing.tables, epoch))
     }
 }
 
@@ -146,17 +143,17 @@ fn rows(
 
 impl Keeper for Sliding {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
-        let (before, now) = self.watermarks(epoch);
         for updates in batches {
             if self.merging {
-                self.take_in(&updates.rows, before)?;
+                self.take_in(&updates.rows)?;
                 continue;
             }
             put_late(&self.hop, updates, &self.closes, epoch, &self.schema, &mut self.late)?;
             let reduced = self.partial.always(updates)?;
-            self.take_in(&reduced.rows, before)?;
+            self.take_in(&reduced.rows)?;
         }
-        now.map_or(Ok(None), |now| self.give(before, now))
+        let now = self.closes.as_ref().and_then(|(_, closing, watermarks)| watermarks.at(&closing.tables, epoch));
+        now.map_or(Ok(None), |now| self.give(now))
     }
 
     fn moved_by(&self) -> Option<(Watermarks, Vec<String>)> {
@@ -168,7 +165,9 @@ impl Keeper for Sliding {
     }
 
     fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        let one = |columns: Vec<ArrayRef>| {
+        let one = |mut columns: Vec<ArrayRef>| {
+            let rows = columns.first().map_or(0, |c| c.len());
+            columns.push(Arc::new(Int64Array::from(vec![self.given; rows])));
             let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
             let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
             RecordBatch::try_new(Arc::new(schema), columns)
@@ -177,7 +176,11 @@ impl Keeper for Sliding {
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        self.take_in(rows, i64::MIN)
+        // Slices that are kept may be in windows that were given already.
+        let (own, given) = (rows.num_columns().saturating_sub(1), rows.columns().last().and_then(|c| c.as_primitive_opt::<Int64Type>()));
+        let given = given.ok_or_else(|| ArrowError::SchemaError("rows of slices end with the watermark of their snapshot".into()))?;
+        self.given = self.given.max(max(given).unwrap_or(i64::MIN));
+        self.take_in(&rows.project(&(0..own).collect::<Vec<_>>())?)
     }
 
     fn routing(&self) -> Routing {

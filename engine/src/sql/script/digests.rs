@@ -1,0 +1,156 @@
+//! What the tables of a run held up to an epoch, to be compared with what a snapshot has taken in: a digest of the changes
+//! that statements made, kept as they are fed, and for a file how far it was read and the sum of its bytes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::stream::{FileRows, Mark, Start, Stream, Walk, ends_at, sum_of};
+use super::tables::{FileTable, Tables};
+use crate::flow::hash::hash_rows;
+use crate::flow::updates::Updates;
+use crate::sql::snapshot::{SavedClock, SavedFile, SavedTable, SnapshotError};
+
+/// Digests of tables, from one epoch to the next.
+pub struct Digests {
+    sums: BTreeMap<String, u64>,
+    /// Changes that are in them.
+    taken: usize,
+    files: Vec<OwnFile>,
+}
+
+/// A file that is part of a snapshot.
+struct OwnFile {
+    table: String,
+    rows: FileRows,
+    /// How far rows may jump ahead, where somebody looks at their times.
+    jump: Option<Option<i64>>,
+    walk: Reader,
+}
+
+/// Who knows how far a file was taken in.
+enum Reader {
+    /// The run that reads it.
+    Stream(Arc<Stream>),
+    /// A walk beside the run, as its rows are held.
+    Walk(Box<Walk>),
+    /// It has been summed up as a whole.
+    Whole(u32),
+}
+
+impl Digests {
+    /// Before the first epoch.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn new(tables: &Tables, streams: &[Arc<Stream>]) -> Result<Self, SnapshotError> {
+        let mut files = Vec::new();
+        for FileTable { table, rows, clock, .. } in tables.files() {
+            let stream = streams.iter().find(|s| s.table == *table);
+            let fail = |cause: String| SnapshotError::Unfit(format!("the file of table \"{table}\" cannot be read: {cause}"));
+            let walk = match stream {
+                _ if !rows.file.is_text() => Reader::Whole(sum_of(&rows.file).map_err(fail)?),
+                Some(stream) => Reader::Stream(stream.clone()),
+                None => Reader::Walk(Box::new(Walk::new(rows).map_err(fail)?)),
+            };
+            files.push(OwnFile { table: table.clone(), rows: rows.clone(), jump: stream.map(|_| clock.jump()), walk });
+        }
+        Ok(Digests { sums: BTreeMap::new(), taken: 0, files })
+    }
+
+    /// Takes in the changes up to an epoch; what all tables held there.
+    ///
+    /// # Errors
+    /// When a row cannot be hashed, or a file cannot be read.
+    pub fn at(&mut self, history: &[(u64, String, Updates)], epoch: u64) -> Result<Vec<SavedTable>, SnapshotError> {
+        while let Some((at, table, updates)) = history.get(self.taken).filter(|(at, ..)| *at <= epoch) {
+            add(self.sums.entry(table.clone()).or_default(), *at, updates)?;
+            self.taken += 1;
+        }
+        let mut out: BTreeMap<&str, SavedTable> = self.sums.iter().map(|(name, sum)| (name.as_str(), saved(name, *sum, None))).collect();
+        for file in &mut self.files {
+            let found = file.saved(epoch)?;
+            out.entry(&file.table).or_insert_with(|| saved(&file.table, 0, None)).file = Some(found);
+        }
+        Ok(out.into_values().collect())
+    }
+}
+
+impl OwnFile {
+    fn saved(&mut self, epoch: u64) -> Result<SavedFile, SnapshotError> {
+        let rows = self.rows.rows_at(epoch);
+        let mark = match &mut self.walk {
+            Reader::Stream(stream) => stream.with_placer(|placer| placer.mark(epoch)),
+            Reader::Walk(walk) => walk.to(rows).map_err(SnapshotError::Unfit)?,
+            Reader::Whole(crc32c) => Mark { rows, crc32c: *crc32c, ..Mark::default() },
+        };
+        let clock = self.jump.filter(|_| matches!(self.walk, Reader::Stream(_)));
+        Ok(SavedFile {
+            base: self.rows.base,
+            epoch_rows: self.rows.epoch_rows,
+            rows: mark.rows,
+            bytes: mark.bytes,
+            crc32c: mark.crc32c,
+            clock: clock.map(|jump| SavedClock { jump, newest: mark.newest }),
+        })
+    }
+}
+
+fn saved(name: &str, sum: u64, file: Option<SavedFile>) -> SavedTable {
+    SavedTable { name: name.to_string(), digest: format!("{sum:016x}"), file }
+}
+
+/// Adds changes to a digest, whatever their order within an epoch.
+fn add(sum: &mut u64, epoch: u64, updates: &Updates) -> Result<(), SnapshotError> {
+    for (row, hash) in hash_rows(updates.rows.columns(), updates.rows.num_rows())?.into_iter().enumerate() {
+        let weighed = (hash ^ epoch.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(updates.diff(row) as u64 | 1);
+        *sum = sum.wrapping_add(weighed);
+    }
+    Ok(())
+}
+
+/// Whether tables hold what they held when a snapshot was made.
+///
+/// # Errors
+/// With the first that does not.
+pub fn fits(saved: &[SavedTable], epoch: u64, tables: &Tables) -> Result<(), SnapshotError> {
+    let mut sums: HashMap<&str, u64> = HashMap::new();
+    for (at, table, updates) in tables.statements().filter(|(at, ..)| *at <= epoch) {
+        add(sums.entry(table).or_default(), *at, updates)?;
+    }
+    for SavedTable { name, digest, file } in saved {
+        let other = || SnapshotError::Unfit(format!("what table \"{name}\" held up to epoch {epoch} is not what it held then"));
+        let own = tables.files().find(|f| f.table == name);
+        let same = match (file, own) {
+            (None, None) => true,
+            (Some(saved), Some(own)) => holds(saved, own.rows, epoch).map_err(SnapshotError::Unfit)?,
+            _ => false,
+        };
+        if !same || format!("{:016x}", sums.get(name.as_str()).copied().unwrap_or(0)) != *digest {
+            return Err(other());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file holds what a snapshot has taken in of it.
+fn holds(saved: &SavedFile, rows: &FileRows, epoch: u64) -> Result<bool, String> {
+    if (saved.base, saved.epoch_rows) != (rows.base, rows.epoch_rows) {
+        return Ok(false);
+    }
+    if !rows.file.is_text() {
+        return Ok(sum_of(&rows.file)? == saved.crc32c);
+    }
+    let ends = ends_at(&rows.file, &Mark { rows: saved.rows, bytes: saved.bytes, crc32c: saved.crc32c, newest: None })?;
+    // Where it held fewer rows than the epochs have room for, it must hold no more now.
+    Ok(ends.is_some_and(|ends| ends || saved.rows == rows.rows_at(epoch)))
+}
+
+/// How a run begins to read the file of a table that a snapshot has taken in.
+pub fn start(saved: &[SavedTable], epoch: u64, own: &FileTable<'_>, full: bool) -> Start {
+    let file = saved.iter().find(|t| &t.name == own.table).and_then(|t| t.file.as_ref());
+    let mark = |file: &SavedFile| {
+        let clock = file.clock.as_ref().filter(|clock| clock.jump == own.clock.jump())?;
+        Some(Mark { rows: file.rows, bytes: file.bytes, crc32c: file.crc32c, newest: clock.newest })
+    };
+    Start { epoch: Some(epoch), full, skipped: file.filter(|_| !full).and_then(mark) }
+}

@@ -1,0 +1,112 @@
+//! The file of a sink, written as the epochs of its query close: nothing of them is held. It is made when the first rows are
+//! there, so a query that cannot be run leaves what was there before.
+
+use std::fs::File;
+use std::io::Write;
+
+use arrow::array::RecordBatch;
+use arrow::csv::WriterBuilder;
+use arrow::datatypes::SchemaRef;
+use littoral_connectors::sink::Sink;
+use littoral_connectors::written::{Parquet, to_lines};
+
+use super::definition::{FileOptions, Format};
+use super::{Answer, batch, debezium};
+use crate::flow::updates::Updates;
+
+/// The file of a sink.
+pub struct Outlet {
+    name: String,
+    schema: SchemaRef,
+    file: FileOptions,
+    out: Option<Out>,
+}
+
+enum Out {
+    /// Lines, those of an epoch in one piece.
+    Lines(File),
+    Parquet(Box<Parquet>),
+}
+
+impl Outlet {
+    /// Of a sink that is not written yet.
+    pub fn new(name: &str, schema: SchemaRef, file: FileOptions) -> Self {
+        Outlet { name: name.to_string(), schema, file, out: None }
+    }
+
+    /// Writes what an epoch changed.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or cannot say what the epoch changed.
+    pub fn write(&mut self, epoch: u64, updates: &Updates) -> Result<(), String> {
+        self.refuse_what_goes(updates)?;
+        let rows = batch::conform(&updates.rows, &self.schema)?;
+        let failed = |e: &dyn std::fmt::Display| format!("could not write \"{}\": {e}", self.file.path.display());
+        let first = self.out.is_none();
+        let lines = match self.file.format {
+            Format::Csv => csv(&rows, first),
+            Format::Json => to_lines(&rows).map_err(|e| e.to_string()),
+            Format::Debezium => {
+                let mut lines = Vec::new();
+                debezium::write(&mut lines, &rows, |row| updates.diff(row)).map(|()| lines)
+            }
+            Format::Parquet => Ok(Vec::new()),
+        };
+        let lines = lines.map_err(|e| failed(&e))?;
+        let out = match self.out.take() {
+            Some(out) => out,
+            None if self.file.format == Format::Parquet => {
+                Out::Parquet(Box::new(Parquet::new(&self.file.path, &self.schema).map_err(|e| failed(&e))?))
+            }
+            None => Out::Lines(File::create(&self.file.path).map_err(|e| failed(&e))?),
+        };
+        match self.out.insert(out) {
+            Out::Lines(file) => file.write_all(&lines).map_err(|e| failed(&e)),
+            Out::Parquet(file) => file.write(epoch, &rows).map_err(|e| failed(&e)),
+        }
+    }
+
+    /// Writes an answer whose rows have an order: as they stand at the end, or its changes where the file can say them.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or cannot say what the epochs changed.
+    pub fn whole(mut self, answer: &Answer) -> Result<(), String> {
+        answer.changes.iter().try_for_each(|(_, updates)| self.refuse_what_goes(updates))?;
+        match self.file.format {
+            Format::Debezium => answer.changes.iter().try_for_each(|(epoch, updates)| self.write(*epoch, updates))?,
+            _ => self.write(0, &Updates::insertions(answer.rows.clone()))?,
+        }
+        self.end()
+    }
+
+    fn refuse_what_goes(&self, updates: &Updates) -> Result<(), String> {
+        let goes = (0..updates.rows.num_rows()).any(|row| updates.diff(row) < 0);
+        if goes && self.file.format != Format::Debezium {
+            let name = &self.name;
+            return Err(format!(
+                "the query takes rows back that it has given, which \"{name}\" cannot say: use format = 'debezium_json', or EMIT FINAL"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Ends the file; one that was given no rows has none.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn end(mut self) -> Result<(), String> {
+        if self.out.is_none() {
+            self.write(0, &Updates::insertions(RecordBatch::new_empty(self.schema.clone())))?;
+        }
+        match self.out {
+            Some(Out::Parquet(file)) => file.close().map_err(|e| format!("could not write \"{}\": {e}", self.file.path.display())),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn csv(rows: &RecordBatch, header: bool) -> Result<Vec<u8>, String> {
+    let mut lines = Vec::new();
+    WriterBuilder::new().with_header(header).build(&mut lines).write(rows).map_err(|e| e.to_string())?;
+    Ok(lines)
+}

@@ -1,0 +1,75 @@
+//! What breaks ends the run with an error, and none of its threads hangs: a worker that panics, whichever it is and however many
+//! wait for it; a snapshot that cannot be written, of which no manifest stays.
+#![cfg(feature = "sql")]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::Builder;
+use std::time::Duration;
+
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use littoral_engine::sql::Functions;
+use littoral_engine::sql::script::{ScriptOptions, SnapshotOptions, run};
+
+/// How long a run of a second may take before it counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `broken(v)`, which panics on one worker and gives the value on the others.
+fn functions(worker: usize) -> Functions {
+    let thread = format!("timely:work-{worker}");
+    let broken = move |arguments: &[ColumnarValue]| {
+        assert!(std::thread::current().name() != Some(&thread), "this worker is broken");
+        Ok(arguments[0].clone())
+    };
+    let number = DataType::Int64;
+    let broken = create_udf("broken", vec![number.clone()], number, Volatility::Immutable, Arc::new(broken));
+    Functions { scalars: vec![broken], aggregates: Vec::new() }
+}
+
+#[test]
+fn a_worker_that_panics_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.json");
+    std::fs::write(&path, (0..5_000).map(|k| format!("{{\"k\":{k}}}\n")).collect::<String>()).unwrap();
+    // Groups are with the worker that their key says, so each worker has some.
+    let script = format!(
+        "CREATE TABLE t (k BIGINT) WITH (connector = 'file', path = '{}');
+         CREATE VIEW g AS SELECT k % 100 AS g, count(*) AS n FROM t GROUP BY k % 100;
+         SELECT broken(n) AS n, g FROM g;",
+        path.display()
+    );
+    for (workers, broken) in [(1, 0), (3, 0), (3, 2)] {
+        let snapshots = Some(SnapshotOptions { folder: folder.path().join(format!("{workers}-{broken}")), every: 3 });
+        let options = ScriptOptions {
+            workers,
+            epoch_rows: Some(50),
+            block_bytes: Some(200),
+            snapshots,
+            functions: functions(broken),
+            ..ScriptOptions::default()
+        };
+        let (tell, told) = channel();
+        let script = script.clone();
+        let run = move || tell.send(run("broken.sql", &script, &options).map(|_| ()));
+        Builder::new().name("run".into()).spawn(run).unwrap();
+        let told = told.recv_timeout(PATIENCE).expect("the run hangs");
+        let error = told.expect_err("a worker is broken").to_string();
+        assert!(error.contains("a worker was stopped by a defect of the engine"), "{error}");
+    }
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_written_ends_the_run_and_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let epoch = folder.path().join("answer-1/000000000001");
+    // Where the part of a worker goes there is a folder already.
+    std::fs::create_dir_all(epoch.join("worker-0-0.arrow/in the way")).unwrap();
+    let script =
+        "CREATE TABLE t (k BIGINT); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2); SELECT k, count(*) AS n FROM t GROUP BY k;";
+    let snapshots = Some(SnapshotOptions { folder: folder.path().to_path_buf(), every: 1 });
+    let error = run("full.sql", script, &ScriptOptions { workers: 2, snapshots, ..ScriptOptions::default() }).unwrap_err().to_string();
+    assert!(error.contains("worker-0-0.arrow"), "{error}");
+    assert!(!epoch.join("manifest.json").exists(), "what is not whole is no snapshot");
+}
