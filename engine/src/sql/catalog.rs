@@ -11,7 +11,7 @@ use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     AggregateUDF, Distinct, Expr, HigherOrderUDF, Limit, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
@@ -23,10 +23,13 @@ use datafusion::optimizer::{Optimizer, OptimizerContext};
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::rewrite::rewrite;
+use super::dialect::Sql;
+use super::functions::functions;
+use super::lateral::independent;
+use super::rewrite::{of_calls, rewrite};
+use super::types::Types;
 use super::watermark::NOW;
 use super::window::window_functions;
 use super::windowing::expand;
@@ -93,7 +96,8 @@ impl Catalog {
             options,
             event_times: HashMap::new(),
         };
-        for function in SessionStateDefaults::default_scalar_functions().into_iter().chain(window_functions().into_iter().map(Arc::new)) {
+        let own = window_functions().into_iter().chain(functions()).map(Arc::new);
+        for function in SessionStateDefaults::default_scalar_functions().into_iter().chain(own) {
             catalog.insert_scalar(function);
         }
         for function in SessionStateDefaults::default_aggregate_functions() {
@@ -187,7 +191,7 @@ impl Catalog {
     /// # Errors
     /// When it does not parse, or does not fit the columns.
     pub fn expression(&self, text: &str, frame: &DFSchema) -> Result<Expr> {
-        let parsed = Parser::new(&GenericDialect {}).try_with_sql(text).and_then(|mut p| p.parse_expr())?;
+        let parsed = Parser::new(&Sql).try_with_sql(text).and_then(|mut p| p.parse_expr())?;
         let expr = SqlToRel::new(self).sql_to_expr(parsed, frame, &mut PlannerContext::new())?;
         let context = SimplifyContext::builder().with_schema(Arc::new(frame.clone())).build();
         ExprSimplifier::new(context).simplify(expr)
@@ -199,9 +203,11 @@ impl Catalog {
     /// When it does not fit the tables.
     pub fn plan(&self, mut statement: Statement) -> Result<LogicalPlan> {
         rewrite(&mut statement, &self.event_times).map_err(DataFusionError::Plan)?;
+        let is_scalar = |name: &str| self.scalars.contains_key(name) && !self.aggregates.contains_key(name);
+        of_calls(&statement, &is_scalar).map_err(DataFusionError::Plan)?;
         let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
         let plan = SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)?;
-        let plan = with_clock(expand(plan)?)?;
+        let plan = with_clock(independent(expand(plan)?)?)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         match unstable_function(&plan)? {
             // Rewriting would put in the value of this moment, for good.
@@ -307,6 +313,9 @@ impl ContextProvider for Catalog {
     }
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
         self.windows.get(name).cloned()
+    }
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(Types))
     }
     fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
         None

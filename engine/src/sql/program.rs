@@ -16,6 +16,7 @@ use super::catalog::Catalog;
 use super::closing::{Closing, Shape};
 use super::lower::lower;
 use super::plan::{Node, Plan};
+use super::problem::said;
 use super::render::{self, At, Changes, Named, Renderer};
 use super::snapshot::{SavedNode, Size, States, fingerprint, of_text};
 use super::statement::{Parsed, parse};
@@ -178,8 +179,8 @@ impl Program {
         columns: &[String],
         emit_final: bool,
     ) -> Result<(), String> {
-        let plan = catalog.plan(query).and_then(|p| renamed(p, columns)).map_err(|e| e.strip_backtrace())?;
-        let plan = catalog.optimise(plan).map_err(|e| e.strip_backtrace())?;
+        let plan = catalog.plan(query).and_then(|p| renamed(p, columns)).map_err(|e| said(&e))?;
+        let plan = catalog.optimise(plan).map_err(|e| said(&e))?;
         self.add_plan(catalog, name, &plan, emit_final)
     }
 
@@ -189,7 +190,8 @@ impl Program {
     /// When it says what is not supported.
     pub fn add_plan(&mut self, catalog: &mut Catalog, name: &str, logical: &LogicalPlan, emit_final: bool) -> Result<(), String> {
         let (append_only, closings) = (|table: &str| self.append_only(table), |table: &str| self.closings(table));
-        let mut plan = lower(logical, &append_only, &closings).map_err(|what| format!("{what} is not supported yet"))?;
+        let refused = |what: String| if what.contains("not supported") { what } else { format!("{what} is not supported yet") };
+        let mut plan = lower(logical, &append_only, &closings).map_err(refused)?;
         let names: BTreeSet<&String> = plan.schema.fields().iter().map(|f| f.name()).collect();
         if names.len() < plan.schema.fields().len() {
             return Err("two columns have the same name; give one another with AS".into());

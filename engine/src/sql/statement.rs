@@ -4,11 +4,11 @@
 //! kept beside the statement. `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), …))` loses the words that say nothing here.
 
 use datafusion::sql::sqlparser::ast::{Query, Statement};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::SqlProblem;
+use super::dialect::Sql;
 use super::rewrite::VERSION;
 
 /// Bytes of a SQL file.
@@ -41,7 +41,7 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Parsed>, SqlProblem> {
     if text.len() > FILE_BYTES_MAX {
         return Err(SqlProblem::at(format!("the file has {} bytes, and {FILE_BYTES_MAX} are allowed", text.len()), file, "", 1, 1));
     }
-    let dialect = GenericDialect {};
+    let dialect = Sql;
     let tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
         .map_err(|e| SqlProblem::at(e.message, file, text, e.location.line.max(1), e.location.column.max(1)))?;

@@ -23,6 +23,7 @@ use super::arrange;
 use super::closing::Known;
 use super::evaluate::Compute;
 use super::plan::{Expression, Node, Plan};
+use super::problem::said;
 
 /// Why a query has no plan: the name of what is missing.
 pub type Refused = String;
@@ -175,7 +176,7 @@ fn project(input: Plan, columns: Vec<Expression>, schema: SchemaRef) -> Plan {
 fn laid_out(input: Plan, keys: &[Expression], columns: &[usize]) -> Result<Plan, Refused> {
     let mut fields = Vec::new();
     for (i, key) in keys.iter().enumerate() {
-        fields.push(Field::new(format!("key {i}"), key.data_type(&input.schema).map_err(|e| e.strip_backtrace())?, true));
+        fields.push(Field::new(format!("key {i}"), key.data_type(&input.schema).map_err(|e| said(&e))?, true));
     }
     fields.extend(columns.iter().map(|i| input.schema.field(*i).clone().with_nullable(true)));
     let expressions = keys.iter().cloned().chain(columns.iter().map(|i| column(&input.schema, *i))).collect();
@@ -186,7 +187,7 @@ fn laid_out(input: Plan, keys: &[Expression], columns: &[usize]) -> Result<Plan,
 
 /// A computation that DataFusion can plan; planned once here so that what it refuses is told at once.
 fn checked(compute: &Compute) -> Result<SchemaRef, Refused> {
-    super::evaluate::Runner::new(compute).map(|r| r.schema()).map_err(|e| e.strip_backtrace())
+    super::evaluate::Runner::new(compute).map(|r| r.schema()).map_err(|e| said(&e))
 }
 
 fn all(exprs: &[Expr], frame: &DFSchema) -> Result<Vec<Expression>, Refused> {
@@ -197,5 +198,5 @@ fn physical(expr: &Expr, frame: &DFSchema) -> Result<Expression, Refused> {
     if temporal::asks_now(expr) {
         return Err("now() elsewhere than on one side of a comparison with a time in WHERE".into());
     }
-    create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(|e| e.strip_backtrace())
+    create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(|e| said(&e))
 }

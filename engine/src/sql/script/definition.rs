@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{ColumnOption, CreateTable, CreateTableOpti
 use super::batch::micros;
 use super::tables::EventTime;
 use crate::sql::catalog::Catalog;
+use crate::sql::problem::said;
 use crate::sql::program::normal;
 use crate::sql::window::micros_of;
 
@@ -62,7 +63,7 @@ impl Definition {
 /// # Errors
 /// With what is wrong or not known in it.
 pub fn of(catalog: &Catalog, create: &CreateTable, watermark: Option<&(String, String)>) -> Result<Definition, String> {
-    let schema = micros(&catalog.table_schema(create.columns.clone()).map_err(|e| e.strip_backtrace())?);
+    let schema = micros(&catalog.table_schema(create.columns.clone()).map_err(|e| said(&e))?);
     let mut key = Vec::new();
     for column in &create.columns {
         let primary = |o: &datafusion::sql::sqlparser::ast::ColumnOptionDef| matches!(o.option, ColumnOption::PrimaryKey(_));
@@ -114,8 +115,8 @@ fn event_time(catalog: &Catalog, schema: &SchemaRef, (name, text): &(String, Str
     if !matches!(schema.field(column).data_type(), DataType::Timestamp(..)) {
         return Err(format!("the watermark's column \"{name}\" is no TIMESTAMP"));
     }
-    let frame = DFSchema::try_from(schema.as_ref().clone()).map_err(|e| e.strip_backtrace())?;
-    let expr = catalog.expression(text, &frame).map_err(|e| e.strip_backtrace())?;
+    let frame = DFSchema::try_from(schema.as_ref().clone()).map_err(|e| said(&e))?;
+    let expr = catalog.expression(text, &frame).map_err(|e| said(&e))?;
     let is_column = |e: &Expr| matches!(e, Expr::Column(c) if &c.name == name);
     let wrong = || format!("a watermark is its column, or its column less an interval, but here it is {text}");
     let lateness = match &expr {

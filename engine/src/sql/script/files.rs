@@ -16,6 +16,7 @@ use littoral_connectors::written::Parquet;
 
 use super::definition::{FileOptions, Format};
 use super::{Script, batch, debezium, table_name};
+use crate::sql::problem::said;
 
 impl Script {
     /// Loads a source's file, or keeps a sink's for later.
@@ -61,7 +62,7 @@ impl Script {
     /// Makes a sink that is given a query's rows, or its changes, once all epochs are over.
     pub(super) fn create_sink(&mut self, name: &str, create: &CreateTable, query: Box<Query>, emit_final: bool) -> Result<(), String> {
         let file = super::definition::sink(create)?;
-        let plan = self.catalog.plan(Statement::Query(query.clone())).map_err(|e| e.strip_backtrace())?;
+        let plan = self.catalog.plan(Statement::Query(query.clone())).map_err(|e| said(&e))?;
         self.sinks.insert(name.to_string(), (Arc::new(plan.schema().as_arrow().clone()), file));
         self.fed.push((name.to_string(), query, emit_final));
         Ok(())

@@ -26,6 +26,7 @@ use datafusion::sql::sqlparser::ast::{Query, Set, Statement};
 
 use super::SqlProblem;
 use super::catalog::{Catalog, Functions};
+use super::problem::said;
 use super::program::{InputTable, LATE_ROWS, Program, ROW_ERRORS, normal};
 use super::render::{error_schema, late_schema};
 use super::statement::{Parsed, parse};
@@ -302,8 +303,8 @@ impl Script {
     }
 
     fn query(&mut self, statement: Statement, emit_final: bool) -> Result<Answer, String> {
-        let plan = self.catalog.plan(statement).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
-        let plan = ordered::of(plan).map_err(|e| e.strip_backtrace())?;
+        let plan = self.catalog.plan(statement).and_then(|p| self.catalog.optimise(p)).map_err(|e| said(&e))?;
+        let plan = ordered::of(plan).map_err(|e| said(&e))?;
         self.program.add_plan(&mut self.catalog, QUERY, &plan.plan, emit_final)?;
         let answer = self.answer(QUERY, &plan.order, plan.hidden);
         self.program.remove(QUERY);
@@ -317,7 +318,7 @@ impl Script {
             Statement::CreateView(view) => Statement::Query(view.query),
             other => other,
         };
-        let plan = self.catalog.plan(query).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
+        let plan = self.catalog.plan(query).and_then(|p| self.catalog.optimise(p)).map_err(|e| said(&e))?;
         self.program.add_plan(&mut self.catalog, QUERY, &plan, emit_final)?;
         let text = if analyze { self.analyse(QUERY) } else { self.program.explain(QUERY).ok_or_else(|| "the query is not there".into()) };
         self.program.remove(QUERY);
@@ -359,7 +360,7 @@ impl Script {
         let job::Outcome { mut changes, errors, .. } =
             job::execute(&self.program, &self.tables, view, self.options.workers.max(1), durable)?;
         let rows = outcome::sum(&changes, &schema).map_err(|e| e.to_string())?;
-        let rows = outcome::order(rows, order).map_err(|e| e.strip_backtrace())?;
+        let rows = outcome::order(rows, order).map_err(|e| said(&e))?;
         if hidden == 0 {
             return Ok(Answer { schema, rows, changes, errors });
         }
