@@ -20,7 +20,6 @@ use datafusion::optimizer::analyzer::Analyzer;
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerRule};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::optimizer::{Optimizer, OptimizerContext};
-use datafusion::sql::parser::DFParser;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -64,6 +63,7 @@ pub struct Functions {
 }
 
 /// Tables, views and functions by name.
+#[derive(Clone)]
 pub struct Catalog {
     tables: HashMap<String, Arc<dyn TableSource>>,
     scalars: HashMap<String, Arc<ScalarUDF>>,
@@ -179,9 +179,9 @@ impl Catalog {
     /// # Errors
     /// When it does not parse, is no query, or does not fit the tables.
     pub fn plan_query(&self, sql: &str) -> Result<LogicalPlan> {
-        let mut statements = DFParser::parse_sql(sql)?;
-        match (statements.pop_front(), statements.is_empty()) {
-            (Some(datafusion::sql::parser::Statement::Statement(statement)), true) => self.plan(*statement),
+        let mut statements = Parser::new(&Sql).try_with_sql(sql)?.parse_statements()?;
+        match (statements.pop(), statements.is_empty()) {
+            (Some(statement @ Statement::Query(_)), true) => self.plan(statement),
             _ => plan_err!("expected one SELECT statement"),
         }
     }
@@ -246,6 +246,18 @@ pub fn is_now(expr: &Expr) -> bool {
     matches!(expr, Expr::Placeholder(p) if p.id == NOW)
 }
 
+/// Whether a plan asks for the clock anywhere.
+pub fn asks_now(plan: &LogicalPlan) -> Result<bool> {
+    let mut asks = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            asks |= expr.exists(|e| Ok(is_now(e)))?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(asks)
+}
+
 /// The plan with the clock as a placeholder, so that no rule puts in the value of the moment.
 fn with_clock(plan: LogicalPlan) -> Result<LogicalPlan> {
     let field = Arc::new(Field::new(NOW, DataType::Timestamp(TimeUnit::Microsecond, None), false));
@@ -293,6 +305,9 @@ fn unstable_function(plan: &LogicalPlan) -> Result<Option<String>> {
 
 impl ContextProvider for Catalog {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        if let Some(schema) = name.schema().filter(|s| *s != "public") {
+            return plan_err!("there is no schema \"{schema}\": tables have plain names");
+        }
         match self.tables.get(name.table()) {
             Some(table) => Ok(table.clone()),
             None => {

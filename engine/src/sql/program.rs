@@ -58,6 +58,8 @@ struct View {
     plan: Plan,
     /// For each column how watermarks close it.
     closings: Vec<Option<Closing>>,
+    /// Its statement, and whether only final rows are wanted; none of a query.
+    written: Option<(CreateView, bool)>,
 }
 
 /// What rendering gives.
@@ -164,7 +166,48 @@ impl Program {
         let query = Statement::Query(view.query.clone());
         let columns: Vec<String> = view.columns.iter().map(|c| normal(&c.name)).collect();
         self.add_query(catalog, &name, query, &columns, emit_final).map_err(|e| format!("view \"{name}\": {e}"))?;
+        if let Some(added) = self.views.last_mut() {
+            added.written = Some((view.clone(), emit_final));
+        }
         Ok(name)
+    }
+
+    /// Puts a view in the place of the one with its name. Views that read it are planned anew, and its columns must then stay.
+    ///
+    /// # Errors
+    /// When it does not plan, or a view reads it that it would not fit; everything is then as it was.
+    pub fn replace_view(&mut self, catalog: &mut Catalog, view: &CreateView, emit_final: bool) -> Result<(), String> {
+        let (program, known) = (self.clone(), catalog.clone());
+        let replaced = self.replaced(catalog, view, emit_final);
+        if replaced.is_err() {
+            (*self, *catalog) = (program, known);
+        }
+        replaced
+    }
+
+    fn replaced(&mut self, catalog: &mut Catalog, view: &CreateView, emit_final: bool) -> Result<(), String> {
+        let name = view.name.0.last().and_then(|p| p.as_ident()).map(normal).ok_or("a view needs a plain name")?;
+        let at = self.views.iter().position(|v| v.name == name).ok_or_else(|| format!("there is no view \"{name}\""))?;
+        let reader = self.views.iter().find(|v| v.name != name && self.reads(&v.name).contains(&name)).map(|v| v.name.clone());
+        let Some(reader) = reader else {
+            self.remove(&name);
+            catalog.remove(&name);
+            return self.add_view(catalog, view, emit_final).map(|_| ());
+        };
+        let after = self.views.split_off(at);
+        after.iter().for_each(|v| catalog.remove(&v.name));
+        let before = format!("view \"{reader}\" reads \"{name}\", which can then only read what stood before it");
+        self.add_view(catalog, view, emit_final).map_err(|e| format!("{before}: {e}"))?;
+        let columns =
+            |v: Option<&View>| v.map(|v| v.plan.schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect());
+        let (old, new): (Option<Vec<_>>, Option<Vec<_>>) = (columns(after.first()), columns(self.views.last()));
+        if old != new {
+            return Err(format!("view \"{name}\" cannot be replaced by one with other columns: view \"{reader}\" reads it"));
+        }
+        for (view, emit_final) in after.iter().skip(1).filter_map(|v| v.written.clone()) {
+            self.add_view(catalog, &view, emit_final)?;
+        }
+        Ok(())
     }
 
     /// Adds a query as a view of a name.
@@ -207,7 +250,7 @@ impl Program {
             plan = Plan { append_only: true, node: Node::Final { input: Box::new(plan), column, closing }, schema };
         }
         catalog.add_table(name, plan.schema.clone());
-        self.views.push(View { name: name.to_string(), plan, closings });
+        self.views.push(View { name: name.to_string(), plan, closings, written: None });
         Ok(())
     }
 

@@ -79,6 +79,10 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
             return Ok(Some(with_name(function, "json_build_object")));
         }
         ("json_array", _) if list.clauses.is_empty() => return Ok(Some(with_name(function, "json_build_array"))),
+        ("proctime", []) => {
+            return Err("PROCTIME() is not supported yet: times are given by rows; now() is the clock, in conditions".into());
+        }
+        ("current_watermark", _) => return Err("CURRENT_WATERMARK is not supported yet".into()),
         ("max_by" | "arg_max" | "argmax", [value, by]) => best(function, value, by, "DESC")?,
         ("min_by" | "arg_min" | "argmin", [value, by]) => best(function, value, by, "ASC")?,
         ("group_concat" | "listagg", [value]) => return joined(function, list, value).map(Some),
