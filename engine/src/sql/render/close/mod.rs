@@ -171,7 +171,11 @@ pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<im
                 }
             }
             held = match (held.take(), frontier) {
-                (Some((row, late)), Some(frontier)) if moved_by.is_some() => Some((row.delayed(&frontier), late.delayed(&frontier))),
+                (Some((row, late)), Some(frontier)) if moved_by.is_some() => {
+                    // In a run from a snapshot the input may still stand before the epoch that it begins with.
+                    let next = frontier.max(*row.time());
+                    Some((row.delayed(&next), late.delayed(&next)))
+                }
                 (kept, Some(_)) if first => kept,
                 _ => None,
             };
