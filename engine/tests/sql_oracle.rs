@@ -105,6 +105,9 @@ const QUERIES: &[&str] = &[
     "SELECT a.window_start, a.g, b.id FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(at), INTERVAL '10' SECOND)) a JOIN tumble(t, at, INTERVAL '10' SECOND) b ON a.window_start = b.window_start AND a.v < b.v",
     "SELECT tumble_start(at, INTERVAL '8' SECOND) AS a, tumble_end(at, INTERVAL '8' SECOND) AS e, count(*) AS n FROM t GROUP BY tumble(at, INTERVAL '8' SECOND)",
     "SELECT tumble(at, INTERVAL '10' SECOND, INTERVAL '3' SECOND)['start'] AS w, count(*) AS n FROM t GROUP BY tumble(at, INTERVAL '10' SECOND, INTERVAL '3' SECOND)",
+    "SELECT tumble_start(at, '3 months', 'Europe/Berlin') AS a, tumble_end(at, '8 seconds', '+05:30') AS e, count(*) AS n FROM t GROUP BY 1, 2",
+    "SELECT window_start, window_end, count(*) AS n FROM hop(t, at, '1 day', '3 days', 'America/New_York') GROUP BY window_start, window_end",
+    "SELECT window_start, window_end, sum(v) AS s FROM cumulate(t, at, '6 hours', '1 day', 'Asia/Kolkata') GROUP BY window_start, window_end",
     // Subqueries that read the query around them.
     "SELECT t.id, l.w FROM t, LATERAL (SELECT w FROM u WHERE u.k = t.v ORDER BY w DESC LIMIT 2) l",
     "SELECT t.id, l.w FROM t LEFT JOIN LATERAL (SELECT w FROM u WHERE u.k <= t.v ORDER BY w LIMIT 2 OFFSET 1) l ON l.w > t.id",

@@ -4,7 +4,7 @@
 
 use littoral_engine::sql::script::{ScriptOptions, run};
 
-const TABLES: &str = "CREATE TABLE t (id BIGINT, g VARCHAR, v BIGINT, ts TIMESTAMP, l BIGINT[]); CREATE TABLE u (k BIGINT, w VARCHAR); CREATE TABLE k (a BIGINT PRIMARY KEY, b BIGINT);";
+const TABLES: &str = "CREATE TABLE t (id BIGINT, g VARCHAR, v BIGINT, ts TIMESTAMP, l BIGINT[]); CREATE TABLE u (k BIGINT, w VARCHAR); CREATE TABLE k (a BIGINT PRIMARY KEY, b BIGINT); CREATE TABLE marked (ts TIMESTAMP, v BIGINT, WATERMARK FOR ts);";
 
 /// Queries, and what the error says.
 const QUERIES: &[(&str, &str)] = &[
@@ -45,6 +45,24 @@ const QUERIES: &[(&str, &str)] = &[
     ("SELECT CAST(id AS SERIAL) FROM t", "type SERIAL is not supported yet: nothing numbers rows"),
     ("SELECT upper(g) FILTER (WHERE v > 1) FROM t", "FILTER, DISTINCT or an order in upper, which is no aggregate, is not supported yet"),
     ("SELECT upper(DISTINCT g) FROM t", "FILTER, DISTINCT or an order in upper, which is no aggregate, is not supported yet"),
+    ("SELECT tumble(ts, '1 day', 'Mars/Base') FROM t", "\"Mars/Base\" is no time zone such as Europe/Berlin or +02:00"),
+    ("SELECT tumble(ts, id) FROM t", "sizes of a window must be constant: tumble(time, size [, offset] [, zone])"),
+    ("SELECT tumble(ts, INTERVAL '0' SECOND) FROM t", "sizes of a window are intervals above 0"),
+    ("SELECT tumble(ts, INTERVAL '1 month 1 day') FROM t", "sizes of a window are intervals above 0, in months or without"),
+    (
+        "SELECT hop(ts, '1 hour', '1 day', 'Europe/Berlin') FROM t",
+        "the slide of hop is whole days or months where a zone, or months, are given",
+    ),
+    ("SELECT hop(ts, '1 second', '1 day') FROM t", "a row would be in more than 10000 windows"),
+    ("SELECT cumulate(ts, '1 hour', '90 minutes') FROM t", "the size of cumulate must be a multiple, up to 10000, of its step"),
+    ("SELECT cumulate(ts, '1 hour', '36 hours', 'Europe/Berlin') FROM t", "the size of cumulate is whole days or months"),
+    ("SELECT session(ts, INTERVAL '1' MONTH) FROM t", "the gap of session is an interval without months"),
+    ("SELECT tumble('1 hour') FROM t", "tumble needs a time as its first argument, or rows with a column that has a WATERMARK FOR it"),
+    (
+        "SELECT tumble('1 hour') FROM marked AS a JOIN marked AS b ON a.v = b.v",
+        "tumble without a time could mean a.ts or b.ts: give it the time first",
+    ),
+    ("SELECT tumble(g, '1 hour') FROM t", "a window needs a timestamp, but got Utf8"),
     ("SELECT random() FROM t", "function random, whose value depends on when it is called, is not supported yet"),
     ("SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY v) FROM t", "Invalid function 'percentile_disc'"),
     (

@@ -134,12 +134,16 @@ fn changes(answer: &Answer) -> Result<RecordBatch, ArrowError> {
     shown(&arrow::compute::concat_batches(&schema, &batches)?)
 }
 
-/// Times in UTC, so that they print as RFC 3339 with a zone.
+/// Times without a zone as UTC, so that they print as RFC 3339 with a zone; those that have one in theirs.
 fn shown(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
-        let time = matches!(field.data_type(), DataType::Timestamp(..));
+        let time = match field.data_type() {
+            DataType::Timestamp(_, Some(zone)) => matches!(zone.as_ref(), "UTC" | "+00:00"),
+            DataType::Timestamp(_, None) => true,
+            _ => false,
+        };
         let column = if time { cast(column, &utc)? } else { column.clone() };
         fields.push(Field::new(field.name(), column.data_type().clone(), field.is_nullable()));
         columns.push(column);

@@ -24,6 +24,7 @@ use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::closing::{Closing, Shape};
 use super::dialect::Sql;
 use super::functions::functions;
 use super::lateral::independent;
@@ -122,6 +123,13 @@ impl Catalog {
         self.event_times.insert(table.to_string(), column.to_string());
     }
 
+    /// For each column of a table or view whether it is the event time that a watermark closes.
+    fn closings(&self, name: &str) -> Vec<Option<Closing>> {
+        let (Some(table), Some(time)) = (self.tables.get(name), self.event_times.get(name)) else { return Vec::new() };
+        let closing = |column: &str| (column == time).then(|| Closing { shape: Shape::Time, tables: vec![name.to_string()] });
+        table.schema().fields().iter().map(|f| closing(f.name())).collect()
+    }
+
     /// Adds a scalar function.
     pub fn add_function(&mut self, function: ScalarUDF) {
         self.insert_scalar(Arc::new(function));
@@ -158,6 +166,7 @@ impl Catalog {
     /// Takes a table or view away.
     pub fn remove(&mut self, name: &str) {
         self.tables.remove(name);
+        self.event_times.remove(name);
     }
 
     /// The columns of a `CREATE TABLE`.
@@ -207,7 +216,7 @@ impl Catalog {
         of_calls(&statement, &is_scalar).map_err(DataFusionError::Plan)?;
         let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
         let plan = SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)?;
-        let plan = with_clock(independent(expand(plan)?)?)?;
+        let plan = with_clock(independent(expand(plan, &|table| self.closings(table))?)?)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         match unstable_function(&plan)? {
             // Rewriting would put in the value of this moment, for good.

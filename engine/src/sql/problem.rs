@@ -45,7 +45,7 @@ pub fn said(error: &DataFusionError) -> String {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => said(inner),
         DataFusionError::Shared(inner) => said(inner),
         DataFusionError::Collection(errors) => errors.first().map(said).unwrap_or_default(),
-        DataFusionError::Plan(message) => message.clone(),
+        DataFusionError::Plan(message) | DataFusionError::Execution(message) => message.clone(),
         DataFusionError::NotImplemented(message) => missing(message),
         other => other.strip_backtrace(),
     }

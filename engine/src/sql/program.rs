@@ -250,6 +250,10 @@ impl Program {
             plan = Plan { append_only: true, node: Node::Final { input: Box::new(plan), column, closing }, schema };
         }
         catalog.add_table(name, plan.schema.clone());
+        let times = closings.iter().zip(plan.schema.fields()).filter(|(c, _)| c.as_ref().is_some_and(|c| c.shape == Shape::Time));
+        if let [(_, time)] = times.collect::<Vec<_>>().as_slice() {
+            catalog.set_event_time(name, time.name());
+        }
         self.views.push(View { name: name.to_string(), plan, closings, written: None });
         Ok(())
     }

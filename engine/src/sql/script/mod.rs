@@ -10,6 +10,7 @@ mod debezium;
 mod definition;
 mod durable;
 mod files;
+mod idle;
 mod job;
 mod options;
 mod ordered;
@@ -276,6 +277,7 @@ impl Script {
     fn answer(&mut self, view: &str, order: &[SortExpr], hidden: usize) -> Result<Answer, String> {
         let schema = self.program.schema(view).ok_or("the query is not there")?;
         self.answered += 1;
+        self.tables.find_idle()?;
         let lasting = (self.options.snapshots.as_ref(), self.options.restore.as_ref());
         let durable = Durable::of(self.answered, lasting, &self.program, &self.tables, view).map_err(|e| e.to_string())?;
         let job::Outcome { mut changes, errors, .. } =

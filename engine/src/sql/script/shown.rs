@@ -70,7 +70,8 @@ impl Script {
     }
 
     /// Runs a query; how it was computed, with what each node held at the end.
-    fn analyse(&self, view: &str) -> Result<String, String> {
+    fn analyse(&mut self, view: &str) -> Result<String, String> {
+        self.tables.find_idle()?;
         let measured = Durable::measured();
         let workers = self.options.workers.max(1);
         let started = mark();

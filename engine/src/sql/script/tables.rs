@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast::{Expr, FromTable, ObjectName, Statement, Ta
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::batch::answer_with;
+use super::idle::{Seen, marks};
 use super::options::Idle;
 use super::table_name;
 use crate::clock::now_micros;
@@ -24,6 +25,7 @@ use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
 use crate::sql::Functions;
 use crate::sql::dialect::Sql;
+use crate::sql::watermark::IDLE;
 use columns::{Around, Columns};
 
 /// A table.
@@ -35,6 +37,8 @@ struct Table {
     rows: RecordBatch,
     event_time: Option<EventTime>,
     idle: Option<Idle>,
+    /// The epoch that it is there from.
+    since: u64,
     /// The greatest time that counts for the watermark, in microseconds.
     newest: Option<i64>,
 }
@@ -107,7 +111,7 @@ impl Tables {
     pub fn add(&mut self, name: &str, schema: SchemaRef, key: Vec<usize>, event_time: Option<EventTime>) {
         let rows = RecordBatch::new_empty(schema.clone());
         let columns = Columns::default();
-        self.tables.insert(name.to_string(), Table { schema, columns, key, rows, event_time, idle: None, newest: None });
+        self.tables.insert(name.to_string(), Table { schema, columns, key, rows, event_time, idle: None, since: self.base, newest: None });
     }
 
     /// Says for how long a table still counts for watermarks when no rows come.
@@ -134,6 +138,19 @@ impl Tables {
     /// Whether there is a table of a name.
     pub fn has(&self, name: &str) -> bool {
         self.tables.contains_key(name)
+    }
+
+    /// Finds when tables are idle; watermarks are then in the order of epochs, those of tables with rows first.
+    pub fn find_idle(&mut self) -> Result<(), String> {
+        self.watermarks.retain(|(.., micros)| *micros != IDLE);
+        for (name, table) in &self.tables {
+            if let Some(idle) = table.idle {
+                let seen = Seen { name, idle, since: table.since };
+                self.watermarks.extend(marks(&seen, &self.history, &self.clock, self.epoch)?);
+            }
+        }
+        self.watermarks.sort_by_key(|(_, epoch, micros)| (*epoch, *micros == IDLE));
+        Ok(())
     }
 
     /// Moves a table's watermark for rows that come in at an epoch.

@@ -1,24 +1,32 @@
 //! Windows of event time as functions: `tumble(ts, size)`, `hop(ts, slide, size)`, `cumulate(ts, step, size)`, `session(ts, gap)`.
 //!
 //! Each gives a struct of `start` and `end`; `tumble_start` and `tumble_end` give one of the two. Windows start at multiples of
-//! their size (or slide) since 1970, moved by an optional offset. A row is in one window of `tumble`; in several, or none, of
-//! `hop` and `cumulate`; the window of `session` hangs on other rows. What those mean for a plan stands in `windowing.rs`.
-//! A row without a time is in no window but that of `tumble`, which is null.
+//! their size (or slide) since 1970, moved by an optional offset (`fixed`); with a zone, or a size in months, on the zone's clock
+//! (`calendar`). A row is in one window of `tumble`; in several, or none, of `hop` and `cumulate`; the window of `session` hangs on
+//! other rows. What those mean for a plan stands in `windowing.rs`. A row without a time is in no window but that of `tumble`,
+//! which is null.
+
+mod arguments;
+pub mod calendar;
+mod fixed;
+pub mod zone;
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, TimestampMicrosecondArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Fields, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+pub use arguments::{Arguments, interval};
+use calendar::Calendar;
+pub use fixed::hop;
+use zone::Zone;
 
 /// Windows that one row may be in.
 pub const WINDOWS_OF_ROW_MAX: i64 = 10_000;
-
-/// Beyond this from 1970 the bounds of windows are not taken over from one row to the next.
-const FAR: u64 = 1 << 62;
 
 /// The window functions, and the mark of joins by time.
 pub fn window_functions() -> Vec<ScalarUDF> {
@@ -35,13 +43,20 @@ pub fn multiple_windows(name: &str) -> bool {
     matches!(name, "hop" | "cumulate" | "session")
 }
 
-/// The function that lists the windows of a row.
-pub fn list_function(name: &str) -> Option<ScalarUDF> {
-    match name {
-        "hop" => Some(function(Kind::HopList)),
-        "cumulate" => Some(function(Kind::CumulateList)),
+/// The function that lists the windows of a row; windows on a calendar have one of their own, as they have no slices.
+pub fn list_function(name: &str, on_calendar: bool) -> Option<ScalarUDF> {
+    match (name, on_calendar) {
+        ("hop", false) => Some(function(Kind::HopList)),
+        ("cumulate", false) => Some(function(Kind::CumulateList)),
+        ("hop", true) => Some(function(Kind::HopCalendar)),
+        ("cumulate", true) => Some(function(Kind::CumulateCalendar)),
         _ => None,
     }
+}
+
+/// Whether a function is one of windows, as a query calls it.
+pub fn is_window(name: &str) -> bool {
+    matches!(name, "tumble" | "tumble_start" | "tumble_end" | "hop" | "cumulate" | "session")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,8 +66,10 @@ enum Kind {
     TumbleEnd,
     Hop,
     HopList,
+    HopCalendar,
     Cumulate,
     CumulateList,
+    CumulateCalendar,
     Session,
     Nearest,
 }
@@ -67,6 +84,7 @@ struct Window {
 pub fn window_time(argument: &DataType) -> Result<DataType> {
     match argument {
         DataType::Timestamp(_, zone) => Ok(DataType::Timestamp(TimeUnit::Microsecond, zone.clone())),
+        DataType::Date32 | DataType::Date64 => Ok(DataType::Timestamp(TimeUnit::Microsecond, None)),
         other => plan_err!("a window needs a timestamp, but got {other}"),
     }
 }
@@ -84,11 +102,11 @@ impl Window {
     /// What the function takes, for messages; and how many arguments.
     fn shape(&self) -> (&'static str, std::ops::RangeInclusive<usize>) {
         match self.kind {
-            Kind::Tumble => ("tumble(time, size [, offset])", 2..=3),
-            Kind::TumbleStart => ("tumble_start(time, size [, offset])", 2..=3),
-            Kind::TumbleEnd => ("tumble_end(time, size [, offset])", 2..=3),
-            Kind::Hop | Kind::HopList => ("hop(time, slide, size [, offset])", 3..=4),
-            Kind::Cumulate | Kind::CumulateList => ("cumulate(time, step, size [, offset])", 3..=4),
+            Kind::Tumble => ("tumble(time, size [, offset] [, zone])", 2..=4),
+            Kind::TumbleStart => ("tumble_start(time, size [, offset] [, zone])", 2..=4),
+            Kind::TumbleEnd => ("tumble_end(time, size [, offset] [, zone])", 2..=4),
+            Kind::Hop | Kind::HopList | Kind::HopCalendar => ("hop(time, slide, size [, offset] [, zone])", 3..=5),
+            Kind::Cumulate | Kind::CumulateList | Kind::CumulateCalendar => ("cumulate(time, step, size [, offset] [, zone])", 3..=5),
             Kind::Session => ("session(time, gap [, key …])", 2..=64),
             Kind::Nearest => ("nearest_before(condition)", 1..=1),
         }
@@ -103,8 +121,10 @@ impl ScalarUDFImpl for Window {
             Kind::TumbleEnd => "tumble_end",
             Kind::Hop => "hop",
             Kind::HopList => "hop_windows",
+            Kind::HopCalendar => "hop_windows_of_calendar",
             Kind::Cumulate => "cumulate",
             Kind::CumulateList => "cumulate_windows",
+            Kind::CumulateCalendar => "cumulate_windows_of_calendar",
             Kind::Session => "session",
             Kind::Nearest => super::rewrite::NEAREST,
         }
@@ -114,71 +134,125 @@ impl ScalarUDFImpl for Window {
         &self.signature
     }
 
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        plan_err!("the type of {} hangs on its arguments", self.name())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let (shape, count) = self.shape();
-        if !count.contains(&arguments.len()) {
-            return plan_err!("{} arguments are given, but it is {shape}", arguments.len());
+        let kinds: Vec<&DataType> = args.arg_fields.iter().map(|f| f.data_type()).collect();
+        // The time may be left out where the rows say which it is: `windowing.rs` puts it in.
+        let left_out = is_window(self.name()) && kinds.first().is_some_and(|t| matches!(t, DataType::Interval(_)) || t.is_string());
+        if !count.contains(&(kinds.len() + usize::from(left_out))) {
+            return plan_err!("{} arguments are given, but it is {shape}", kinds.len());
         }
         if self.kind == Kind::Nearest {
-            return Ok(DataType::Boolean);
+            return Ok(Arc::new(Field::new(self.name(), DataType::Boolean, true)));
         }
-        let time = window_time(arguments.first().unwrap_or(&DataType::Null))?;
-        Ok(match self.kind {
+        let naive = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let time = match kinds.first() {
+            Some(time) if !left_out => window_time(time)?,
+            _ => naive,
+        };
+        let zone = args.scalar_arguments.iter().skip(1).flatten().find_map(|v| v.try_as_str().flatten().filter(|z| Zone::of(z).is_some()));
+        let time = match (time, zone) {
+            (DataType::Timestamp(unit, Some(_)), Some(zone)) => DataType::Timestamp(unit, Some(zone.into())),
+            (time, _) => time,
+        };
+        let kind = match self.kind {
             Kind::TumbleStart | Kind::TumbleEnd => time,
-            Kind::HopList | Kind::CumulateList => DataType::List(list_field(&time)),
+            Kind::HopList | Kind::CumulateList | Kind::HopCalendar | Kind::CumulateCalendar => DataType::List(list_field(&time)),
             _ => window_type(&time),
-        })
+        };
+        Ok(Arc::new(Field::new(self.name(), kind, true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let (shape, _) = self.shape();
         let [time, rest @ ..] = args.args.as_slice() else { return exec_err!("it is {shape}") };
         let time = time.to_array(args.number_rows)?;
-        let target = window_time(time.data_type())?;
-        let micros = cast(&time, &target)?;
+        let micros = cast(&time, &window_time(time.data_type())?)?;
         let micros = micros.as_primitive::<TimestampMicrosecondType>();
-        let sizes: Vec<i64> = rest.iter().enumerate().map(|(i, a)| constant(a, shape, i < sizes_of(self.kind))).collect::<Result<_>>()?;
-        let zoned = |a: TimestampMicrosecondArray| -> ArrayRef { Arc::new(a.with_data_type(target.clone())) };
-        let out: ArrayRef = match (self.kind, sizes.as_slice()) {
-            (Kind::Tumble | Kind::TumbleStart | Kind::TumbleEnd, [size, offset @ ..]) => {
-                let offset = offset.first().copied().unwrap_or(0);
-                let start = || starts(micros, *size, offset);
-                let end = |start: &TimestampMicrosecondArray| start.unary(|t| t.saturating_add(*size));
-                match self.kind {
-                    Kind::TumbleStart => zoned(start()),
-                    Kind::TumbleEnd => zoned(end(&start())),
-                    _ => {
-                        let start = start();
-                        let bounds = vec![zoned(start.clone()), zoned(end(&start))];
-                        Arc::new(StructArray::try_new(fields(&target), bounds, micros.nulls().cloned())?)
-                    }
-                }
-            }
-            (Kind::HopList, [slide, size, offset @ ..]) => {
-                if size / slide > WINDOWS_OF_ROW_MAX {
-                    return exec_err!("a row would be in more than {WINDOWS_OF_ROW_MAX} windows: {shape}");
-                }
-                let offset = offset.first().copied().unwrap_or(0);
-                lists(micros, &target, |t, out| hop(t, *slide, *size, offset, out))?
-            }
-            (Kind::CumulateList, [step, size, offset @ ..]) => {
-                if size % step != 0 || size / step > WINDOWS_OF_ROW_MAX {
-                    return exec_err!("the size of cumulate must be a multiple, up to {WINDOWS_OF_ROW_MAX}, of its step: {shape}");
-                }
-                let offset = offset.first().copied().unwrap_or(0);
-                lists(micros, &target, |t, out| cumulate(t, *step, *size, offset, out))?
-            }
+        let constants: Option<Vec<&ScalarValue>> =
+            rest.iter().map(|a| if let ColumnarValue::Scalar(value) = a { Some(value) } else { None }).collect();
+        let Some(constants) = constants else { return exec_err!("sizes of a window must be constant: {shape}") };
+        let given = Arguments::of(&constants, self.kind.sizes(), shape)?;
+        let given_type = args.return_field.data_type();
+        let out = match self.kind {
+            Kind::Tumble | Kind::TumbleStart | Kind::TumbleEnd => self.tumbled(micros, &given, given_type)?,
+            Kind::HopList | Kind::HopCalendar | Kind::CumulateList | Kind::CumulateCalendar => self.listed(micros, &given, given_type)?,
             _ => return exec_err!("{} can stand in GROUP BY, in SELECT, or as a table, but not here", self.name()),
         };
         Ok(ColumnarValue::Array(out))
     }
 }
 
-/// How many of the arguments after the time must be above 0; an offset need not be.
-fn sizes_of(kind: Kind) -> usize {
-    match kind {
-        Kind::Tumble | Kind::TumbleStart | Kind::TumbleEnd | Kind::Session => 1,
-        _ => 2,
+impl Kind {
+    /// How many sizes a function takes, before an offset and a zone.
+    fn sizes(self) -> usize {
+        match self {
+            Kind::Tumble | Kind::TumbleStart | Kind::TumbleEnd | Kind::Session => 1,
+            _ => 2,
+        }
+    }
+}
+
+impl Window {
+    /// The window of each row, or one of its bounds.
+    fn tumbled(&self, micros: &TimestampMicrosecondArray, given: &Arguments, kind: &DataType) -> Result<ArrayRef> {
+        let time = match kind {
+            DataType::Struct(fields) => fields.first().map_or(DataType::Null, |f| f.data_type().clone()),
+            other => other.clone(),
+        };
+        let (start, end) = match (given.calendar(), given.fixed()?.as_slice()) {
+            (Some(calendar), _) => on_calendar(micros, calendar),
+            (None, [size, ..]) => {
+                let start = fixed::starts(micros, *size, given.offset);
+                let end = start.unary(|t| t.saturating_add(*size));
+                (start, end)
+            }
+            _ => return exec_err!("it is {}", self.shape().0),
+        };
+        let zoned = |a: TimestampMicrosecondArray| -> ArrayRef { Arc::new(a.with_data_type(time.clone())) };
+        Ok(match self.kind {
+            Kind::TumbleStart => zoned(start),
+            Kind::TumbleEnd => zoned(end),
+            _ => Arc::new(StructArray::try_new(fields(&time), vec![zoned(start), zoned(end)], micros.nulls().cloned())?),
+        })
+    }
+
+    /// The windows of each row.
+    fn listed(&self, micros: &TimestampMicrosecondArray, given: &Arguments, kind: &DataType) -> Result<ArrayRef> {
+        let time = match kind {
+            DataType::List(element) => match element.data_type() {
+                DataType::Struct(fields) => fields.first().map_or(DataType::Null, |f| f.data_type().clone()),
+                _ => DataType::Null,
+            },
+            _ => DataType::Null,
+        };
+        let most = WINDOWS_OF_ROW_MAX as usize;
+        let too_many = || format!("a row would be in more than {WINDOWS_OF_ROW_MAX} windows: {}", self.shape().0);
+        match (self.kind, given.calendar(), given.sizes.as_slice()) {
+            (Kind::HopCalendar, Some(calendar), [_, size, ..]) => {
+                lists(micros, &time, |t, out| calendar.hops(*size, t, most, out).ok_or_else(too_many))
+            }
+            (Kind::CumulateCalendar, Some(calendar), [step, size, ..]) => {
+                let whole = Calendar { length: *size, ..calendar };
+                lists(micros, &time, |t, out| whole.cumulated(*step, t, most, out).ok_or_else(too_many))
+            }
+            (kind, None, _) => match (kind, given.fixed()?.as_slice()) {
+                (Kind::HopList, [slide, size, ..]) => lists(micros, &time, |t, out| {
+                    fixed::hop(t, *slide, *size, given.offset, out);
+                    Ok(())
+                }),
+                (_, [step, size, ..]) => lists(micros, &time, |t, out| {
+                    fixed::cumulate(t, *step, *size, given.offset, out);
+                    Ok(())
+                }),
+                _ => exec_err!("it is {}", self.shape().0),
+            },
+            _ => exec_err!("it is {}", self.shape().0),
+        }
     }
 }
 
@@ -189,49 +263,33 @@ fn fields(time: &DataType) -> Fields {
     }
 }
 
-/// Starts of windows; times that follow each other are mostly in one.
-fn starts(micros: &TimestampMicrosecondArray, size: i64, offset: i64) -> TimestampMicrosecondArray {
-    let (mut start, mut inside) = (0i64, 0..0);
-    let times = micros.values().iter().map(|t| {
-        if !inside.contains(t) {
-            start = floor(*t, size, offset);
-            // At the ends of time a window is cut off, and its neighbour has other bounds.
-            inside = if start.unsigned_abs() < FAR { start..start.saturating_add(size) } else { 0..0 };
+/// Bounds of windows on a calendar; times that follow each other are mostly in one.
+fn on_calendar(micros: &TimestampMicrosecondArray, calendar: Calendar) -> (TimestampMicrosecondArray, TimestampMicrosecondArray) {
+    let mut window = (0, 0);
+    let bounds = micros.iter().map(|t| {
+        let t = t.unwrap_or(0);
+        if !(window.0..window.1).contains(&t) {
+            window = calendar.window(t);
         }
-        start
+        window
     });
-    TimestampMicrosecondArray::new(times.collect(), micros.nulls().cloned())
+    let (starts, ends): (Vec<i64>, Vec<i64>) = bounds.unzip();
+    let with_nulls = |values: Vec<i64>| TimestampMicrosecondArray::new(values.into(), micros.nulls().cloned());
+    (with_nulls(starts), with_nulls(ends))
 }
 
-fn floor(t: i64, size: i64, offset: i64) -> i64 {
-    t.saturating_sub(offset).div_euclid(size).saturating_mul(size).saturating_add(offset)
-}
+type OfRow<'a> = &'a mut Vec<(i64, i64)>;
 
-/// The windows that a time is in: multiples of the slide, from the first to the last.
-pub fn hop(t: i64, slide: i64, size: i64, offset: i64, out: &mut Vec<(i64, i64)>) {
-    let from = out.len();
-    let mut start = floor(t, slide, offset);
-    while start > t.saturating_sub(size) {
-        out.push((start, start.saturating_add(size)));
-        start = start.saturating_sub(slide);
-    }
-    if let Some(own) = out.get_mut(from..) {
-        own.reverse();
-    }
-}
-
-fn cumulate(t: i64, step: i64, size: i64, offset: i64, out: &mut Vec<(i64, i64)>) {
-    let start = floor(t, size, offset);
-    let first = (t - start) / step + 1;
-    out.extend((first..=size / step).map(|k| (start, start.saturating_add(k * step))));
-}
-
-fn lists(micros: &TimestampMicrosecondArray, target: &DataType, windows: impl Fn(i64, &mut Vec<(i64, i64)>)) -> Result<ArrayRef> {
+fn lists(
+    micros: &TimestampMicrosecondArray,
+    target: &DataType,
+    windows: impl Fn(i64, OfRow<'_>) -> std::result::Result<(), String>,
+) -> Result<ArrayRef> {
     let (mut all, mut lengths) = (Vec::new(), Vec::with_capacity(micros.len()));
     for t in micros.iter() {
         let before = all.len();
         if let Some(t) = t {
-            windows(t, &mut all);
+            windows(t, &mut all).or_else(|message| exec_err!("{message}"))?;
         }
         lengths.push(all.len() - before);
     }
@@ -241,20 +299,13 @@ fn lists(micros: &TimestampMicrosecondArray, target: &DataType, windows: impl Fn
     Ok(Arc::new(ListArray::try_new(list_field(target), OffsetBuffer::from_lengths(lengths), Arc::new(values), None)?))
 }
 
-fn constant(value: &ColumnarValue, shape: &str, positive: bool) -> Result<i64> {
-    let ColumnarValue::Scalar(size) = value else { return exec_err!("sizes of a window must be constant: {shape}") };
-    match micros_of(size) {
-        Some(size) if size > 0 || !positive => Ok(size),
-        _ => exec_err!("sizes of a window are intervals above 0 without months, such as INTERVAL '10' SECOND: {shape}"),
-    }
-}
-
 /// A fixed length of time in microseconds: months have none.
 pub fn micros_of(size: &ScalarValue) -> Option<i64> {
     const DAY: i64 = 86_400_000_000;
+    let days = |days: i32| i64::from(days).checked_mul(DAY);
     match size {
-        ScalarValue::IntervalMonthDayNano(Some(i)) if i.months == 0 => Some(i64::from(i.days) * DAY + i.nanoseconds / 1000),
-        ScalarValue::IntervalDayTime(Some(i)) => Some(i64::from(i.days) * DAY + i64::from(i.milliseconds) * 1000),
+        ScalarValue::IntervalMonthDayNano(Some(i)) if i.months == 0 => days(i.days)?.checked_add(i.nanoseconds / 1000),
+        ScalarValue::IntervalDayTime(Some(i)) => days(i.days)?.checked_add(i64::from(i.milliseconds) * 1000),
         _ => None,
     }
 }
