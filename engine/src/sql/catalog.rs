@@ -28,6 +28,7 @@ use super::closing::{Closing, Shape};
 use super::dialect::Sql;
 use super::functions::functions;
 use super::lateral::independent;
+use super::lower::OwnResult;
 use super::rewrite::{of_calls, rewrite};
 use super::types::Types;
 use super::watermark::NOW;
@@ -344,8 +345,8 @@ impl ContextProvider for Catalog {
     fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
         None
     }
-    fn create_cte_work_table(&self, _: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
-        Ok(Arc::new(LogicalTableSource::new(schema)))
+    fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
+        Ok(Arc::new(OwnResult { name: name.to_string(), schema }))
     }
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         &self.planners

@@ -1,9 +1,12 @@
-//! The words of SQL that are understood: those of sqlparser's generic dialect, with commas at the end of lists, `ORDER BY ALL`,
-//! and operators on JSON that bind closer than comparisons, as they do in Postgres (`doc ->> 'a' = 'x'`).
+//! The words of SQL that are understood: those of sqlparser's generic dialect, with commas at the end of lists of columns,
+//! `ORDER BY ALL`, fewer words that cannot be names, and operators on JSON that bind closer than comparisons, as they do in Postgres (`doc ->> 'a' = 'x'`).
 
 use std::any::TypeId;
 
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// The dialect of every parser here.
 #[derive(Debug)]
@@ -38,9 +41,23 @@ impl Dialect for Sql {
         }
     }
 
+    /// Whether a word may be a column where a list could end before it; the parser stands after the word.
+    fn is_column_alias(&self, keyword: &Keyword, parser: &mut Parser) -> bool {
+        use Keyword::{ANALYZE, CLUSTER, DISTRIBUTE, EXPLAIN, FROM, OFFSET, SORT, TOP, VIEW};
+        match keyword {
+            ANALYZE | CLUSTER | DISTRIBUTE | EXPLAIN | SORT | TOP | VIEW => true,
+            OFFSET => match &parser.peek_token_ref().token {
+                Token::Comma | Token::RParen | Token::SemiColon | Token::EOF => true,
+                Token::Word(word) => word.keyword == FROM || word.keyword == Keyword::AS,
+                _ => false,
+            },
+            other => GenericDialect.is_column_alias(other, parser),
+        }
+    }
+
     // Beside the generic dialect's own.
     understood!(
-        supports_order_by_all supports_trailing_commas supports_column_definition_trailing_commas supports_numeric_literal_underscores
+        supports_order_by_all supports_column_definition_trailing_commas supports_numeric_literal_underscores
         supports_create_table_like_parenthesized
     );
 

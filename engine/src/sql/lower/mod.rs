@@ -5,6 +5,7 @@
 mod aggregate;
 mod hop;
 mod join;
+mod recursive;
 mod scan;
 mod temporal;
 mod window;
@@ -24,6 +25,8 @@ use super::closing::Known;
 use super::evaluate::Compute;
 use super::plan::{Expression, Node, Plan};
 use super::problem::said;
+
+pub use recursive::OwnResult;
 
 /// Why a query has no plan: the name of what is missing.
 pub type Refused = String;
@@ -78,18 +81,7 @@ impl Lowering<'_> {
             LogicalPlan::Values(values) => scan::values(values, schema),
             LogicalPlan::EmptyRelation(empty) => scan::empty(empty.produce_one_row, schema),
             LogicalPlan::Unnest(unnest) => self.unnest(unnest, schema),
-            LogicalPlan::RecursiveQuery(query) => {
-                let first = self.plan(&query.static_term)?;
-                self.working.push(query.name.clone());
-                let step = self.plan(&query.recursive_term);
-                self.working.pop();
-                let (step, name) = (step?, query.name.clone());
-                if !linear(&step, &name) {
-                    return Err("WITH RECURSIVE whose step aggregates, orders or subtracts its own result".into());
-                }
-                let node = Node::Recursive { name, first: Box::new(first), step: Box::new(step), distinct: query.is_distinct };
-                Ok(Plan { node, schema, append_only: false })
-            }
+            LogicalPlan::RecursiveQuery(query) => self.recursive(query, schema),
             other => Err(other.display().to_string()),
         }
     }
@@ -109,30 +101,6 @@ impl Lowering<'_> {
         let compute = Compute::Unnest { input: input.schema.clone(), columns, options: unnest.options.clone() };
         checked(&compute)?;
         Ok(Plan { append_only: input.append_only, node: Node::Flat { input: Box::new(input), compute }, schema })
-    }
-}
-
-/// Whether a recursive step can be run on what is new alone: it reads its own result through joins, filters and unions only.
-fn linear(step: &Plan, name: &str) -> bool {
-    let reads = |p: &Plan| {
-        let mut names = Vec::new();
-        p.reads(&mut names);
-        names.iter().any(|n| n == name)
-    };
-    if !reads(step) {
-        return true;
-    }
-    match &step.node {
-        Node::Aggregate { .. } | Node::Group { .. } | Node::Final { .. } | Node::Top(_) => false,
-        Node::Recursive { .. } | Node::Temporal { .. } => false,
-        Node::Join(join) => {
-            use super::plan::JoinKind::{Inner, Semi};
-            matches!(join.kind, Inner)
-                && [&join.left, &join.right].iter().filter(|p| reads(p)).count() == 1
-                && step.inputs().iter().all(|p| linear(p, name))
-                || matches!(join.kind, Semi) && !reads(&join.right) && linear(&join.left, name)
-        }
-        _ => step.inputs().iter().all(|p| linear(p, name)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! WITH RECURSIVE: a fixed point by iteration within an epoch, kept up to date by differential dataflow as its inputs change.
 //!
 //! Inside the iteration time is (epoch, round). What the step reads beside its own result is rendered outside, once, and
-//! enters; only what reads the result is rendered inside, and is linear in it (`lower` sees to that). `UNION` keeps each row
+//! enters; only what reads the result is rendered inside, and only grows with it (`lower` sees to that). `UNION` keeps each row
 //! once in every round, so that it ends; `UNION ALL` ends when a round gives nothing new, or after a bound that is told.
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::flow::exchange::exchange_by;
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
 use crate::sql::arrange::{self, ArrowJoin, Evaluate};
-use crate::sql::plan::{JoinKind, Node, Plan};
+use crate::sql::plan::{Expression, JoinKind, Node, Plan};
 
 /// Rounds of an iteration; a query that does not end by itself ends there, with a row in the error collection.
 const ROUNDS_MAX: u64 = 10_000;
@@ -88,9 +88,7 @@ impl<'s> Renderer<'s> {
 
 impl<'i> Inner<'_, '_, 'i> {
     fn plan(&mut self, plan: &Plan) -> Option<Changes<'i, Round>> {
-        let mut reads = Vec::new();
-        plan.reads(&mut reads);
-        if !reads.iter().any(|r| r == self.name) {
+        if !self.reads(plan) {
             let stream = self.outer.plan(self.view, plan)?;
             return Some(self.outer.remembered(stream, self.view, plan.schema.fields().len()).enter(self.scope));
         }
@@ -116,6 +114,11 @@ impl<'i> Inner<'_, '_, 'i> {
                 streams.fold(first, |all, s| all.concat(s))
             }
             Node::Join(join) => self.join(join, schema)?,
+            // Rows that are there once: the result keeps each once anyway.
+            Node::Aggregate { input, keys, aggregates, .. } if aggregates.is_empty() => {
+                let stream = self.plan(input)?;
+                self.keep_errors(rows::project(stream, self.view, keys.clone(), schema))
+            }
             // `lower` refuses all else.
             _ => return None,
         })
@@ -125,6 +128,7 @@ impl<'i> Inner<'_, '_, 'i> {
         let (left_keys, right_keys): (Vec<_>, Vec<_>) = join.keys.iter().cloned().unzip();
         let n = join.keys.len();
         let right = match join.kind {
+            JoinKind::Semi if self.reads(&join.right) => self.keys_present(&join.right, &right_keys)?,
             // Whether there is a partner hangs on the right alone, which does not take part in the iteration.
             JoinKind::Semi if join.residual.is_none() => {
                 let right = self.outer.plan(self.view, &join.right)?;
@@ -154,6 +158,25 @@ impl<'i> Inner<'_, '_, 'i> {
             None => pairs,
             Some(residual) => self.keep_errors(rows::filter(pairs, self.view, residual.clone())),
         })
+    }
+
+    /// The keys of a side that takes part in the iteration, each once a round.
+    fn keys_present(&mut self, plan: &Plan, keys: &[Expression]) -> Option<Changes<'i, Round>> {
+        let (_, layout) = join::layout(keys, plan);
+        let fields = layout.fields().iter().take(keys.len()).cloned().collect::<Vec<_>>();
+        let schema: SchemaRef = Arc::new(arrow::datatypes::Schema::new(fields));
+        let n = keys.len();
+        let stream = self.plan(plan)?;
+        let keyed = self.keep_errors(rows::project(stream, self.view, keys.to_vec(), schema.clone()));
+        let keyed = rows::by_null_keys(rows::normal_keys(keyed, &schema, n), n, false);
+        let shared = if self.scope.worker().peers() > 1 { exchange_by(keyed, (0..n).collect()) } else { keyed };
+        Some(arrange::reduce(arrange::arrange(shared, n, "rounds"), "distinct", n, Box::new(Once)))
+    }
+
+    fn reads(&self, plan: &Plan) -> bool {
+        let mut reads = Vec::new();
+        plan.reads(&mut reads);
+        reads.iter().any(|r| r == self.name)
     }
 
     fn keep_errors(&mut self, (rows, errors): rows::Split<'i, Round>) -> Changes<'i, Round> {

@@ -1,13 +1,14 @@
 //! What other engines and other standards write, as queries of DataFusion's SQL: done on the parsed statement, before it is planned.
 //!
-//! A file a kind: `windows` as table functions, joins `by_time`, `first_rows`, tables made of values (`series`), other `spellings`
-//! of expressions; and what would be left out in silence is `refused`. The window functions themselves stand in `window.rs`;
+//! A file a kind: `windows` as table functions, joins `by_time`, `first_rows`, tables made of values (`series`), the parts of a
+//! `recursion`, other `spellings` of expressions; and what would be left out in silence is `refused`. The window functions themselves stand in `window.rs`;
 //! what they mean for a plan, in `windowing.rs`.
 
 mod by_time;
 mod calls;
 mod first_rows;
 mod patterns;
+mod recursion;
 mod refused;
 mod series;
 mod spellings;
@@ -52,6 +53,7 @@ impl VisitorMut for Rewriter<'_> {
     type Break = String;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
+        flow(recursion::rewrite(query))?;
         flow(first_rows::rewrite(query))?;
         set_operations(&mut query.body);
         flow(refused::of_query(query))
