@@ -21,6 +21,10 @@ use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 
+/// The allocator of the `littoral` program, for every system alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Input = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Updates>>;
 /// Changes of tables, by epoch.
 type Epochs = Vec<Vec<(usize, Updates)>>;

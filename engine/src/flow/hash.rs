@@ -17,6 +17,9 @@ const FACTOR: u64 = 0xA076_1D64_78BD_642F;
 /// The bits that tests leave of every hash, so that unequal rows meet.
 #[cfg(test)]
 pub static COLLIDE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(u64::MAX);
+/// Held by tests that set those bits, and by tests that keep hashes while others might set them.
+#[cfg(test)]
+pub static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 /// One hash a row over some columns; 0 for every row when there are none.
 ///
@@ -30,6 +33,15 @@ pub fn hash_rows(columns: &[ArrayRef], rows: usize) -> Result<Vec<u64>, ArrowErr
     #[cfg(test)]
     hashes.iter_mut().for_each(|h| *h &= COLLIDE.load(std::sync::atomic::Ordering::Relaxed));
     Ok(hashes)
+}
+
+/// The hash of one value of 32 or 64 bits that is not null, as `hash_rows` gives it for a column alone.
+pub fn hash_word(word: u64) -> u64 {
+    let hash = mix(SEED, word);
+    #[cfg(test)]
+    return hash & COLLIDE.load(std::sync::atomic::Ordering::Relaxed);
+    #[cfg(not(test))]
+    hash
 }
 
 fn mix(hash: u64, value: u64) -> u64 {
@@ -59,11 +71,14 @@ fn add_column(hashes: &mut [u64], column: &ArrayRef) -> Result<(), ArrowError> {
         DataType::Utf8 => add_bytes::<i32>(hashes, column),
         DataType::LargeUtf8 => add_bytes::<i64>(hashes, column),
         DataType::Struct(_) => {
+            // What a null hides does not count.
+            let before = column.nulls().filter(|n| n.null_count() > 0).map(|_| hashes.to_vec());
             for field in column.as_struct().columns() {
                 add_column(hashes, field)?;
             }
-            if column.null_count() > 0 {
-                each(hashes, column, |h, _| h);
+            if let (Some(nulls), Some(before)) = (column.nulls(), before) {
+                let rows = hashes.iter_mut().zip(before).enumerate().filter(|(row, _)| nulls.is_null(*row));
+                rows.for_each(|(_, (hash, before))| *hash = mix(before, NULL));
             }
         }
         kind => match kind.primitive_width() {

@@ -114,6 +114,16 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
     out
 }
 
+/// The first of some keys of a join that both sides close alike, and how.
+pub fn of_keys(on: &[(Expr, Expr)], left: &LogicalPlan, right: &LogicalPlan, known: Known<'_>) -> Option<(usize, Closing)> {
+    let (by_left, by_right) = (of(left, known), of(right, known));
+    on.iter().enumerate().find_map(|(at, (l, r))| {
+        let l = through_one(l, left.schema(), &by_left)?;
+        let r = through_one(r, right.schema(), &by_right).filter(|r| r.shape == l.shape)?;
+        Some((at, Closing { tables: merged(&l.tables, &r.tables), ..l }))
+    })
+}
+
 fn merged(a: &[String], b: &[String]) -> Vec<String> {
     let mut all: Vec<String> = a.iter().chain(b).cloned().collect();
     all.sort();

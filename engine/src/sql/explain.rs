@@ -64,6 +64,9 @@ fn state(plan: &Plan) -> Option<String> {
             return None;
         }
         Node::Aggregate { closing: Some((_, closing)), .. } | Node::Final { closing, .. } => by_watermark(&closing.tables),
+        Node::Join(join) if join.closing.is_some() => {
+            by_watermark(join.closing.iter().flat_map(|(_, c)| &c.tables).cloned().collect::<Vec<_>>().as_slice())
+        }
         Node::Temporal { .. } => "rows that the clock will change".into(),
         Node::Aggregate { keys, .. } if keys.is_empty() => "one group".into(),
         Node::Aggregate { .. } => "by number of groups".into(),

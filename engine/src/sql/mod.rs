@@ -21,6 +21,7 @@ mod rewrite;
 pub mod script;
 pub mod snapshot;
 mod statement;
+mod store;
 mod types;
 mod watermark;
 mod window;

@@ -114,6 +114,8 @@ pub struct Join {
     pub residual: Option<Expression>,
     /// Which rows it gives.
     pub kind: JoinKind,
+    /// The key that a watermark closes, which lets go of its rows on both sides.
+    pub closing: Option<(usize, Closing)>,
 }
 
 /// Which rows a join gives.

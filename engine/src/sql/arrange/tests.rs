@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
@@ -13,11 +13,8 @@ use timely::progress::Antichain;
 
 use super::chunk::ArrowChunk;
 use super::run::Run;
-use crate::flow::hash::{COLLIDE, hash_rows};
+use crate::flow::hash::{ALONE, COLLIDE, hash_rows};
 use crate::sql::script::{ScriptOptions, batch_answer, run};
-
-/// The hash is one for the whole process, so tests that change it take turns.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// A row, its time, its diff.
 type Update = (i64, Option<String>, u64, i64);

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, JoinType, LogicalPlan, Operator
 
 use super::{Lowering, Refused, column, fields_of, filter, physical, project, schema_of};
 use crate::sql::arrange;
+use crate::sql::closing;
 use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan, Top};
 use crate::sql::rewrite::NEAREST;
 
@@ -52,7 +53,8 @@ impl Lowering<'_> {
         let append_only = kind == JoinKind::Inner && sides.left.append_only && sides.right.append_only;
         let (left_width, right_width) = (sides.left.schema.fields().len(), sides.right.schema.fields().len());
         let Sides { left, right, keys, .. } = sides;
-        let node = Node::Join(Box::new(Join { left, right, keys, null_equal, residual, kind }));
+        let closing = if null_equal { None } else { closing::of_keys(&join.on, &join.left, &join.right, self.closings) };
+        let node = Node::Join(Box::new(Join { left, right, keys, null_equal, residual, kind, closing }));
         let plan = Plan { node, schema: wide.clone(), append_only };
         if !(swapped && kind == JoinKind::Left) {
             return Ok(plan);
@@ -116,7 +118,8 @@ fn by_time(
     let all = others.into_iter().fold(condition.clone(), Expr::and);
     let residual = Some(physical(&all, &frame)?);
     let wide = both(&left, &right);
-    let pairs = Join { left: super::distinct(left.clone()), right, keys, null_equal: false, residual, kind: JoinKind::Inner };
+    let pairs =
+        Join { left: super::distinct(left.clone()), right, keys, null_equal: false, residual, kind: JoinKind::Inner, closing: None };
     let pairs = Plan { node: Node::Join(Box::new(pairs)), schema: wide.clone(), append_only: false };
     let options = SortOptions { descending: newest, nulls_first: false };
     let order = vec![(physical(time, &frame)?, options)];
@@ -125,7 +128,7 @@ fn by_time(
     let best = Plan { node: Node::Top(Box::new(top)), schema: wide.clone(), append_only: false };
     let keys = (0..width).map(|i| (column(&left.schema, i), column(&wide, i))).collect();
     let joined_schema = both(&left, &best);
-    let joined = Join { left, right: best, keys, null_equal: true, residual: None, kind };
+    let joined = Join { left, right: best, keys, null_equal: true, residual: None, kind, closing: None };
     let joined = Plan { node: Node::Join(Box::new(joined)), schema: joined_schema.clone(), append_only: false };
     let columns = (0..width).chain(2 * width..joined_schema.fields().len()).map(|i| column(&joined_schema, i)).collect();
     Ok(project(joined, columns, schema))
@@ -148,7 +151,7 @@ fn not_in(sides: Sides, residual: Option<Expression>) -> Plan {
     let anti = |left: Plan, right: Plan, keys: Vec<(Expression, Expression)>, residual: Option<Expression>| Plan {
         schema: schema.clone(),
         append_only: false,
-        node: Node::Join(Box::new(Join { left, right, keys, null_equal: false, residual, kind: JoinKind::Anti })),
+        node: Node::Join(Box::new(Join { left, right, keys, null_equal: false, residual, kind: JoinKind::Anti, closing: None })),
     };
     let mut out = anti(left, right.clone(), keys.clone(), residual.clone());
     let null = |e: &Expression| is_null(e.clone()).unwrap_or_else(|_| e.clone());

@@ -15,6 +15,7 @@ use super::evaluate::GroupEvaluator;
 use super::plan::{Expression, Node, Plan};
 use super::snapshot::States;
 use super::watermark::Watermarks;
+use crate::flow::exchange::exchange_by;
 use crate::flow::updates::Updates;
 
 mod aggregate;
@@ -125,6 +126,18 @@ impl<'s> Renderer<'s> {
             Some(epoch) => node::after(stream, epoch),
             None => stream,
         }
+    }
+
+    /// Rows of equal keys on one worker, arranged by their first columns.
+    fn arranged(&self, input: Changes<'s>, keys: usize, view: &str) -> arrange::Arrangement<'s, u64> {
+        let at = self.place();
+        let input = arrange::with_saved(input, &at);
+        let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..keys).collect()) } else { input };
+        let arranged = arrange::arrange(input, keys, &format!("arrange {view}"));
+        if at.is_tracked() {
+            at.announce(arrange::Saved(arranged.trace.clone()));
+        }
+        arranged
     }
 
     fn union(&self, streams: Vec<Changes<'s>>) -> Changes<'s> {

@@ -45,14 +45,6 @@ pub fn rename<T: Timestamp>(input: Changes<'_, T>, schema: SchemaRef) -> Changes
     })
 }
 
-/// The stream with its diffs turned around.
-pub fn negate<T: Timestamp>(input: Changes<'_, T>) -> Changes<'_, T> {
-    each(input, "negate", |updates| {
-        let diffs: Vec<i64> = (0..updates.rows.num_rows()).map(|row| -updates.diff(row)).collect();
-        Ok(Updates::changes(updates.rows.clone(), diffs.into()))
-    })
-}
-
 /// Rows whose first columns have one zero: minus zero and zero are one key.
 pub fn normal_keys<'s, T: Timestamp>(input: Changes<'s, T>, schema: &SchemaRef, keys: usize) -> Changes<'s, T> {
     if !schema.fields().iter().take(keys).any(|f| f.data_type().is_floating()) {
@@ -226,7 +218,8 @@ fn apply(updates: &Updates, change: &impl Fn(&Updates) -> Result<Updates>) -> (V
     (good, errors)
 }
 
-fn error_rows(view: &str, errors: &[(String, i64)]) -> Option<Updates> {
+/// Errors as rows of a collection, with their diffs; none when there are none.
+pub fn error_rows(view: &str, errors: &[(String, i64)]) -> Option<Updates> {
     if errors.is_empty() {
         return None;
     }

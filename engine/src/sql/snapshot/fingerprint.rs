@@ -39,7 +39,7 @@ fn node(plan: &Plan, named: &dyn Fn(&str) -> Option<Fingerprint>, out: &mut Stri
         Node::Join(join) => {
             let keys: Vec<String> = join.keys.iter().map(|(l, r)| format!("{l} = {r}")).collect();
             let residual = join.residual.as_ref().map(ToString::to_string);
-            write!(out, "join {:?} {keys:?} {} {residual:?}", join.kind, join.null_equal)?;
+            write!(out, "join {:?} {keys:?} {} {residual:?} {:?}", join.kind, join.null_equal, join.closing)?;
         }
         Node::Aggregate { keys, aggregates, closing, hop, .. } => {
             let key = |key: &HopKey| match key {

@@ -45,7 +45,7 @@ pub fn keep<K: Keeper + 'static>(mut state: K, at: &Place, index: usize, peers: 
             continue;
         }
         for rows in at.read(&part) {
-            let own = own_rows(&rows, state.routing(), index, peers);
+            let own = own_rows(&rows, &state.routing(), index, peers);
             told(own.and_then(|rows| state.restore(&rows)), at);
         }
     }
@@ -61,10 +61,14 @@ pub fn told<T>(result: Result<T, ArrowError>, at: &Place) -> Option<T> {
     result.map_err(|error| at.failed(error.into())).ok()
 }
 
-fn own_rows(rows: &RecordBatch, routing: Routing, index: usize, peers: usize) -> Result<RecordBatch, ArrowError> {
+/// The rows of a saved batch that belong to a worker.
+///
+/// # Errors
+/// When a column's type cannot be hashed.
+pub fn own_rows(rows: &RecordBatch, routing: &Routing, index: usize, peers: usize) -> Result<RecordBatch, ArrowError> {
     let columns: Vec<ArrayRef> = match routing {
         Routing::Any => return Ok(rows.clone()),
-        Routing::ByKeys(keys) => rows.columns().iter().take(keys).cloned().collect(),
+        Routing::ByKeys(keys) => rows.columns().iter().take(*keys).cloned().collect(),
         Routing::ByColumns(columns) => columns.iter().filter_map(|i| rows.columns().get(*i).cloned()).collect(),
     };
     let workers = workers_of(&columns, rows.num_rows(), peers)?;

@@ -18,7 +18,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-pub use self::kept::Routing;
+pub use self::kept::{Routing, own_rows};
 use self::kept::{keep, told};
 use super::Changes;
 use super::rows::Split;
@@ -80,7 +80,7 @@ pub fn late_schema() -> SchemaRef {
 }
 
 /// Late rows as rows of a collection: the view, and each row as a JSON object.
-fn late_rows(view: &str, updates: &Updates) -> Result<Updates, ArrowError> {
+pub fn late_rows(view: &str, updates: &Updates) -> Result<Updates, ArrowError> {
     let mut writer = LineDelimitedWriter::new(Vec::new());
     writer.write(&updates.rows)?;
     writer.finish()?;

@@ -7,7 +7,6 @@ mod accumulate;
 mod codes;
 mod early;
 mod extremes;
-mod index;
 mod paged;
 mod partial;
 mod saved;
@@ -26,8 +25,8 @@ use arrow::error::ArrowError;
 use self::accumulate::{Accumulator, accumulator};
 use self::codes::Coder;
 pub use self::early::Early;
-use self::early::{closing_times, in_time};
-use self::index::Index;
+pub use self::early::{closing_times, in_time};
+
 pub use self::paged::Paged;
 pub use self::partial::{Partial, merges};
 use self::saved::{SAVED_GROUPS, column, numbers};
@@ -37,6 +36,7 @@ use super::close::{Keeper, Routing};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, Hop, HopKey};
 use crate::sql::snapshot::Size;
+use crate::sql::store::{Dated, Index};
 use crate::sql::watermark::END;
 
 /// Groups with their aggregates.
@@ -66,7 +66,7 @@ pub struct Groups {
     global_new: bool,
     closes: Closes,
     /// Groups by the watermark that closes them.
-    closing: BTreeMap<i64, Vec<Box<[u8]>>>,
+    closing: BTreeMap<i64, Vec<Dated>>,
     late: Vec<Updates>,
 }
 
@@ -126,7 +126,7 @@ impl Groups {
 
     /// Opens the one group of an aggregation without keys, which has a row even when nothing ever comes.
     pub fn open_global(&mut self) {
-        let group = self.index.group(&[]);
+        let Ok(group) = self.index.the_one() else { return };
         self.grow();
         if let Some(weight) = self.weights.get_mut(group as usize) {
             *weight += 1;
@@ -294,7 +294,7 @@ impl Groups {
         for (row, group) in groups.iter().enumerate().filter(|(row, _)| times.is_valid(*row)) {
             if let Some(registered @ false) = self.registered.get_mut(*group as usize) {
                 *registered = true;
-                self.closing.entry(times.value(row)).or_default().push(self.index.key(*group).into());
+                self.closing.entry(times.value(row)).or_default().push(self.index.dated(*group));
             }
         }
         Ok(())
@@ -322,8 +322,8 @@ impl Groups {
     /// Lets go of groups that nothing can change any more; their rows stay as they are.
     fn let_go(&mut self, now: i64) {
         let open = if now == END { BTreeMap::new() } else { self.closing.split_off(&now.saturating_add(1)) };
-        for key in std::mem::replace(&mut self.closing, open).into_values().flatten() {
-            if let Some(group) = self.index.find(&key) {
+        for dated in std::mem::replace(&mut self.closing, open).into_values().flatten() {
+            if let Some(group) = self.index.still(dated) {
                 self.release(group);
             }
         }
@@ -424,7 +424,7 @@ impl Keeper for Groups {
 
     fn size(&self) -> Size {
         let bytes = self.index.bytes() + self.weights.len() * 13 + self.states.iter().map(|s| s.bytes()).sum::<usize>();
-        Size { rows: self.index.live().len() as u64, bytes: bytes as u64 }
+        Size { rows: self.index.count() as u64, bytes: bytes as u64 }
     }
 }
 

@@ -1,0 +1,261 @@
+//! A join whose state need not fit into memory: once memory is over its limit both sides are divided by the hash of their keys,
+//! and the divisions that have not been used longest go to disk. An epoch goes through the divisions that it touches, one after
+//! the other, as a hash join does whose tables do not fit (Kitsuregawa et al., 1983).
+//!
+//! As long as memory lasts there is one division and nothing is done here. A join without keys is one group and stays whole.
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::error::ArrowError;
+
+use super::state::{Given, JoinState, Shape, Work};
+use crate::flow::hash::hash_rows;
+use crate::flow::pick::take_rows;
+use crate::flow::updates::Updates;
+use crate::sql::arrange::{Accounted, Spilled, is_over_limit};
+use crate::sql::render::groups::in_time;
+
+/// Divisions, once there are several: each then holds a small part of what did not fit.
+const DIVISIONS: usize = 64;
+/// State smaller than this is not divided: others hold the memory.
+const BYTES_MIN: u64 = 1 << 20;
+
+/// The state of a join, in divisions.
+pub struct Divided {
+    shape: Shape,
+    divisions: Vec<Division>,
+    memory: Accounted,
+    /// The last epoch.
+    epoch: u64,
+}
+
+struct Division {
+    place: Place,
+    /// The epoch in which it was last used.
+    used: u64,
+}
+
+enum Place {
+    Memory(Box<JoinState>),
+    /// The rows of each side.
+    Disk([Option<Spilled>; 2]),
+}
+
+/// A division's number, and rows of both sides for it.
+type Part = (usize, [Vec<Updates>; 2]);
+
+/// An epoch on its way through the divisions.
+pub struct Epoch {
+    /// Those that are to come, the next one last.
+    queue: Vec<Part>,
+    now: Option<(usize, Work)>,
+}
+
+impl Divided {
+    /// Nothing on either side.
+    ///
+    /// # Errors
+    /// When a type has no row encoding.
+    pub fn new(shape: Shape) -> Result<Self, ArrowError> {
+        let state = JoinState::new(shape.clone())?;
+        let divisions = vec![Division { place: Place::Memory(Box::new(state)), used: 0 }];
+        Ok(Divided { shape, divisions, memory: Accounted::default(), epoch: 0 })
+    }
+
+    /// Takes an epoch's rows up; those that came too late are put to others of their kind.
+    ///
+    /// # Errors
+    /// When a column's type cannot be hashed.
+    pub fn begin(&mut self, epoch: u64, left: &[Updates], right: &[Updates], late: &mut Vec<Updates>) -> Result<Epoch, ArrowError> {
+        self.epoch = epoch;
+        let (mut came_late, closes) = (Vec::new(), &self.shape.closes);
+        let mut timely = |batches: &[Updates]| batches.iter().map(|u| in_time(u, closes, epoch, &mut came_late)).collect::<Result<_, _>>();
+        let all: [Vec<Updates>; 2] = [timely(left)?, timely(right)?];
+        for Updates { rows, diffs } in came_late {
+            let own: Vec<usize> = (self.shape.keys..rows.num_columns()).collect();
+            late.push(Updates { rows: rows.project(&own)?, diffs });
+        }
+        let queue = if self.divisions.len() == 1 { vec![(0, all)] } else { self.sorted_out(&all)? };
+        Ok(Epoch { queue, now: None })
+    }
+
+    /// Goes on with an epoch until it is done or enough is given for once; whether it is done.
+    ///
+    /// # Errors
+    /// When rows cannot be put together, or the disk fails.
+    pub fn go_on(&mut self, epoch: &mut Epoch, out: &mut Given, enough: usize) -> Result<bool, ArrowError> {
+        loop {
+            let (at, mut work) = match epoch.now.take() {
+                Some(now) => now,
+                None => match epoch.queue.pop() {
+                    Some((at, [left, right])) => {
+                        let now = self.epoch;
+                        (at, self.state(at)?.begin(now, &left, &right)?)
+                    }
+                    None => return self.make_room().map(|()| true),
+                },
+            };
+            if !self.state(at)?.go_on(&mut work, out, enough)? {
+                epoch.now = Some((at, work));
+                return Ok(false);
+            }
+            self.make_room()?;
+        }
+    }
+
+    /// The state of a division, read back if it is on disk.
+    fn state(&mut self, at: usize) -> Result<&mut JoinState, ArrowError> {
+        let missing = || ArrowError::ComputeError("a division of a join is not there".into());
+        let division = self.divisions.get_mut(at).ok_or_else(missing)?;
+        division.used = self.epoch;
+        if let Place::Disk(sides) = &division.place {
+            let mut state = JoinState::new(self.shape.clone())?;
+            for (side, spilled) in sides.iter().enumerate() {
+                for rows in spilled.as_ref().map(Spilled::read).transpose()?.unwrap_or_default() {
+                    state.restore(side, &rows)?;
+                }
+            }
+            division.place = Place::Memory(Box::new(state));
+        }
+        match &mut division.place {
+            Place::Memory(state) => Ok(state),
+            Place::Disk(_) => Err(missing()),
+        }
+    }
+
+    /// The rows of each division that has any.
+    fn sorted_out(&self, all: &[Vec<Updates>; 2]) -> Result<Vec<Part>, ArrowError> {
+        let mut of: Vec<[Vec<Updates>; 2]> = (0..self.divisions.len()).map(|_| Default::default()).collect();
+        for (side, batches) in all.iter().enumerate() {
+            for updates in batches {
+                for (at, rows) in divided(&updates.rows, self.shape.keys)? {
+                    let diffs = updates.diffs.as_ref().map(|d| rows.values().iter().map(|row| d.value(*row as usize)).collect());
+                    let part = Updates { rows: take_rows(&updates.rows, &rows)?, diffs };
+                    of.get_mut(at).into_iter().for_each(|sides| super::state::of_mut(sides, side).push(part.clone()));
+                }
+            }
+        }
+        Ok(of.into_iter().enumerate().filter(|(_, [left, right])| !(left.is_empty() && right.is_empty())).collect())
+    }
+
+    /// Says how much memory is held, and moves divisions to disk until that is within the limit.
+    fn make_room(&mut self) -> Result<(), ArrowError> {
+        self.account();
+        if !is_over_limit() {
+            return Ok(());
+        }
+        if self.divisions.len() == 1 && self.shape.keys > 0 && self.bytes() >= BYTES_MIN {
+            self.divide()?;
+        }
+        if self.divisions.len() == 1 {
+            return Ok(());
+        }
+        let mut order: Vec<(u64, usize)> = self.divisions.iter().enumerate().map(|(at, d)| (d.used, at)).collect();
+        order.sort_unstable();
+        for (_, at) in order {
+            if !is_over_limit() {
+                break;
+            }
+            let Some(division) = self.divisions.get_mut(at) else { break };
+            if let Place::Memory(state) = &division.place {
+                let spilled = [written(state, 0)?, written(state, 1)?];
+                division.place = Place::Disk(spilled);
+                self.account();
+            }
+        }
+        Ok(())
+    }
+
+    /// Divides one division into many.
+    fn divide(&mut self) -> Result<(), ArrowError> {
+        let fresh = || JoinState::new(self.shape.clone()).map(Box::new);
+        let mut parts: Vec<Box<JoinState>> = (0..DIVISIONS).map(|_| fresh()).collect::<Result<_, _>>()?;
+        let keys = self.shape.keys;
+        for side in 0..2 {
+            self.save(side, &mut |rows| {
+                for (at, picked) in divided(&rows, keys)? {
+                    let own = take_rows(&rows, &picked)?;
+                    parts.get_mut(at).into_iter().try_for_each(|state| state.restore(side, &own))?;
+                }
+                Ok::<_, ArrowError>(())
+            })?;
+        }
+        self.divisions = parts.into_iter().map(|state| Division { place: Place::Memory(state), used: self.epoch }).collect();
+        self.account();
+        Ok(())
+    }
+
+    fn account(&mut self) {
+        let bytes = self.bytes();
+        self.memory.set(bytes);
+    }
+
+    /// Bytes of memory.
+    fn bytes(&self) -> u64 {
+        let of = |d: &Division| if let Place::Memory(state) = &d.place { state.size(0).1 + state.size(1).1 } else { 0 };
+        self.divisions.iter().map(|d| of(d) as u64).sum()
+    }
+
+    /// Hands a side over, some rows at a time.
+    ///
+    /// # Errors
+    /// When it cannot be read, written, or taken.
+    pub fn save<E: From<ArrowError>>(&self, side: usize, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        for division in &self.divisions {
+            match &division.place {
+                Place::Memory(state) => state.save(side, out)?,
+                Place::Disk(sides) => {
+                    let spilled = super::state::of(sides, side).as_ref();
+                    spilled.map(Spilled::read).transpose()?.unwrap_or_default().into_iter().try_for_each(&mut *out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in some rows of a side that were saved, before the first epoch.
+    ///
+    /// # Errors
+    /// When they are not of its columns.
+    pub fn restore(&mut self, side: usize, saved: &RecordBatch) -> Result<(), ArrowError> {
+        self.state(0)?.restore(side, saved)
+    }
+
+    /// All rows that the join has given and not taken back, before the first epoch.
+    ///
+    /// # Errors
+    /// When rows cannot be put together, which is a defect.
+    pub fn given(&mut self) -> Result<Vec<Updates>, ArrowError> {
+        self.state(0)?.given()
+    }
+
+    /// Rows and bytes of a side, in memory and on disk.
+    pub fn size(&self, side: usize) -> (u64, u64) {
+        let of = |division: &Division| match &division.place {
+            Place::Memory(state) => {
+                let (rows, bytes) = state.size(side);
+                (rows as u64, bytes as u64)
+            }
+            Place::Disk(sides) => (0, super::state::of(sides, side).as_ref().map_or(0, Spilled::bytes)),
+        };
+        self.divisions.iter().map(of).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+    }
+}
+
+fn written(state: &JoinState, side: usize) -> Result<Option<Spilled>, ArrowError> {
+    let mut all = Vec::new();
+    state.save(side, &mut |rows| {
+        all.push(rows);
+        Ok::<_, ArrowError>(())
+    })?;
+    if all.is_empty() { Ok(None) } else { Spilled::write(&all).map(Some) }
+}
+
+/// The rows of each division, by their first columns. Workers are told apart by the high bits of the hash.
+fn divided(rows: &RecordBatch, keys: usize) -> Result<Vec<(usize, UInt32Array)>, ArrowError> {
+    let keys: Vec<ArrayRef> = rows.columns().iter().take(keys).cloned().collect();
+    let mut of: Vec<Vec<u32>> = vec![Vec::new(); DIVISIONS];
+    for (row, hash) in hash_rows(&keys, rows.num_rows())?.into_iter().enumerate() {
+        of.get_mut(hash as usize % DIVISIONS).into_iter().for_each(|list| list.push(row as u32));
+    }
+    Ok(of.into_iter().map(UInt32Array::from).enumerate().filter(|(_, list)| !list.is_empty()).collect())
+}

@@ -1,0 +1,208 @@
+//! Which group a row belongs to: keys by hash to small numbers, which index the states of a group.
+//!
+//! Numbers of groups that are let go are used again; a generation tells a number's groups apart.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+use hashbrown::HashTable;
+
+use super::NOWHERE;
+use super::column::Words as Values;
+use super::columns::{Columns, Incoming};
+use super::words::{BLOCK, Words};
+use crate::flow::hash::hash_rows;
+
+/// Groups by key.
+pub struct Index {
+    keys: Columns,
+    width: usize,
+    table: Table,
+    groups: Vec<Group>,
+    free: Vec<u32>,
+}
+
+/// Groups by key.
+enum Table {
+    /// Keys that are one value of 32 or 64 bits; and the group of the null key, if there is one.
+    Words(Words, u32),
+    /// Hash and number of each group: what does not match is seen without a look at its key.
+    Hashes(HashTable<(u64, u32)>),
+}
+
+#[derive(Clone, Copy, Default)]
+struct Group {
+    /// The key, where it is one value; else its hash.
+    mark: u64,
+    generation: u32,
+    live: bool,
+}
+
+/// A group whose number may have been given to another since.
+pub type Dated = (u32, u32);
+
+impl Index {
+    /// An index by columns of some types.
+    ///
+    /// # Errors
+    /// When a type has no row encoding.
+    pub fn new(types: &[DataType]) -> Result<Self, ArrowError> {
+        let keys = Columns::new(types)?;
+        let table = if keys.is_one_of_words() { Table::Words(Words::new(), NOWHERE) } else { Table::Hashes(HashTable::new()) };
+        Ok(Index { keys, width: types.len(), table, groups: Vec::new(), free: Vec::new() })
+    }
+
+    /// Numbers given so far, free ones too.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The numbers of all groups that are there, in order.
+    pub fn live(&self) -> Vec<u32> {
+        let mut live: Vec<u32> = match &self.table {
+            Table::Words(words, null) => words.numbers().chain(Some(*null).filter(|g| *g != NOWHERE)).collect(),
+            Table::Hashes(table) => table.iter().map(|(_, group)| *group).collect(),
+        };
+        live.sort_unstable();
+        live
+    }
+
+    /// How many groups are there.
+    pub fn count(&self) -> usize {
+        match &self.table {
+            Table::Words(words, null) => words.len() + usize::from(*null != NOWHERE),
+            Table::Hashes(table) => table.len(),
+        }
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        let table = match &self.table {
+            Table::Words(words, _) => words.bytes(),
+            Table::Hashes(table) => table.capacity() * (size_of::<(u64, u32)>() + 1),
+        };
+        table + self.groups.len() * size_of::<Group>() + self.keys.bytes()
+    }
+
+    /// The group of each row of some key columns; new groups are made.
+    ///
+    /// # Errors
+    /// When the columns are not of the types.
+    pub fn assign(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Vec<u32>, ArrowError> {
+        let columns = columns.get(..self.width).unwrap_or(columns);
+        let incoming = self.keys.incoming(columns)?;
+        let Index { keys, table, groups, free, .. } = self;
+        let mut numbers = Numbers { keys, groups, free, incoming: &incoming };
+        match table {
+            Table::Words(words, null) => Ok(by_words(words, null, &mut numbers, rows)),
+            Table::Hashes(table) => {
+                let mut out = Vec::with_capacity(rows);
+                for (row, hash) in hash_rows(columns, rows)?.into_iter().enumerate() {
+                    let known = table.find(hash, |(h, group)| *h == hash && numbers.keys.equal(*group, &incoming, row));
+                    out.push(match known {
+                        Some((_, group)) => *group,
+                        None => {
+                            let group = numbers.next(hash, row);
+                            table.insert_unique(hash, (hash, group), |(h, _)| *h);
+                            group
+                        }
+                    });
+                }
+                Ok(out)
+            }
+        }
+    }
+
+    /// The one group of rows without keys.
+    pub fn the_one(&mut self) -> Result<u32, ArrowError> {
+        Ok(self.assign(&[], 1)?.first().copied().unwrap_or(0))
+    }
+
+    /// A group, to be looked for later.
+    pub fn dated(&self, group: u32) -> Dated {
+        (group, self.groups.get(group as usize).map_or(0, |g| g.generation))
+    }
+
+    /// The group that was meant, if it is still there.
+    pub fn still(&self, (group, generation): Dated) -> Option<u32> {
+        self.groups.get(group as usize).filter(|g| g.generation == generation).map(|_| group)
+    }
+
+    /// Lets a group go.
+    pub fn release(&mut self, group: u32) {
+        let Some(known) = self.groups.get_mut(group as usize).filter(|g| g.live) else { return };
+        match &mut self.table {
+            Table::Words(_, null) if *null == group => *null = NOWHERE,
+            Table::Words(words, _) => words.remove(known.mark),
+            Table::Hashes(table) => match table.find_entry(known.mark, |(_, g)| *g == group) {
+                Ok(entry) => drop(entry.remove()),
+                Err(_) => return,
+            },
+        }
+        (known.live, known.generation) = (false, known.generation.wrapping_add(1));
+        self.keys.clear(group);
+        self.free.push(group);
+    }
+
+    /// Key columns of some groups.
+    ///
+    /// # Errors
+    /// When values are not of their type, which is a defect.
+    pub fn columns(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        self.keys.take(groups)
+    }
+}
+
+/// Gives new groups their numbers.
+struct Numbers<'a> {
+    keys: &'a mut Columns,
+    groups: &'a mut Vec<Group>,
+    free: &'a mut Vec<u32>,
+    incoming: &'a Incoming,
+}
+
+impl Numbers<'_> {
+    /// The number of a new group, with a row's key.
+    fn next(&mut self, mark: u64, row: usize) -> u32 {
+        let group = self.free.pop().unwrap_or(self.groups.len() as u32);
+        if group as usize == self.groups.len() {
+            self.groups.push(Group::default());
+            self.keys.grow(self.groups.len());
+        }
+        if let Some(known) = self.groups.get_mut(group as usize) {
+            (known.mark, known.live) = (mark, true);
+        }
+        self.keys.put(self.incoming, &[row as u32], &[group], self.groups.len());
+        group
+    }
+}
+
+fn by_words(words: &mut Words, null: &mut u32, numbers: &mut Numbers<'_>, rows: usize) -> Vec<u32> {
+    let mut out = Vec::with_capacity(rows);
+    let Some(column) = numbers.incoming.first() else { return out };
+    let mut block = Vec::with_capacity(BLOCK);
+    for from in (0..rows).step_by(BLOCK) {
+        block.clear();
+        match column.words() {
+            Some(Values::Eight(all)) => block.extend(all.iter().skip(from).take(BLOCK)),
+            Some(Values::Four(all)) => block.extend(all.iter().skip(from).take(BLOCK).map(|w| u64::from(*w))),
+            None => {}
+        }
+        if !column.has_nulls() {
+            words.numbers_of(&block, &mut out, |at| numbers.next(block.get(at).copied().unwrap_or(0), from + at));
+            continue;
+        }
+        for (at, word) in block.iter().enumerate() {
+            let row = from + at;
+            if column.is_null(row) {
+                if *null == NOWHERE {
+                    *null = numbers.next(0, row);
+                }
+                out.push(*null);
+            } else {
+                words.numbers_of(&[*word], &mut out, |_| numbers.next(*word, row));
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,18 @@
+//! What joins and groups keep, in columns: values by slot (`column`), keys by number (`index`), rows of a group (`rows`).
+//!
+//! A slot is a place that is used again once its row has gone, so that a store is as large as the most rows it ever held,
+//! and a row is found, read and overwritten where it lies. Time is an epoch after the other here: nothing is versioned.
+//! Not here: what joins and aggregates do with it (`render`), arrangements of differential dataflow (`arrange`).
+
+mod column;
+mod columns;
+mod index;
+mod rows;
+mod spans;
+mod words;
+
+pub use index::{Dated, Index};
+pub use rows::{Batch, Rows};
+
+/// The slot that is none.
+pub const NOWHERE: u32 = u32::MAX;
