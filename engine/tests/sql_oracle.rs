@@ -94,6 +94,10 @@ const QUERIES: &[&str] = &[
     // Recursion over what changes.
     "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT n FROM r",
     "WITH RECURSIVE reach(a, b) AS (SELECT k, w FROM u UNION SELECT reach.a, u.w FROM reach JOIN u ON reach.b = u.k) SELECT a, b FROM reach",
+    "WITH RECURSIVE reach(a, n) AS (SELECT k, 0 FROM u UNION ALL SELECT w, n + 1 FROM reach LEFT JOIN u ON u.k = a AND w > 2 WHERE n < 3) SELECT a, n FROM reach",
+    "WITH RECURSIVE reach(a, n) AS (SELECT k, 0 FROM u UNION ALL SELECT w, n + 1 FROM reach JOIN u ON k = a WHERE n < 3 AND w NOT IN (SELECT v FROM t)) SELECT a, n FROM reach",
+    "WITH RECURSIVE reach(a, n) AS (SELECT v, 0 FROM t UNION ALL SELECT a + 1, n + 1 FROM reach WHERE n < 3 AND EXISTS (SELECT 1 FROM u WHERE w > a)) SELECT a, n FROM reach",
+    "WITH RECURSIVE reach(a) AS (SELECT v FROM t UNION (SELECT a + 1 FROM reach WHERE a < 9 INTERSECT SELECT w FROM u)) SELECT a FROM reach",
     "WITH RECURSIVE up(v) AS (SELECT v FROM t UNION SELECT v + 1 FROM up WHERE v < 8) SELECT up.v, count(*) AS n FROM up GROUP BY up.v",
     // Windows of event time.
     "SELECT hop(at, INTERVAL '4' SECOND, INTERVAL '10' SECOND) AS w, count(*) AS n, sum(v) AS s FROM t GROUP BY hop(at, INTERVAL '4' SECOND, INTERVAL '10' SECOND)",

@@ -29,7 +29,7 @@ use super::dialect::Sql;
 use super::functions::functions;
 use super::lateral::independent;
 use super::lower::OwnResult;
-use super::rewrite::{of_calls, rewrite};
+use super::rewrite::{ambiguous, of_calls, rewrite};
 use super::types::Types;
 use super::watermark::NOW;
 use super::window::window_functions;
@@ -217,6 +217,9 @@ impl Catalog {
         of_calls(&statement, &is_scalar).map_err(DataFusionError::Plan)?;
         let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
         let plan = SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)?;
+        if let Some(name) = ambiguous(&plan)? {
+            return plan_err!("column \"{name}\" is ambiguous: give one of its name another with AS");
+        }
         let plan = with_clock(independent(expand(plan, &|table| self.closings(table))?)?)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         match unstable_function(&plan)? {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, SchemaError};
 
 /// One problem of a SQL file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,10 +45,26 @@ pub fn said(error: &DataFusionError) -> String {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => said(inner),
         DataFusionError::Shared(inner) => said(inner),
         DataFusionError::Collection(errors) => errors.first().map(said).unwrap_or_default(),
+        DataFusionError::SchemaError(problem, _) => match problem.as_ref() {
+            SchemaError::AmbiguousReference { field } if field.relation.is_none() => {
+                format!("column \"{}\" is ambiguous: write its table in front", field.name)
+            }
+            SchemaError::AmbiguousReference { field } => twice(&field.name),
+            SchemaError::DuplicateUnqualifiedField { name } | SchemaError::DuplicateQualifiedField { name, .. } => twice(name),
+            _ => error.strip_backtrace(),
+        },
+        DataFusionError::Plan(message) if message.starts_with("Projections require unique expression names") => {
+            twice(message.split('"').nth(1).unwrap_or_default())
+        }
         DataFusionError::Plan(message) | DataFusionError::Execution(message) => message.clone(),
         DataFusionError::NotImplemented(message) => missing(message),
         other => other.strip_backtrace(),
     }
+}
+
+fn twice(name: &str) -> String {
+    let name = name.rsplit(" AS ").next().unwrap_or(name);
+    format!("two columns have the name \"{name}\"; give one another with AS")
 }
 
 /// The name of what is not there: what follows it is how the parser keeps it.

@@ -64,9 +64,10 @@ fn refused(step: &Plan, name: &str, distinct: bool) -> Option<&'static str> {
                 JoinKind::Inner if left && right && !distinct => Some("(of UNION ALL) joins two readings of"),
                 JoinKind::Inner => None,
                 JoinKind::Semi if right && !distinct => Some("(of UNION ALL) looks for partners in"),
-                JoinKind::Semi if right && (join.keys.is_empty() || join.residual.is_some()) => Some("looks for unequal partners in"),
                 JoinKind::Semi => None,
-                JoinKind::Left | JoinKind::Full | JoinKind::Anti | JoinKind::Mark => Some("asks what is not in"),
+                JoinKind::Left | JoinKind::Anti | JoinKind::Mark if !right => None,
+                JoinKind::Left | JoinKind::Anti | JoinKind::Full => Some("asks what is not in"),
+                JoinKind::Mark => Some("asks, beside other conditions, what is in"),
             }
         }
         _ => None,

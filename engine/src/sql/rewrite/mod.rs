@@ -7,6 +7,7 @@
 mod by_time;
 mod calls;
 mod first_rows;
+mod names;
 mod patterns;
 mod recursion;
 mod refused;
@@ -25,6 +26,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::dialect::Sql;
 pub use by_time::{NEAREST, VERSION};
+pub use names::{ambiguous, apart, numbered};
 pub use refused::of_calls;
 
 /// Rewrites a statement; of each table that has a watermark its event-time column is known.
@@ -54,9 +56,21 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
         flow(recursion::rewrite(query))?;
+        for cte in query.with.iter_mut().flat_map(|w| &mut w.cte_tables).filter(|c| names::given(Some(&c.alias))) {
+            apart(&mut cte.query);
+        }
         flow(first_rows::rewrite(query))?;
         set_operations(&mut query.body);
         flow(refused::of_query(query))
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<String> {
+        if let TableFactor::Derived { subquery, alias, .. } = factor
+            && names::given(alias.as_ref())
+        {
+            apart(subquery);
+        }
+        ControlFlow::Continue(())
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<String> {
@@ -86,6 +100,7 @@ impl VisitorMut for Rewriter<'_> {
             flow(plain_join(join))?;
             flow(refused::of_join(&join.join_operator))?;
         }
+        names::unnamed(select);
         windows::parts(select)
     }
 

@@ -10,6 +10,8 @@ use datafusion::sql::sqlparser::ast::{
     Cte, Expr, Ident, ObjectName, Query, SetExpr, SetOperator, SetQuantifier, Visit, visit_expressions, visit_relations,
 };
 
+use crate::sql::program::normal;
+
 /// Rewrites the queries that a WITH RECURSIVE names.
 ///
 /// # Errors
@@ -86,11 +88,6 @@ fn pair(left: SetExpr, right: SetExpr, set_quantifier: SetQuantifier) -> SetExpr
 fn plain_reading(step: SetExpr, name: &Ident) -> Result<SetExpr, String> {
     let none = super::query(&format!("SELECT * FROM {name} WHERE false"))?;
     Ok(pair(step, *none.body, SetQuantifier::All))
-}
-
-/// A name as the planner compares it.
-fn normal(name: &Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_ascii_lowercase() }
 }
 
 fn reads(node: &impl Visit, name: &str) -> bool {

@@ -36,6 +36,7 @@ use super::catalog::{Catalog, Functions};
 use super::problem::said;
 use super::program::{LATE_ROWS, Program, ROW_ERRORS, normal};
 use super::render::{error_schema, late_schema};
+use super::rewrite::{apart, numbered};
 use super::statement::{Parsed, parse};
 use crate::flow::gather::merge;
 use crate::flow::updates::Updates;
@@ -263,8 +264,11 @@ impl Script {
         self.tables.seal()
     }
 
-    fn query(&mut self, statement: Statement, emit_final: bool) -> Result<Answer, String> {
-        let plan = self.catalog.plan(statement).and_then(|p| self.catalog.optimise(p)).map_err(|e| said(&e))?;
+    fn query(&mut self, mut statement: Statement, emit_final: bool) -> Result<Answer, String> {
+        if let Statement::Query(query) = &mut statement {
+            apart(query);
+        }
+        let plan = self.catalog.plan(statement).and_then(numbered).and_then(|p| self.catalog.optimise(p)).map_err(|e| said(&e))?;
         let plan = ordered::of(plan).map_err(|e| said(&e))?;
         self.program.add_plan(&mut self.catalog, QUERY, &plan.plan, emit_final)?;
         let answer = self.answer(QUERY, &plan.order, plan.hidden);

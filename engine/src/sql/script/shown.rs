@@ -11,6 +11,7 @@ use crate::flow::updates::Updates;
 use crate::sql::problem::said;
 use crate::sql::program::{LATE_ROWS, ROW_ERRORS};
 use crate::sql::render::error_schema;
+use crate::sql::rewrite::{apart, numbered};
 use crate::sql::script::durable::Durable;
 
 impl Script {
@@ -43,7 +44,7 @@ impl Script {
 
     /// How a query or a view's query is computed, a line a row.
     pub(super) fn explain(&mut self, statement: Statement, emit_final: bool, analyze: bool) -> Result<Answer, String> {
-        let query = match statement {
+        let mut query = match statement {
             Statement::CreateView(view) => Statement::Query(view.query),
             Statement::Insert(insert) if self.sink_of(&insert).is_some() => {
                 Statement::Query(insert.source.ok_or("INSERT needs VALUES or a query")?)
@@ -55,7 +56,10 @@ impl Script {
                 return Err(format!("EXPLAIN {} is not supported yet", verb.join(" ")));
             }
         };
-        let plan = self.catalog.plan(query).and_then(|p| self.catalog.optimise(p)).map_err(|e| said(&e))?;
+        if let Statement::Query(query) = &mut query {
+            apart(query);
+        }
+        let plan = self.catalog.plan(query).and_then(numbered).and_then(|p| self.catalog.optimise(p)).map_err(|e| said(&e))?;
         self.program.add_plan(&mut self.catalog, QUERY, &plan, emit_final)?;
         let text = if analyze { self.analyse(QUERY) } else { Ok(self.program.explain(QUERY).unwrap_or_default()) };
         self.program.remove(QUERY);

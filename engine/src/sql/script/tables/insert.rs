@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::update::assigned;
 use super::{Change, Table, Tables};
 use crate::sql::program::normal;
+use crate::sql::rewrite::apart;
 use crate::sql::script::batch::conform;
 use crate::sql::script::table_name;
 
@@ -65,7 +66,11 @@ impl Tables {
                 names.clear();
                 self.read("SELECT 1 AS \"no column\"", &[])?
             }
-            Some(query) => self.read(&query.to_string(), more)?,
+            Some(query) => {
+                let mut query = query.clone();
+                apart(&mut query);
+                self.read(&query.to_string(), more)?
+            }
         };
         if let Some(unknown) = names.iter().find(|n| schema.column_with_name(n).is_none()) {
             return match table.columns.is_computed(unknown) {
