@@ -43,9 +43,13 @@ pub fn title(plan: &Plan) -> String {
             let residual = join.residual.as_ref().map(|r| format!(", and {r}")).unwrap_or_default();
             format!("{kind} join on {}{residual}", if on.is_empty() { "everything".to_string() } else { on.join(" and ") })
         }
-        Node::Aggregate { keys, aggregates, .. } if aggregates.is_empty() => format!("distinct by {} columns", keys.len()),
-        Node::Aggregate { keys, aggregates, .. } => {
-            format!("aggregate by {} columns, {} kept change by change", keys.len(), aggregates.len())
+        Node::Aggregate { keys, aggregates, once, hop, .. } => {
+            let slices = if hop.is_some() { ", sliding windows of slices" } else { "" };
+            let once = format!("{slices}{}", if *once { ", given once closed" } else { "" });
+            match aggregates.is_empty() {
+                true => format!("distinct by {} columns{once}", keys.len()),
+                false => format!("aggregate by {} columns, {} kept change by change{once}", keys.len(), aggregates.len()),
+            }
         }
         Node::Group { keys, .. } => format!("compute each group anew, by {keys} columns"),
         Node::Top(top) => format!("first {} rows by {} columns", top.fetch.map_or("all".to_string(), |n| n.to_string()), top.keys.len()),

@@ -53,6 +53,8 @@ pub enum Node {
         closing: Option<(usize, Closing)>,
         /// Sliding windows that the groups are in; the last key is then the slice.
         hop: Option<Hop>,
+        /// Whether a group is given once only, when it is closed.
+        once: bool,
     },
     /// What a computation gives for each group of rows with equal first columns; the group is computed anew when it changes.
     Group { input: Box<Plan>, keys: usize, compute: Compute },

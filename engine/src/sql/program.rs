@@ -14,8 +14,8 @@ use timely::dataflow::{Scope, Stream};
 use super::SqlProblem;
 use super::catalog::Catalog;
 use super::closing::{Closing, Shape};
-use super::lower::lower;
-use super::plan::{Node, Plan};
+use super::lower::{closed, lower};
+use super::plan::Plan;
 use super::problem::said;
 use super::render::{self, At, Changes, Named, Renderer};
 use super::snapshot::{SavedNode, Size, States, fingerprint, of_text};
@@ -246,8 +246,7 @@ impl Program {
             let Some((column, closing)) = found else {
                 return Err("EMIT FINAL needs a column that a watermark closes: a window or time of a table with WATERMARK FOR".into());
             };
-            let schema = plan.schema.clone();
-            plan = Plan { append_only: true, node: Node::Final { input: Box::new(plan), column, closing }, schema };
+            plan = closed(plan, column, closing);
         }
         catalog.add_table(name, plan.schema.clone());
         let times = closings.iter().zip(plan.schema.fields()).filter(|(c, _)| c.as_ref().is_some_and(|c| c.shape == Shape::Time));

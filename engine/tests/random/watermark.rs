@@ -45,7 +45,9 @@ impl Windows {
     fn random(dice: &mut Dice) -> Self {
         let (a, b) = (dice.between(2, 9), dice.between(1, 4));
         let offset = if dice.percent(25) { dice.between(1, 5) } else { 0 };
-        match dice.below(5) {
+        match dice.below(7) {
+            // Long windows that begin often: late rows are in some that are closed and in some that are not.
+            5 | 6 => Windows::Hop { slide: dice.between(1, 3), size: dice.between(10, 40), offset },
             0 => Windows::Tumble { size: a, offset },
             1 | 2 => Windows::Hop { slide: a, size: a + dice.between(-1, 12), offset },
             3 => Windows::Cumulate { step: a, size: a * b, offset },
@@ -134,7 +136,7 @@ fn grouped(dice: &mut Dice, table: &Table, at: usize) -> (String, bool) {
     let columns: Vec<Column> = table.columns.iter().map(|(name, kind, _)| Column { name: format!("a.{name}"), kind: *kind }).collect();
     let mut items = Vec::new();
     for i in 0..2 {
-        let filter = if dice.percent(20) {
+        let filter = if dice.percent(15) {
             format!(" FILTER (WHERE {})", Expressions { dice, columns: &columns, outer: &[] }.of(Kind::Bool, 1))
         } else {
             String::new()

@@ -48,7 +48,7 @@ impl Lowering<'_> {
         let found = keys.iter().enumerate().find_map(|(i, e)| Some((i, closing::through_one(e, frame, &closings)?)));
         Ok(Some(match plan.node {
             Node::Aggregate { input, keys, aggregates, hop, .. } => {
-                Plan { node: Node::Aggregate { input, keys, aggregates, hop, closing: found }, ..plan }
+                Plan { node: Node::Aggregate { input, keys, aggregates, hop, closing: found, once: false }, ..plan }
             }
             node => Plan { node, ..plan },
         }))
@@ -74,7 +74,11 @@ fn grouped(
     match calls {
         Some(aggregates) => {
             let append_only = input.append_only && aggregates.is_empty();
-            Ok(Plan { append_only, node: Node::Aggregate { input: Box::new(input), keys, aggregates, closing, hop: None }, schema })
+            Ok(Plan {
+                append_only,
+                node: Node::Aggregate { input: Box::new(input), keys, aggregates, closing, hop: None, once: false },
+                schema,
+            })
         }
         None => evaluated(input, keys, &aggregate.aggr_expr, frame, schema),
     }

@@ -1,48 +1,73 @@
 //! GROUP BY of sliding windows, by slices: rows are put into slices that all windows are made of, not into each window.
 //!
 //! A slice is as long as the greatest common divisor of the slide and the size, so that all of its rows are in the same
-//! windows. Only where keys are columns and windows, arguments are columns, and states merge; else a row is put into each of
-//! its windows, by `unnest`, before it is grouped.
+//! windows (Li et al., *No pane, no gain*, 2005). What stands between the grouping and the list of windows is looked through:
+//! keys and arguments are written over what stands beneath the list. Only where a key is of the row or of its window and not of
+//! both, arguments are of the row, and states merge; else a row is put into each of its windows, by `unnest`, before it is grouped.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, IntervalMonthDayNano, Schema, SchemaRef};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan, Projection, ScalarUDF, lit};
-use datafusion::physical_expr::expressions::Column as PhysicalColumn;
+use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan, lit, when};
 use datafusion::scalar::ScalarValue;
 
-use super::{Lowering, Refused, all, column, physical, project};
-use crate::sql::plan::{Aggregate, Hop, HopKey, Node, Plan};
+use super::{Lowering, Refused, column, filter, physical, project};
+use crate::sql::plan::{Aggregate, Expression, Hop, HopKey, Node, Plan};
 use crate::sql::render::merges;
-use crate::sql::window::{WINDOWS_OF_ROW_MAX, micros_of, window_functions};
+use crate::sql::window::{WINDOWS_OF_ROW_MAX, micros_of, window_functions, window_type};
 
-/// What is known of the windows: the projection that lists them, the list's column, the call, and where columns come from.
+/// The column that stands for a row's window.
+const WINDOW: &str = "window of row";
+
+/// What is known of the windows.
 struct Found<'a> {
-    projection: &'a Projection,
-    at: usize,
-    call: &'a ScalarFunction,
-    /// For each column of the aggregate's input the column of the projection.
-    picks: Vec<usize>,
+    /// What the list of windows is made over.
+    base: &'a LogicalPlan,
+    /// The call that lists them.
+    call: ScalarFunction,
+    /// For each column of the aggregate's input what it is over the base and the window.
+    over: Vec<Expr>,
+    /// Conditions on rows, over the base.
+    conditions: Vec<Expr>,
 }
 
-fn found(input: &LogicalPlan) -> Option<Found<'_>> {
-    let (unnest, picks) = match input {
-        LogicalPlan::Unnest(unnest) => (unnest, (0..unnest.schema.fields().len()).collect()),
-        LogicalPlan::Projection(p) => {
-            let LogicalPlan::Unnest(unnest) = p.input.as_ref() else { return None };
-            let pick = |e: &Expr| unnest.schema.index_of_column(plain(e)?).ok();
-            (unnest, p.expr.iter().map(pick).collect::<Option<Vec<_>>>()?)
-        }
-        _ => return None,
-    };
-    let LogicalPlan::Projection(projection) = unnest.input.as_ref() else { return None };
-    let [(at, _)] = unnest.list_type_columns.as_slice() else { return None };
-    let narrow = unnest.struct_type_columns.is_empty() && unnest.schema.fields().len() == projection.expr.len();
-    match inner(projection.expr.get(*at)?) {
-        Expr::ScalarFunction(call) if narrow && call.name() == "hop_windows" => Some(Found { projection, at: *at, call, picks }),
-        _ => None,
+/// Looks for a list of windows beneath projections, names and conditions.
+fn found(input: &LogicalPlan) -> Result<Option<Found<'_>>> {
+    let columns = |plan: &LogicalPlan| plan.schema().columns().into_iter().map(Expr::Column).collect::<Vec<_>>();
+    let (mut over, mut conditions, mut at): (Vec<Expr>, Vec<Expr>, &LogicalPlan) = (columns(input), Vec::new(), input);
+    loop {
+        let (beneath, exprs): (&LogicalPlan, Vec<Expr>) = match at {
+            LogicalPlan::Projection(p) => (&p.input, p.expr.iter().map(|e| inner(e).clone()).collect()),
+            LogicalPlan::SubqueryAlias(alias) => (&alias.input, columns(&alias.input)),
+            LogicalPlan::Filter(f) => {
+                conditions.push(f.predicate.clone());
+                at = &f.input;
+                continue;
+            }
+            LogicalPlan::Unnest(unnest) => {
+                let LogicalPlan::Projection(projection) = unnest.input.as_ref() else { return Ok(None) };
+                let [(list, _)] = unnest.list_type_columns.as_slice() else { return Ok(None) };
+                let narrow = unnest.struct_type_columns.is_empty() && unnest.schema.fields().len() == projection.expr.len();
+                let call = match projection.expr.get(*list).map(inner) {
+                    Some(Expr::ScalarFunction(call)) if narrow && call.name() == "hop_windows" => call.clone(),
+                    _ => return Ok(None),
+                };
+                let mut exprs: Vec<Expr> = projection.expr.iter().map(|e| inner(e).clone()).collect();
+                if let Some(expr) = exprs.get_mut(*list) {
+                    *expr = Expr::Column(Column::new_unqualified(WINDOW));
+                }
+                over = written(over, at.schema(), &exprs)?;
+                conditions = written(conditions, at.schema(), &exprs)?;
+                return Ok(Some(Found { base: &projection.input, call, over, conditions }));
+            }
+            _ => return Ok(None),
+        };
+        over = written(over, at.schema(), &exprs)?;
+        conditions = written(conditions, at.schema(), &exprs)?;
+        at = beneath;
     }
 }
 
@@ -53,11 +78,26 @@ fn inner(expr: &Expr) -> &Expr {
     }
 }
 
-fn plain(expr: &Expr) -> Option<&Column> {
-    match inner(expr) {
-        Expr::Column(column) => Some(column),
-        _ => None,
-    }
+/// Expressions with what each column is in its place.
+fn written(exprs: Vec<Expr>, schema: &DFSchema, columns: &[Expr]) -> Result<Vec<Expr>> {
+    let one = |expr: Expr| -> Result<Expr> {
+        let done = expr.transform_up(|e| match &e {
+            Expr::Column(c) => match columns.get(schema.index_of_column(c)?) {
+                Some(known) => Ok(Transformed::yes(known.clone())),
+                None => datafusion::common::plan_err!("column {c} is not there"),
+            },
+            _ => Ok(Transformed::no(e)),
+        })?;
+        Ok(done.data)
+    };
+    exprs.into_iter().map(one).collect()
+}
+
+/// Whether an expression asks for the row's window, and whether for anything else of the row.
+fn asks(expr: &Expr) -> (bool, bool) {
+    let refs = expr.column_refs();
+    let window = |c: &&&Column| c.relation.is_none() && c.name == WINDOW;
+    (refs.iter().any(|c| window(&c)), refs.iter().any(|c| !window(&c)))
 }
 
 fn micros(expr: &Expr) -> Option<i64> {
@@ -69,6 +109,19 @@ fn micros(expr: &Expr) -> Option<i64> {
 
 fn common_divisor(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
+/// Columns that rows of slices have: keys and arguments, each over the base.
+#[derive(Default)]
+struct Columns {
+    exprs: Vec<Expr>,
+}
+
+impl Columns {
+    fn add(&mut self, expr: Expr) -> usize {
+        self.exprs.push(expr);
+        self.exprs.len() - 1
+    }
 }
 
 impl Lowering<'_> {
@@ -83,7 +136,8 @@ impl Lowering<'_> {
         if calls.is_empty() {
             return Ok(None);
         }
-        let Some(found) = found(&aggregate.input) else { return Ok(None) };
+        let plain = |e: datafusion::common::DataFusionError| e.strip_backtrace();
+        let Some(found) = found(&aggregate.input).map_err(plain)? else { return Ok(None) };
         let sizes: Option<Vec<i64>> = found.call.args.iter().skip(1).map(micros).collect();
         let (slide, size, offset) = match sizes.as_deref() {
             Some([slide, size, rest @ ..]) if *slide > 0 && *size > 0 && size / slide <= WINDOWS_OF_ROW_MAX => {
@@ -91,86 +145,109 @@ impl Lowering<'_> {
             }
             _ => return Ok(None),
         };
-        let Some((input, window)) = self.sliced(&found, common_divisor(slide, size), offset)? else { return Ok(None) };
-        let Some((mut keys, hop_keys)) = keys_of(aggregate, &found, &window)? else { return Ok(None) };
-        let Some(aggregates) = moved(calls, &found, &input) else { return Ok(None) };
-        keys.push(found.at);
-        let keys = keys.into_iter().map(|i| column(&input.schema, i)).collect();
-        let hop = Some(Hop { slide, size, offset, keys: hop_keys });
-        let node = Node::Aggregate { input: Box::new(input), keys, aggregates, closing: None, hop };
+        if found.conditions.iter().any(|c| asks(c).0) {
+            return Ok(None);
+        }
+        let mut columns = Columns::default();
+        let Some(keys) = keys_of(aggregate, &found, &mut columns).map_err(plain)? else { return Ok(None) };
+        let others = columns.exprs.len();
+        let Some(moved) = moved(aggregate, calls, &found, &mut columns).map_err(plain)? else { return Ok(None) };
+        let Some(slice) = slice(&found.call, common_divisor(slide, size), offset) else { return Ok(None) };
+        columns.exprs.insert(others, slice);
+        let (input, time) = self.sliced(&found, &columns.exprs, others)?;
+        let at = |i: usize| if i < others { i } else { i + 1 };
+        let keeps = |call: &Aggregate| {
+            let kind = call.argument.as_ref().map(|a| a.data_type(&input.schema)).transpose();
+            kind.is_ok_and(|kind| merges(call, &kind.unwrap_or(arrow::datatypes::DataType::Int64), input.append_only))
+        };
+        let own = |i: usize| column(&input.schema, at(i));
+        let aggregates: Vec<Aggregate> = calls
+            .iter()
+            .zip(moved)
+            .map(|(call, argument)| Aggregate { argument: argument.map(own), filter: None, ..call.clone() })
+            .collect();
+        if !aggregates.iter().all(keeps) {
+            return Ok(None);
+        }
+        let window = DFSchema::try_from(Schema::new(vec![Field::new(WINDOW, window_type(&time), true)])).map_err(plain)?;
+        let key = |key: Key| match key {
+            Key::Of(i) => Ok(HopKey::Column(i)),
+            Key::Window(expr) => physical(&expr, &window).map(HopKey::Window),
+        };
+        let hop = Some(Hop { slide, size, offset, keys: keys.into_iter().map(key).collect::<Result<_, _>>()? });
+        let keys = (0..=others).map(|i| column(&input.schema, i)).collect();
+        let node = Node::Aggregate { input: Box::new(input), keys, aggregates, closing: None, hop, once: false };
         Ok(Some(Plan { node, schema: schema.clone(), append_only: false }))
     }
 
-    /// The projection with slices in place of lists, and the type of a window.
-    fn sliced(&mut self, found: &Found<'_>, slice: i64, offset: i64) -> Result<Option<(Plan, DFSchema)>, Refused> {
-        let interval = |micros: i64| {
-            let nanos = micros.checked_mul(1000)?;
-            Some(lit(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(0, 0, nanos)))))
-        };
-        let (Some(time), Some(slice), Some(offset)) = (found.call.args.first(), interval(slice), interval(offset)) else { return Ok(None) };
-        let start: Option<ScalarUDF> = window_functions().into_iter().find(|f| f.name() == "tumble_start");
-        let Some(start) = start else { return Ok(None) };
-        let mut exprs = found.projection.expr.clone();
-        if let Some(expr) = exprs.get_mut(found.at) {
-            *expr = start.call(vec![time.clone(), slice, offset]);
+    /// The base with the columns of slices, and the type of a slice.
+    fn sliced(&mut self, found: &Found<'_>, exprs: &[Expr], slice: usize) -> Result<(Plan, arrow::datatypes::DataType), Refused> {
+        let frame = found.base.schema();
+        let mut input = self.plan(found.base)?;
+        for condition in &found.conditions {
+            input = filter(input, physical(condition, frame)?);
         }
-        let frame = found.projection.input.schema();
-        let columns = all(&exprs, frame)?;
-        let input = self.plan(&found.projection.input)?;
+        let columns: Vec<Expression> = exprs.iter().map(|e| physical(e, frame)).collect::<Result<_, _>>()?;
         let kinds = columns.iter().map(|c| c.data_type(frame.as_arrow())).collect::<Result<Vec<_>, _>>();
         let kinds = kinds.map_err(|e| e.strip_backtrace())?;
-        let fields = found.projection.schema.fields().iter().zip(kinds).map(|(f, kind)| Field::new(f.name(), kind, true));
-        let fields: Vec<Field> = fields.collect();
-        let Some(time) = fields.get(found.at) else { return Ok(None) };
-        let window = Field::new("window", crate::sql::window::window_type(time.data_type()), true);
-        let window = DFSchema::try_from(Schema::new(vec![window])).map_err(|e| e.strip_backtrace())?;
-        Ok(Some((project(input, columns, Arc::new(Schema::new(fields))), window)))
+        let time = kinds.get(slice).cloned().unwrap_or(arrow::datatypes::DataType::Null);
+        let fields = kinds.into_iter().enumerate().map(|(i, kind)| Field::new(format!("column {i}"), kind, true));
+        Ok((project(input, columns, Arc::new(Schema::new(fields.collect::<Vec<_>>()))), time))
     }
 }
 
-/// Columns that are keys beside the windows, and for each key what it is.
-type Keys = (Vec<usize>, Vec<HopKey>);
+/// A key of groups.
+enum Key {
+    /// One of the columns of slices.
+    Of(usize),
+    /// Of the window.
+    Window(Expr),
+}
 
-fn keys_of(aggregate: &LogicalAggregate, found: &Found<'_>, window: &DFSchema) -> Result<Option<Keys>, Refused> {
-    let frame = aggregate.input.schema();
-    let place = |c: &Column| frame.index_of_column(c).ok().and_then(|i| found.picks.get(i).copied());
-    let (mut others, mut keys) = (Vec::new(), Vec::new());
-    for key in &aggregate.group_expr {
-        let places: Option<Vec<usize>> = key.column_refs().into_iter().map(place).collect();
-        match (places.as_deref(), plain(key)) {
-            (Some([at]), _) if *at == found.at => {
-                let over = datafusion::common::tree_node::TreeNode::transform(inner(key).clone(), |e| {
-                    use datafusion::common::tree_node::Transformed;
-                    Ok(match e {
-                        Expr::Column(_) => Transformed::yes(Expr::Column(Column::new_unqualified("window"))),
-                        other => Transformed::no(other),
-                    })
-                });
-                keys.push(HopKey::Window(physical(&over.map_err(|e| e.strip_backtrace())?.data, window)?));
-            }
-            (Some([at]), Some(_)) => {
-                keys.push(HopKey::Column(others.len()));
-                others.push(*at);
-            }
-            _ => return Ok(None),
+fn keys_of(aggregate: &LogicalAggregate, found: &Found<'_>, columns: &mut Columns) -> Result<Option<Vec<Key>>> {
+    let mut keys = Vec::new();
+    for expr in written(aggregate.group_expr.iter().map(|e| inner(e).clone()).collect(), aggregate.input.schema(), &found.over)? {
+        keys.push(match asks(&expr) {
+            (true, true) => return Ok(None),
+            (true, false) => Key::Window(expr),
+            (false, _) => Key::Of(columns.add(expr)),
+        });
+    }
+    Ok(keys.iter().any(|k| matches!(k, Key::Window(_))).then_some(keys))
+}
+
+/// For each call the column of its argument, if it has one; none when one asks for the window. A row that a filter leaves out has
+/// a null for an argument, and that is not computed of it.
+fn moved(
+    aggregate: &LogicalAggregate,
+    calls: &[Aggregate],
+    found: &Found<'_>,
+    columns: &mut Columns,
+) -> Result<Option<Vec<Option<usize>>>> {
+    let (mut out, frame) = (Vec::new(), aggregate.input.schema());
+    for (expr, call) in aggregate.aggr_expr.iter().zip(calls) {
+        let Expr::AggregateFunction(f) = inner(expr) else { return Ok(None) };
+        let argument = f.params.args.first().cloned();
+        let argument = match &f.params.filter {
+            Some(filter) => Some(when(filter.as_ref().clone(), argument.unwrap_or_else(|| lit(1i64))).end()?),
+            // What counts rows may be written as a count of a constant.
+            None => argument.filter(|_| call.argument.is_some()),
+        };
+        let argument = written(argument.into_iter().collect(), frame, &found.over)?.into_iter().next();
+        match argument {
+            Some(argument) if asks(&argument).0 => return Ok(None),
+            argument => out.push(argument.map(|a| columns.add(a))),
         }
     }
-    Ok(keys.iter().any(|k| matches!(k, HopKey::Window(_))).then_some((others, keys)))
+    Ok(Some(out))
 }
 
-/// The calls over the columns of slices; none when one has an argument that is not a column, or states that do not merge.
-fn moved(calls: &[Aggregate], found: &Found<'_>, input: &Plan) -> Option<Vec<Aggregate>> {
-    let one = |call: &Aggregate| {
-        let argument = match &call.argument {
-            None => None,
-            Some(argument) => {
-                let at = *found.picks.get(argument.downcast_ref::<PhysicalColumn>()?.index())?;
-                (at != found.at && at < input.schema.fields().len()).then_some(())?;
-                merges(call, input.schema.field(at).data_type(), input.append_only).then_some(())?;
-                Some(column(&input.schema, at))
-            }
-        };
-        (call.filter.is_none() && !call.distinct).then(|| Aggregate { argument, ..call.clone() })
+/// The start of a row's slice.
+fn slice(call: &ScalarFunction, slice: i64, offset: i64) -> Option<Expr> {
+    let interval = |micros: i64| {
+        let nanos = micros.checked_mul(1000)?;
+        Some(lit(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(0, 0, nanos)))))
     };
-    calls.iter().map(one).collect()
+    let start = window_functions().into_iter().find(|f| f.name() == "tumble_start")?;
+    Some(start.call(vec![call.args.first()?.clone(), interval(slice)?, interval(offset)?]))
 }

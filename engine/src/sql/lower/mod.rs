@@ -5,6 +5,7 @@
 mod aggregate;
 mod hop;
 mod join;
+mod last;
 mod recursive;
 mod scan;
 mod temporal;
@@ -26,6 +27,7 @@ use super::evaluate::Compute;
 use super::plan::{Expression, Node, Plan};
 use super::problem::said;
 
+pub use last::closed;
 pub use recursive::OwnResult;
 
 /// Why a query has no plan: the name of what is missing.
@@ -125,7 +127,7 @@ fn distinct(input: Plan) -> Plan {
     // Distinct over rows that only grow can itself only grow.
     Plan {
         append_only: input.append_only,
-        node: Node::Aggregate { input: Box::new(input), keys, aggregates: Vec::new(), closing: None, hop: None },
+        node: Node::Aggregate { input: Box::new(input), keys, aggregates: Vec::new(), closing: None, hop: None, once: false },
         schema,
     }
 }

@@ -11,7 +11,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::Changes;
 use super::close::at_close;
-use super::groups::{Early, Paged, Partial};
+use super::groups::{Early, Paged, Partial, Sliding};
 use super::rows::{self, Split};
 use crate::flow::exchange::{exchange_by, worker_of_nothing};
 use crate::sql::closing::Closing;
@@ -56,6 +56,8 @@ pub struct Shape {
     pub append_only: bool,
     /// Sliding windows that the groups are in; the last key is then the slice.
     pub hop: Option<Hop>,
+    /// Whether a group is given once only, when it is closed.
+    pub once: bool,
 }
 
 /// The key that watermarks close, how, and the watermarks.
@@ -82,6 +84,12 @@ fn grouped<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggr
     // All slices of a window are on one worker.
     let routed = if shape.hop.is_some() { shape.keys.saturating_sub(1) } else { shape.keys };
     let input = if peers > 1 { exchange_by(input, (0..routed).collect()) } else { input };
+    if let (Some(hop), true) = (&shape.hop, shape.once) {
+        let sliding = Sliding::new(hop.clone(), shape, aggregates, closes, merged);
+        let sliding = sliding.map_err(|error| tracing::error!(%error, "sliding windows cannot be kept")).ok();
+        let (rows, late) = at_close(input, "aggregate", view, sliding, at);
+        return (rows, early_late.unwrap_or(late));
+    }
     let groups = Paged::new(shape.clone(), aggregates, closes, merged);
     let mut groups = groups.map_err(|error| tracing::error!(%error, "groups cannot be kept")).ok();
     // The one group of an aggregation without keys has a row even when nothing ever comes.
@@ -95,5 +103,5 @@ fn grouped<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggr
 /// Each row of a stream once, as it stands: minus zero is not zero here, for rows are looked up by it.
 pub fn distinct<'s>(input: Changes<'s>, view: &str, schema: SchemaRef, at: &Place) -> Changes<'s> {
     let keys = schema.fields().len();
-    grouped(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false, hop: None }, &[], None, at).0
+    grouped(input, view, &Shape { prepared: schema.clone(), keys, schema, append_only: false, hop: None, once: false }, &[], None, at).0
 }

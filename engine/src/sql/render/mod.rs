@@ -87,12 +87,12 @@ impl<'s> Renderer<'s> {
                 self.keep_errors(rows::flat(stream, view, compute, schema))
             }
             Node::Join(join) => self.join(view, join, &schema)?,
-            Node::Aggregate { input, keys, aggregates, closing, hop } => {
+            Node::Aggregate { input, keys, aggregates, closing, hop, once } => {
                 let stream = self.plan(view, input)?;
                 let (prepared, columns) = aggregate::prepare(input, keys, aggregates, &schema);
                 let stream = self.keep_errors(rows::project(stream, view, prepared, columns.clone()));
-                let shape =
-                    aggregate::Shape { prepared: columns, keys: keys.len(), schema, append_only: input.append_only, hop: hop.clone() };
+                let (keys, append_only, once) = (keys.len(), input.append_only, *once);
+                let shape = aggregate::Shape { prepared: columns, keys, schema, append_only, hop: hop.clone(), once };
                 let closing = closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone()));
                 let split = aggregate::aggregate(stream, view, &shape, aggregates, closing, &self.giving_place());
                 self.keep_late(split)

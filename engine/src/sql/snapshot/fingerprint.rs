@@ -41,14 +41,14 @@ fn node(plan: &Plan, named: &dyn Fn(&str) -> Option<Fingerprint>, out: &mut Stri
             let residual = join.residual.as_ref().map(ToString::to_string);
             write!(out, "join {:?} {keys:?} {} {residual:?} {:?}", join.kind, join.null_equal, join.closing)?;
         }
-        Node::Aggregate { keys, aggregates, closing, hop, .. } => {
+        Node::Aggregate { keys, aggregates, closing, hop, once, .. } => {
             let key = |key: &HopKey| match key {
                 HopKey::Column(at) => at.to_string(),
                 HopKey::Window(of) => of.to_string(),
             };
             let keys_of = |h: &Hop| h.keys.iter().map(key).collect::<Vec<_>>();
             let windows = hop.as_ref().map(|h| format!("{} {} {} {:?}", h.slide, h.size, h.offset, keys_of(h)));
-            write!(out, "aggregate {} {closing:?} {windows:?}", listed(keys))?;
+            write!(out, "aggregate {} {closing:?} {windows:?} {once}", listed(keys))?;
             aggregates.iter().try_for_each(|a| call(a, out))?;
         }
         Node::Group { keys, compute: c, .. } => {

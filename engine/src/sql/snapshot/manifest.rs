@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The layout that this version reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

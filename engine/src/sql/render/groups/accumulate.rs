@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64T
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
+use super::best::Best;
 use super::extremes::{ByBytes, ByNumber, is_number};
 use super::partial::float_states;
 use super::saved::{column, counted_bytes, each_bytes, numbers};
@@ -42,7 +43,7 @@ pub trait Accumulator {
     fn settle(&mut self, _groups: &[u32]) {}
     /// Forgets a group.
     fn clear(&mut self, group: u32);
-    /// The states of some groups, for a snapshot.
+    /// The states of some groups, in the columns that `merge` takes where states merge, else such that `restore` takes.
     ///
     /// # Errors
     /// When they cannot be written.
@@ -65,11 +66,13 @@ pub fn accumulator(call: &Aggregate, input: &DataType, output: &DataType, append
         Function::Count => Box::new(Counts(Vec::new())),
         Function::Min | Function::Max => {
             let least = call.function == Function::Min;
-            match is_number(input) {
-                true => Box::new(ByNumber::new(least, append_only, input.clone())),
-                false => Box::new(ByBytes::new(least, append_only, input)?),
+            match (is_number(input), append_only) {
+                (true, true) => Box::new(Best::new(least, input.clone())),
+                (true, false) => Box::new(ByNumber::new(least, input.clone())),
+                (false, _) => Box::new(ByBytes::new(least, append_only, input)?),
             }
         }
+        Function::Sum if input.is_integer() => Box::new(Wholes { output: output.clone(), counts: Vec::new(), sums: Vec::new() }),
         Function::Sum | Function::Avg => match input.is_floating() {
             true => Box::new(Floats { mean: call.function == Function::Avg, states: Vec::new() }),
             false => Box::new(Integers {
@@ -132,19 +135,84 @@ impl Accumulator for Counts {
         Ok(vec![self.values(groups)?])
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
-        for (group, saved) in groups.iter().zip(column::<Int64Type>(columns, 0)?.values()) {
-            if let Some(count) = self.0.get_mut(*group as usize) {
-                *count = *saved;
-            }
-        }
-        Ok(1)
+        self.merge(columns, groups).map(|()| 1)
     }
     fn bytes(&self) -> usize {
         self.0.len() * size_of::<i64>()
     }
 }
 
-/// Sums of integers, and of the digits of decimals, with how many values they are of.
+/// Sums of integers, with how many values they are of. A sum that leaves 64 bits wraps, as the batch's does.
+struct Wholes {
+    output: DataType,
+    counts: Vec<i64>,
+    sums: Vec<i64>,
+}
+
+impl Wholes {
+    fn add(&mut self, array: &ArrayRef, value: impl Fn(usize) -> i64, diffs: Option<&[i64]>, groups: &[u32]) {
+        let (counts, sums) = (&mut self.counts, &mut self.sums);
+        each(array, diffs, groups, |row, group, diff| {
+            if let (Some(count), Some(sum)) = (counts.get_mut(group), sums.get_mut(group)) {
+                *count += diff;
+                *sum = sum.wrapping_add(value(row).wrapping_mul(diff));
+            }
+        });
+    }
+}
+
+impl Accumulator for Wholes {
+    fn grow(&mut self, groups: usize) {
+        self.counts.resize(groups, 0);
+        self.sums.resize(groups, 0);
+    }
+    fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
+        let value = |values: &[i64], row: usize| values.get(row).copied().unwrap_or(0);
+        if values.data_type() == &DataType::UInt64 {
+            let numbers = values.as_primitive::<UInt64Type>().values();
+            self.add(values, |row| numbers.get(row).map_or(0, |v| *v as i64), diffs, groups);
+        } else {
+            let wide = cast(values, &DataType::Int64)?;
+            let numbers = wide.as_primitive::<Int64Type>().values();
+            self.add(&wide, |row| value(numbers, row), diffs, groups);
+        }
+        Ok(())
+    }
+    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
+        let states = groups.iter().map(|g| (self.counts.get(*g as usize).copied().unwrap_or(0), self.sums.get(*g as usize).copied()));
+        let sums = states.map(|(count, sum)| sum.filter(|_| count > 0));
+        Ok(match self.output {
+            DataType::UInt64 => Arc::new(sums.map(|s| s.map(|s| s as u64)).collect::<UInt64Array>()),
+            _ => Arc::new(sums.collect::<Int64Array>()),
+        })
+    }
+    fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
+        let (more, sums) = (column::<Int64Type>(columns, 0)?.values(), column::<Int64Type>(columns, 1)?.values());
+        for ((group, more), other) in groups.iter().zip(more).zip(sums) {
+            if let (Some(count), Some(sum)) = (self.counts.get_mut(*group as usize), self.sums.get_mut(*group as usize)) {
+                *count += more;
+                *sum = sum.wrapping_add(*other);
+            }
+        }
+        Ok(())
+    }
+    fn clear(&mut self, group: u32) {
+        self.counts.get_mut(group as usize).into_iter().for_each(|count| *count = 0);
+        self.sums.get_mut(group as usize).into_iter().for_each(|sum| *sum = 0);
+    }
+    fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let of = |column: &[i64]| numbers(groups.iter().filter_map(|g| column.get(*g as usize).copied()));
+        Ok(vec![of(&self.counts), of(&self.sums)])
+    }
+    fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
+        self.merge(columns, groups).map(|()| 2)
+    }
+    fn bytes(&self) -> usize {
+        (self.counts.len() + self.sums.len()) * size_of::<i64>()
+    }
+}
+
+/// Means of integers, and sums and means of the digits of decimals, with how many values they are of.
 struct Integers {
     mean: bool,
     input: DataType,
@@ -195,8 +263,7 @@ impl Accumulator for Integers {
             (false, DataType::Decimal128(p, s)) => {
                 Arc::new(states.map(some).collect::<Decimal128Array>().with_precision_and_scale(*p, *s)?)
             }
-            (false, DataType::UInt64) => Arc::new(states.map(|s| some(s).map(|sum| sum as u64)).collect::<UInt64Array>()),
-            (false, _) => Arc::new(states.map(|s| some(s).map(|sum| sum as i64)).collect::<Int64Array>()),
+            (false, other) => return Err(ArrowError::SchemaError(format!("a sum of decimals is no {other}"))),
         })
     }
     fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
@@ -215,17 +282,11 @@ impl Accumulator for Integers {
     }
     fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         let states = || groups.iter().filter_map(|g| self.states.get(*g as usize));
-        let low = UInt64Array::from_iter_values(states().map(|s| s.1 as u64));
-        Ok(vec![numbers(states().map(|s| s.0)), numbers(states().map(|s| (s.1 >> 64) as i64)), Arc::new(low)])
+        let sums = Decimal128Array::from_iter_values(states().map(|s| s.1)).with_precision_and_scale(38, 0)?;
+        Ok(vec![numbers(states().map(|s| s.0)), Arc::new(sums)])
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
-        let (counts, high, low) = (column::<Int64Type>(columns, 0)?, column::<Int64Type>(columns, 1)?, column::<UInt64Type>(columns, 2)?);
-        for (group, ((count, high), low)) in groups.iter().zip(counts.values().iter().zip(high.values()).zip(low.values())) {
-            if let Some(state) = self.states.get_mut(*group as usize) {
-                *state = (*count, (i128::from(*high) << 64) | i128::from(*low));
-            }
-        }
-        Ok(3)
+        self.merge(columns, groups).map(|()| 2)
     }
     fn bytes(&self) -> usize {
         self.states.len() * size_of::<(i64, i128)>()
@@ -341,12 +402,7 @@ impl Accumulator for Floats {
         Ok(Float::columns(&states).into())
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
-        for (group, saved) in groups.iter().zip(float_states(columns)?) {
-            if let Some(state) = self.states.get_mut(*group as usize) {
-                *state = saved;
-            }
-        }
-        Ok(6)
+        self.merge(columns, groups).map(|()| 6)
     }
     fn bytes(&self) -> usize {
         self.states.len() * size_of::<Float>()

@@ -4,8 +4,9 @@
 //! there. Numbers and times are kept as 64 bits that order as the values do; all else as its row encoding.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, UInt64Array, new_null_array};
+use arrow::array::{ArrayRef, AsArray, UInt64Array, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
@@ -76,14 +77,6 @@ impl<K: Ord + Clone> Values<K> {
     }
 }
 
-/// Extremes of numbers and times.
-pub struct ByNumber {
-    least: bool,
-    append_only: bool,
-    kind: DataType,
-    states: Vec<Values<u64>>,
-}
-
 const SIGN: u64 = 1 << 63;
 
 /// 64 bits that order as floats do.
@@ -96,81 +89,103 @@ fn to_float(key: u64) -> f64 {
     f64::from_bits(if key & SIGN == 0 { !key } else { key & !SIGN })
 }
 
+/// 64 bits a value that order as the values do.
+///
+/// # Errors
+/// When they are no numbers or times.
+pub fn keys_of(values: &ArrayRef) -> Result<Vec<u64>, ArrowError> {
+    Ok(match values.data_type() {
+        kind if kind.is_floating() => {
+            cast(values, &DataType::Float64)?.as_primitive::<Float64Type>().values().iter().map(|v| of_float(*v)).collect()
+        }
+        DataType::UInt64 => values.as_primitive::<UInt64Type>().values().to_vec(),
+        _ => cast(values, &DataType::Int64)?.as_primitive::<Int64Type>().values().iter().map(|v| (*v as u64) ^ SIGN).collect(),
+    })
+}
+
+/// The values of such bits.
+///
+/// # Errors
+/// When the type is none of numbers or times.
+pub fn values_of(keys: &UInt64Array, kind: &DataType) -> Result<ArrayRef, ArrowError> {
+    if kind.is_floating() {
+        return cast(&keys.unary::<_, Float64Type>(to_float), kind);
+    }
+    if kind == &DataType::UInt64 {
+        return Ok(Arc::new(keys.clone()));
+    }
+    let numbers = keys.unary::<_, Int64Type>(|k| (k ^ SIGN) as i64);
+    // Dates of 32 bits have no direct way from 64.
+    let narrow = if kind == &DataType::Date32 { cast(&numbers, &DataType::Int32)? } else { Arc::new(numbers) };
+    cast(&narrow, kind)
+}
+
+/// Extremes of numbers and times.
+pub struct ByNumber {
+    least: bool,
+    kind: DataType,
+    states: Vec<BTreeMap<u64, i64>>,
+}
+
 impl ByNumber {
     /// No groups yet.
-    pub fn new(least: bool, append_only: bool, kind: DataType) -> Self {
-        ByNumber { least, append_only, kind, states: Vec::new() }
+    pub fn new(least: bool, kind: DataType) -> Self {
+        ByNumber { least, kind, states: Vec::new() }
+    }
+
+    fn best(&self, group: u32) -> Option<u64> {
+        let all = self.states.get(group as usize)?;
+        if self.least { all.first_key_value() } else { all.last_key_value() }.map(|(key, _)| *key)
     }
 }
 
 impl Accumulator for ByNumber {
     fn grow(&mut self, groups: usize) {
-        self.states.resize(groups, Values::empty(self.append_only));
+        self.states.resize(groups, BTreeMap::new());
     }
     fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
-        let (least, states) = (self.least, &mut self.states);
-        let mut take_in = |group: usize, key: u64, diff: i64| {
-            if let Some(state) = states.get_mut(group) {
-                state.take_in(least, key, diff);
-            }
-        };
-        if self.kind.is_floating() {
-            let wide = cast(values, &DataType::Float64)?;
-            let numbers = wide.as_primitive::<Float64Type>().values();
-            each(&wide, diffs, groups, |row, group, diff| take_in(group, numbers.get(row).map_or(0, |v| of_float(*v)), diff));
-        } else if self.kind == DataType::UInt64 {
-            let numbers = values.as_primitive::<UInt64Type>().values();
-            each(values, diffs, groups, |row, group, diff| take_in(group, numbers.get(row).copied().unwrap_or(0), diff));
-        } else {
-            let wide = cast(values, &DataType::Int64)?;
-            let numbers = wide.as_primitive::<Int64Type>().values();
-            each(&wide, diffs, groups, |row, group, diff| take_in(group, numbers.get(row).map_or(0, |v| (*v as u64) ^ SIGN), diff));
-        }
-        Ok(())
-    }
-    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
-        let keys = groups.iter().filter_map(|g| self.states.get(*g as usize)).map(|s| s.best(self.least).copied());
-        if self.kind.is_floating() {
-            return cast(&keys.map(|k| k.map(to_float)).collect::<Float64Array>(), &self.kind);
-        }
-        if self.kind == DataType::UInt64 {
-            return Ok(std::sync::Arc::new(keys.collect::<UInt64Array>()));
-        }
-        let numbers = keys.map(|k| k.map(|k| (k ^ SIGN) as i64)).collect::<Int64Array>();
-        // Dates of 32 bits have no direct way from 64.
-        let narrow = if self.kind == DataType::Date32 { cast(&numbers, &DataType::Int32)? } else { std::sync::Arc::new(numbers) };
-        cast(&narrow, &self.kind)
-    }
-    fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
-        let [best] = columns else { return Err(ArrowError::SchemaError("an extreme has one state".into())) };
-        let keys = best.as_primitive::<UInt64Type>().values();
-        let (least, states) = (self.least, &mut self.states);
-        each(best, None, groups, |row, group, _| {
-            if let (Some(state), Some(key)) = (states.get_mut(group), keys.get(row)) {
-                state.take_in(least, *key, 1);
+        let (keys, states) = (keys_of(values)?, &mut self.states);
+        each(values, diffs, groups, |row, group, diff| {
+            if let (Some(all), Some(key)) = (states.get_mut(group), keys.get(row)) {
+                count(all, *key, diff);
             }
         });
         Ok(())
     }
+    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
+        values_of(&groups.iter().map(|g| self.best(*g)).collect(), &self.kind)
+    }
     fn clear(&mut self, group: u32) {
-        if let Some(state) = self.states.get_mut(group as usize) {
-            *state = Values::empty(self.append_only);
-        }
+        self.states.get_mut(group as usize).into_iter().for_each(BTreeMap::clear);
     }
     fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         let states = groups.iter().filter_map(|g| self.states.get(*g as usize));
-        Ok(counted_numbers(states.map(|s| s.all().map(|(k, count)| (*k, count)))))
+        Ok(counted_numbers(states.map(|s| s.iter().map(|(k, count)| (*k, *count)))))
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
-        each_number(columns, |row, key, count| {
-            if let Some(state) = groups.get(row).and_then(|g| self.states.get_mut(*g as usize)) {
-                state.take_in(self.least, key, count);
+        each_number(columns, |row, key, more| {
+            if let Some(all) = groups.get(row).and_then(|g| self.states.get_mut(*g as usize)) {
+                count(all, key, more);
             }
         })?;
         Ok(2)
     }
     fn bytes(&self) -> usize {
-        self.states.iter().map(|s| size_of_val(s) + s.all().count() * size_of::<(u64, i64)>()).sum()
+        self.states.iter().map(|s| size_of_val(s) + s.len() * size_of::<(u64, i64)>()).sum()
+    }
+}
+
+/// Adds to how often a value is there.
+fn count<K: Ord>(all: &mut BTreeMap<K, i64>, key: K, diff: i64) {
+    use std::collections::btree_map::Entry;
+    match all.entry(key) {
+        Entry::Vacant(new) => drop(new.insert(diff)),
+        Entry::Occupied(mut known) => {
+            *known.get_mut() += diff;
+            if *known.get() == 0 {
+                known.remove();
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! out. Groups that a watermark closes are let go, and rows that would have changed them are late.
 
 mod accumulate;
+mod best;
 mod codes;
 mod early;
 mod extremes;
@@ -11,6 +12,7 @@ mod paged;
 mod partial;
 mod saved;
 mod slices;
+mod sliding;
 
 use std::collections::BTreeMap;
 
@@ -31,13 +33,14 @@ pub use self::paged::Paged;
 pub use self::partial::{Partial, merges};
 use self::saved::{SAVED_GROUPS, column, numbers};
 use self::slices::{key_types, put_late, windows};
+pub use self::sliding::Sliding;
 use super::aggregate::{Closes, Shape};
 use super::close::{Keeper, Routing};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, Hop, HopKey};
 use crate::sql::snapshot::Size;
 use crate::sql::store::{Dated, Index};
-use crate::sql::watermark::END;
+use crate::sql::watermark::{END, Watermarks};
 
 /// Groups with their aggregates.
 pub struct Groups {
@@ -65,6 +68,8 @@ pub struct Groups {
     /// The one group of an aggregation without keys is to have its first row.
     global_new: bool,
     closes: Closes,
+    /// Whether a group is given once only, when it is closed.
+    once: bool,
     /// Groups by the watermark that closes them.
     closing: BTreeMap<i64, Vec<Dated>>,
     late: Vec<Updates>,
@@ -119,6 +124,7 @@ impl Groups {
             schema: shape.schema.clone(),
             global_new: false,
             closes,
+            once: shape.once,
             closing: BTreeMap::new(),
             late: Vec::new(),
         })
@@ -319,13 +325,47 @@ impl Groups {
         Ok(Batch { updates: reduced.unwrap_or(updates), merged })
     }
 
+    /// Takes an epoch in, and gives the groups that its watermark closes.
+    fn give_closed(&mut self, epoch: u64, batches: &[Batch]) -> Result<Option<Updates>, ArrowError> {
+        let mut gone: Vec<u32> = Vec::new();
+        for batch in batches {
+            let groups = self.assign(&batch.updates.rows)?;
+            self.register(&batch.updates, &groups)?;
+            if batch.merged {
+                self.merge(&batch.updates.rows, &groups)?
+            } else {
+                self.add(&batch.updates, &groups)?
+            }
+            if batch.updates.diffs.is_some() {
+                gone.extend(groups);
+            }
+        }
+        gone.sort_unstable();
+        gone.dedup();
+        self.states.iter_mut().for_each(|s| s.settle(&gone));
+        gone.into_iter().filter(|g| self.weight(*g) == 0).collect::<Vec<_>>().into_iter().for_each(|g| self.release(g));
+        let Some(now) = self.closes.as_ref().and_then(|(_, closing, watermarks)| watermarks.at(&closing.tables, epoch)) else {
+            return Ok(None);
+        };
+        // Groups without a time are closed by the end.
+        let closed = if now == END { self.index.live() } else { self.closed(now) };
+        let given: Vec<u32> = closed.iter().copied().filter(|g| self.weight(*g) > 0).collect();
+        let rows = if given.is_empty() { None } else { Some(Updates::insertions(self.rows(&given, &self.values(&given)?)?)) };
+        closed.into_iter().for_each(|group| self.release(group));
+        Ok(rows)
+    }
+
+    /// Groups that nothing can change any more, which are not noted as such any more.
+    fn closed(&mut self, now: i64) -> Vec<u32> {
+        let open = if now == END { BTreeMap::new() } else { self.closing.split_off(&now.saturating_add(1)) };
+        let closed = std::mem::replace(&mut self.closing, open).into_values().flatten();
+        closed.filter_map(|dated| self.index.still(dated)).collect()
+    }
+
     /// Lets go of groups that nothing can change any more; their rows stay as they are.
     fn let_go(&mut self, now: i64) {
-        let open = if now == END { BTreeMap::new() } else { self.closing.split_off(&now.saturating_add(1)) };
-        for dated in std::mem::replace(&mut self.closing, open).into_values().flatten() {
-            if let Some(group) = self.index.still(dated) {
-                self.release(group);
-            }
+        for group in self.closed(now) {
+            self.release(group);
         }
     }
 
@@ -363,6 +403,9 @@ impl Keeper for Groups {
             let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late)? };
             taken.push(self.reduced(updates)?);
         }
+        if self.once {
+            return self.give_closed(epoch, &taken);
+        }
         let changed = self.work_through(&taken)?;
         if let Some(now) = self.closes.as_ref().and_then(|(_, closing, watermarks)| watermarks.at(&closing.tables, epoch)) {
             self.let_go(now);
@@ -376,6 +419,10 @@ impl Keeper for Groups {
 
     fn begins_with_rows(&self) -> bool {
         self.global_new
+    }
+
+    fn moved_by(&self) -> Option<(Watermarks, Vec<String>)> {
+        self.closes.as_ref().filter(|_| self.once).map(|(_, closing, watermarks)| (watermarks.clone(), closing.tables.clone()))
     }
 
     fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {

@@ -16,7 +16,7 @@ use crate::sql::plan::Aggregate;
 use crate::sql::render::aggregate::{Closes, Shape};
 use crate::sql::render::close::{Keeper, Routing};
 use crate::sql::snapshot::Size;
-use crate::sql::watermark::Watermarks;
+use crate::sql::watermark::{END, Watermarks};
 
 /// Divisions, once there are several: each then holds a small part of what did not fit.
 const DIVISIONS: usize = 64;
@@ -206,6 +206,8 @@ impl Paged {
         let (mut changed, mut late) = (Vec::new(), Vec::new());
         for (at, batches) in of.into_iter().enumerate() {
             let due = match self.divisions.get(at).map(|d| &d.place) {
+                // At the end groups without a time are given too.
+                Some(Place::Disk(..)) if self.shape.once && now == Some(END) => true,
                 Some(Place::Disk(_, closes)) => closes.zip(now).is_some_and(|(closes, now)| closes <= now),
                 _ => now.is_some(),
             };

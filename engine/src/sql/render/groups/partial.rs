@@ -2,7 +2,7 @@
 //!
 //! It needs no memory of its own and can run before rows are sent to the worker that keeps their group. The columns are the
 //! keys, the weight (how many rows), and for each aggregate:
-//! a count, the number of values; a sum of integers or decimals, that number and the sum of the digits; a sum of floats, what
+//! a count, the number of values; a sum of integers or decimals, or a mean, that number and the sum of the digits; a sum of floats, what
 //! `Float` holds; an extreme, 64 bits that order as the values do. `Accumulator::merge` takes them in. Not here: values
 //! taken once, extremes of rows that go, and extremes of texts, whose rows are taken in one by one.
 
@@ -24,6 +24,7 @@ use crate::sql::plan::{Aggregate, Function};
 #[derive(Clone, Copy)]
 enum Kind {
     Count,
+    Whole,
     Sum,
     Float,
     Least,
@@ -36,6 +37,7 @@ impl Kind {
         match call.function {
             _ if call.distinct => None,
             Function::Count => Some(Kind::Count),
+            Function::Sum if input.is_integer() => Some(Kind::Whole),
             Function::Sum | Function::Avg if input.is_floating() => Some(Kind::Float),
             Function::Sum | Function::Avg => Some(Kind::Sum),
             Function::Min | Function::Max if !append_only || !is_number(input) => None,
@@ -48,6 +50,7 @@ impl Kind {
         use DataType::{Decimal128, Float64, Int64, UInt64};
         match self {
             Kind::Count => &[Int64],
+            Kind::Whole => &[Int64, Int64],
             Kind::Sum => &[Int64, Decimal128(38, 0)],
             Kind::Float => &[Int64, Float64, Float64, Int64, Int64, Int64],
             Kind::Least | Kind::Greatest => &[UInt64],
@@ -136,6 +139,14 @@ impl Rows<'_> {
         let count = || if nulls.is_some() { Arc::new(self.counts(nulls.as_ref())) as ArrayRef } else { weight.clone() };
         match kind {
             Kind::Count => out.push(count()),
+            Kind::Whole => {
+                out.push(count());
+                let sums: Int64Array = match argument.data_type() {
+                    DataType::UInt64 => self.wrapping(argument.as_primitive::<UInt64Type>().values(), nulls.as_ref(), |v| v as i64),
+                    _ => self.wrapping(cast(argument, &DataType::Int64)?.as_primitive::<Int64Type>().values(), nulls.as_ref(), |v| v),
+                };
+                out.push(Arc::new(sums));
+            }
             Kind::Sum => {
                 out.push(count());
                 let sums = match argument.data_type() {
@@ -179,6 +190,10 @@ impl Rows<'_> {
     fn counts(&self, nulls: Option<&NullBuffer>) -> Int64Array {
         // The groups stand in for values, which a count does not look at.
         self.fold(0i64, self.groups, nulls, |count, _, diff| *count += diff).into()
+    }
+
+    fn wrapping<V: Copy>(&self, values: &[V], nulls: Option<&NullBuffer>, number: impl Fn(V) -> i64) -> Int64Array {
+        self.fold(0i64, values, nulls, |sum, value, diff| *sum = sum.wrapping_add(number(value).wrapping_mul(diff))).into()
     }
 
     fn sums<V: Copy + Into<i128>>(&self, values: &[V], nulls: Option<&NullBuffer>) -> Vec<i128> {

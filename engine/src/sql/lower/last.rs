@@ -1,0 +1,30 @@
+//! EMIT FINAL: rows are given once, when a watermark has closed them.
+//!
+//! Where they are groups that the watermark closes, perhaps filtered and projected, the groups are simply not told of before:
+//! nothing is given that would be held back, and sliding windows are put together once. All else is held back until it is closed.
+
+use crate::sql::closing::Closing;
+use crate::sql::plan::{Node, Plan};
+
+/// The plan, giving rows once they are closed; `column` is what tells when that is.
+pub fn closed(mut plan: Plan, column: usize, closing: Closing) -> Plan {
+    if given_once(&mut plan) {
+        return plan;
+    }
+    let schema = plan.schema.clone();
+    Plan { append_only: true, node: Node::Final { input: Box::new(plan), column, closing }, schema }
+}
+
+/// Has the plan's groups given once; false, and the plan as it was, when it is none of groups that close.
+fn given_once(plan: &mut Plan) -> bool {
+    let groups = match &mut plan.node {
+        Node::Project { input, .. } | Node::Filter { input, .. } => given_once(input),
+        Node::Aggregate { closing: Some(_), once, .. } => {
+            *once = true;
+            true
+        }
+        _ => false,
+    };
+    plan.append_only |= groups;
+    groups
+}

@@ -1,0 +1,132 @@
+//! Slices of groups: a cell holds what is left of the rows that a group has in a slice.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+
+use super::states::{Fold, States};
+use crate::sql::render::groups::saved::SAVED_GROUPS;
+use crate::sql::store::{Index, NOWHERE};
+
+/// Cells by slice.
+pub struct Cells {
+    /// Groups by their keys beside the slice.
+    groups: Index,
+    /// How many cells each group has.
+    cells_of: Vec<u32>,
+    /// Cells by those keys and the slice.
+    index: Index,
+    /// The group of each cell, or none if it is free.
+    group_of: Vec<u32>,
+    states: States,
+    slices: BTreeMap<i64, Vec<u32>>,
+    /// How many keys there are beside the slice.
+    others: usize,
+}
+
+impl Cells {
+    /// None yet; the last key is the slice.
+    ///
+    /// # Errors
+    /// When a key has a type that cannot be kept.
+    pub fn new(keys: &[DataType], states: States) -> Result<Self, ArrowError> {
+        let others = keys.len().saturating_sub(1);
+        let groups = Index::new(keys.get(..others).unwrap_or_default())?;
+        Ok(Cells { groups, cells_of: Vec::new(), index: Index::new(keys)?, group_of: Vec::new(), states, slices: BTreeMap::new(), others })
+    }
+
+    /// Takes in rows of keys, slice, weight and states, where a slice is wanted; the first slice that came.
+    ///
+    /// # Errors
+    /// When rows are others.
+    pub fn take_in(&mut self, rows: &RecordBatch, wanted: impl Fn(i64) -> bool) -> Result<Option<i64>, ArrowError> {
+        let missing = || ArrowError::SchemaError("rows of slices hold the start of each, a weight and states".into());
+        let slices =
+            |of: &RecordBatch| of.columns().get(self.others).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>().cloned());
+        let keep: BooleanArray = slices(rows).ok_or_else(missing)?.iter().map(|s| Some(s.is_some_and(&wanted))).collect();
+        let rows = if keep.true_count() == rows.num_rows() { rows.clone() } else { filter_record_batch(rows, &keep)? };
+        let slices = slices(&rows).ok_or_else(missing)?;
+        let groups = self.groups.assign(rows.columns(), rows.num_rows())?;
+        let cells = self.index.assign(rows.columns(), rows.num_rows())?;
+        self.group_of.resize(self.index.len(), NOWHERE);
+        self.cells_of.resize(self.groups.len(), 0);
+        self.states.grow(self.index.len());
+        for ((cell, group), slice) in cells.iter().zip(&groups).zip(slices.values()) {
+            if let Some(own @ &mut NOWHERE) = self.group_of.get_mut(*cell as usize) {
+                *own = *group;
+                self.cells_of.get_mut(*group as usize).into_iter().for_each(|n| *n += 1);
+                self.slices.entry(*slice).or_default().push(*cell);
+            }
+        }
+        let rest = rows.columns().get(self.others + 1..).unwrap_or_default();
+        let (weights, columns) = rest.split_first().ok_or_else(missing)?;
+        self.states.merge(weights, columns, &cells)?;
+        Ok(slices.values().iter().copied().min())
+    }
+
+    /// The first slice.
+    pub fn first(&self) -> Option<i64> {
+        self.slices.keys().next().copied()
+    }
+
+    /// Folds the slices from one time up to another into others.
+    ///
+    /// # Errors
+    /// When states cannot be written.
+    pub fn fold(&self, from: i64, to: i64, into: &mut Fold) -> Result<(), ArrowError> {
+        for cells in self.slices.range(from..to.max(from)).map(|(_, cells)| cells) {
+            let groups: Vec<u32> = cells.iter().filter_map(|c| self.group_of.get(*c as usize)).copied().collect();
+            into.take_in(&self.states.written(cells)?, &groups, self.groups.len())?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of slices before a time.
+    pub fn let_go(&mut self, before: i64) {
+        let kept = self.slices.split_off(&before);
+        for cell in std::mem::replace(&mut self.slices, kept).into_values().flatten() {
+            self.states.clear(cell);
+            self.index.release(cell);
+            let Some(group) = self.group_of.get_mut(cell as usize).map(|g| std::mem::replace(g, NOWHERE)) else { continue };
+            let Some(cells) = self.cells_of.get_mut(group as usize) else { continue };
+            *cells -= 1;
+            if *cells == 0 {
+                self.groups.release(group);
+            }
+        }
+    }
+
+    /// How many numbers of groups were given.
+    pub fn room(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The keys of some groups, beside the slice.
+    ///
+    /// # Errors
+    /// When values are not of their type, which is a defect.
+    pub fn keys(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        self.groups.columns(groups)
+    }
+
+    /// All cells, as columns that `take_in` takes.
+    ///
+    /// # Errors
+    /// When states cannot be written.
+    pub fn saved(&self) -> Result<Vec<Vec<ArrayRef>>, ArrowError> {
+        let one = |cells: &[u32]| {
+            let written = self.states.written(cells)?;
+            Ok(self.index.columns(cells)?.into_iter().chain([written.weights]).chain(written.columns).collect())
+        };
+        self.index.live().chunks(SAVED_GROUPS).map(one).collect()
+    }
+
+    /// How many cells there are, and bytes.
+    pub fn size(&self) -> (usize, usize) {
+        let places = self.group_of.len() * 4 + self.cells_of.len() * 4 + self.slices.values().map(|c| c.len() * 4 + 32).sum::<usize>();
+        (self.index.count(), self.index.bytes() + self.groups.bytes() + self.states.bytes() + places)
+    }
+}

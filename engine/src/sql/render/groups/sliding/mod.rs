@@ -1,0 +1,205 @@
+//! Sliding windows that are given once, when a watermark has closed them: rows are kept by slice (`cells.rs`), and a window is
+//! put together from its slices (`queue.rs`). Windows that are given at every change stand in `slices.rs`.
+
+mod cells;
+mod queue;
+mod states;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StructArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::{cast, concat_batches, take};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use self::cells::Cells;
+use self::queue::Queue;
+use self::states::{Fold, States};
+use super::partial::Partial;
+use super::slices::put_late;
+use crate::flow::updates::Updates;
+use crate::sql::plan::{Aggregate, Hop, HopKey};
+use crate::sql::render::aggregate::{Closes, Shape};
+use crate::sql::render::close::{Keeper, Routing};
+use crate::sql::snapshot::Size;
+use crate::sql::watermark::{END, Watermarks};
+use crate::sql::window::window_type;
+
+/// Sliding windows over slices.
+pub struct Sliding {
+    hop: Hop,
+    /// How many keys groups have beside their window.
+    others: usize,
+    /// The type of a slice.
+    time: DataType,
+    schema: SchemaRef,
+    partial: Partial,
+    /// Whether rows come with states already.
+    merging: bool,
+    closes: Closes,
+    cells: Cells,
+    queue: Queue,
+    late: Vec<Updates>,
+}
+
+impl Sliding {
+    /// No rows yet.
+    ///
+    /// # Errors
+    /// When a type cannot be kept, or states do not merge, for which there would be no slices.
+    pub fn new(hop: Hop, shape: &Shape, aggregates: &[Aggregate], closes: Closes, merging: bool) -> Result<Self, ArrowError> {
+        let keys: Vec<DataType> = shape.prepared.fields().iter().take(shape.keys).map(|f| f.data_type().clone()).collect();
+        let (time, others) = keys.split_last().ok_or_else(|| ArrowError::SchemaError("a slice is a key".into()))?;
+        let partial = Partial::new(&shape.prepared, shape.keys, aggregates, shape.append_only);
+        let partial = partial.ok_or_else(|| ArrowError::SchemaError("states of slices merge".into()))?;
+        let states = || States::new(shape, hop.keys.len(), aggregates, partial.widths());
+        Ok(Sliding {
+            others: others.len(),
+            time: time.clone(),
+            schema: shape.schema.clone(),
+            merging,
+            closes,
+            cells: Cells::new(&keys, states()?)?,
+            queue: Queue::new(Fold::new(states()?), Fold::new(states()?)),
+            late: Vec::new(),
+            partial,
+            hop,
+        })
+    }
+
+    fn take_in(&mut self, rows: &RecordBatch, before: i64) -> Result<(), ArrowError> {
+        let hop = &self.hop;
+        // In some window that is not closed.
+        let wanted = |slice: i64| {
+            let end = floor(slice, hop).saturating_add(hop.size);
+            slice < end && end > before
+        };
+        if let Some(first) = self.cells.take_in(rows, wanted)? {
+            self.queue.changed(first);
+        }
+        Ok(())
+    }
+
+    /// The windows that end after one watermark and not after another.
+    fn give(&mut self, before: i64, now: i64) -> Result<Option<Updates>, ArrowError> {
+        let mut out = Vec::new();
+        let mut start = if before == i64::MIN { i64::MIN } else { first_after(before, &self.hop) };
+        while let Some(first) = self.cells.first() {
+            start = start.max(first_after(first, &self.hop));
+            if now != END && start.saturating_add(self.hop.size) > now {
+                break;
+            }
+            let fold = self.queue.window(start, &self.hop, &self.cells)?;
+            out.extend(rows(start, fold, &self.hop, &self.cells, (&self.time, &self.schema))?);
+            let next = start.saturating_add(self.hop.slide);
+            // At the end of time there is no next window.
+            self.cells.let_go(if next == start { i64::MAX } else { next });
+            start = next;
+        }
+        match out.first() {
+            None => Ok(None),
+            Some(first) => Ok(Some(Updates::insertions(concat_batches(&first.schema(), &out)?))),
+        }
+    }
+
+    /// The watermarks before and after an epoch.
+    fn watermarks(&self, epoch: u64) -> (i64, Option<i64>) {
+        let Some((_, closing, watermarks)) = &self.closes else { return (i64::MIN, None) };
+        let before = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e)).unwrap_or(i64::MIN);
+        (before, watermarks.at(&closing.tables, epoch))
+    }
+}
+
+/// The start of the last window that a slice may be in.
+fn floor(slice: i64, hop: &Hop) -> i64 {
+    slice.saturating_sub(hop.offset).div_euclid(hop.slide).saturating_mul(hop.slide).saturating_add(hop.offset)
+}
+
+/// The start of the first window that ends after a time.
+fn first_after(time: i64, hop: &Hop) -> i64 {
+    floor(time.saturating_sub(hop.size), hop).saturating_add(hop.slide)
+}
+
+/// The rows of a window, if it has any.
+fn rows(
+    start: i64,
+    fold: &Fold,
+    hop: &Hop,
+    cells: &Cells,
+    (time, schema): (&DataType, &SchemaRef),
+) -> Result<Option<RecordBatch>, ArrowError> {
+    let groups: Vec<u32> = fold.groups.iter().copied().filter(|g| fold.states.weight(*g) > 0).collect();
+    if groups.is_empty() {
+        return Ok(None);
+    }
+    let keys = cells.keys(&groups)?;
+    let bound = |t: i64| Arc::new(TimestampMicrosecondArray::from(vec![t]).with_data_type(time.clone())) as ArrayRef;
+    let bounds = if let DataType::Struct(fields) = window_type(time) { fields } else { Fields::empty() };
+    let ends = vec![bound(start), bound(start.saturating_add(hop.size))];
+    let window = RecordBatch::try_from_iter([("window", Arc::new(StructArray::try_new(bounds, ends, None)?) as ArrayRef)])?;
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for key in &hop.keys {
+        columns.push(match key {
+            HopKey::Column(at) => keys.get(*at).cloned().ok_or_else(|| ArrowError::SchemaError("a key is not there".into()))?,
+            HopKey::Window(of) => {
+                let one = of.evaluate(&window).and_then(|v| v.into_array(1));
+                let one = one.map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))?;
+                take(&one, &UInt32Array::from(vec![0; groups.len()]), None)?
+            }
+        });
+    }
+    columns.extend(fold.states.values(&groups)?);
+    let columns = columns.iter().zip(schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<Vec<_>, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(groups.len()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map(Some)
+}
+
+impl Keeper for Sliding {
+    fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+        let (before, now) = self.watermarks(epoch);
+        for updates in batches {
+            if self.merging {
+                self.take_in(&updates.rows, before)?;
+                continue;
+            }
+            put_late(&self.hop, updates, &self.closes, epoch, &self.schema, &mut self.late)?;
+            let reduced = self.partial.always(updates)?;
+            self.take_in(&reduced.rows, before)?;
+        }
+        now.map_or(Ok(None), |now| self.give(before, now))
+    }
+
+    fn moved_by(&self) -> Option<(Watermarks, Vec<String>)> {
+        self.closes.as_ref().map(|(_, closing, watermarks)| (watermarks.clone(), closing.tables.clone()))
+    }
+
+    fn late(&mut self) -> Vec<Updates> {
+        std::mem::take(&mut self.late)
+    }
+
+    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+        let one = |columns: Vec<ArrayRef>| {
+            let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
+            let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
+            RecordBatch::try_new(Arc::new(schema), columns)
+        };
+        self.cells.saved()?.into_iter().map(one).collect()
+    }
+
+    fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        self.take_in(rows, i64::MIN)
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKeys(self.others)
+    }
+
+    fn given(&self) -> Result<Option<Updates>, ArrowError> {
+        Err(ArrowError::ComputeError("windows that were given once and for all are not kept".into()))
+    }
+
+    fn size(&self) -> Size {
+        let (rows, bytes) = self.cells.size();
+        Size { rows: rows as u64, bytes: (bytes + self.queue.bytes()) as u64 }
+    }
+}
