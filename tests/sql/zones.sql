@@ -10,6 +10,7 @@ SELECT * FROM daily ORDER BY window_start;
 SELECT row FROM late_rows;
 SELECT tumble(ts, '1 month', 'Europe/Berlin')['start'] AS month, sum(kwh) AS kwh FROM meter GROUP BY tumble(ts, '1 month', 'Europe/Berlin') ORDER BY month;
 SELECT tumble_start(ts, INTERVAL '3' MONTH) AS quarter, sum(kwh) AS kwh FROM meter GROUP BY tumble_start(ts, INTERVAL '3' MONTH) ORDER BY quarter;
+SELECT window_start, window_end, sum(kwh) AS kwh FROM hop(meter, ts, '1 month', '2 months') WHERE id < 4 GROUP BY window_start, window_end ORDER BY window_start;
 SELECT window_start, window_end, sum(kwh) AS kwh FROM hop(meter, ts, '1 day', '2 days', 'Europe/Berlin') WHERE id < 4 GROUP BY window_start, window_end ORDER BY window_start;
 SELECT window_start, window_end, sum(kwh) AS kwh FROM cumulate(meter, ts, '12 hours', '1 day', 'Europe/Berlin') WHERE id > 6 GROUP BY window_start, window_end ORDER BY window_end;
 SELECT tumble_start(ts, '6 hours', 'Europe/Berlin') AS shift, tumble_end(ts, '6 hours', 'Europe/Berlin') AS until, count(*) AS n FROM meter WHERE id IN (2, 7) GROUP BY 1, 2 ORDER BY shift;

@@ -54,13 +54,13 @@ impl Arguments {
         self.sizes.iter().any(|s| matches!(s, Length::Months(_)))
     }
 
-    /// The sizes as microseconds; those on a calendar have none.
+    /// The sizes as microseconds.
     pub fn fixed(&self) -> Result<Vec<i64>> {
         let one = |length: &Length| match length {
             Length::Micros(size) => Ok(*size),
-            Length::Days(_) => Ok(length.longest()),
-            Length::Months(_) if self.zone.is_some() => Ok(0),
-            Length::Months(_) => exec_err!("months have no fixed length"),
+            Length::Months(_) if self.zone.is_none() => exec_err!("months have no fixed length"),
+            // On a calendar, no window is longer.
+            Length::Days(_) | Length::Months(_) => Ok(length.longest()),
         };
         self.sizes.iter().map(one).collect()
     }
