@@ -3,11 +3,12 @@
 //!
 //! Such a subquery is computed for all the values that it reads at once: those stand beside its rows (`base.rs`), and what it
 //! gives is joined by them. One that only makes rows of values, as `UNNEST` does, needs no join (`rows.rs`). Subqueries as values
-//! become joins of the same kind (`values.rs`). What DataFusion takes apart is left to it.
+//! become joins of the same kind (`values.rs`), and `IN` has its nulls (`unknown.rs`). What DataFusion takes apart is left to it.
 
 mod base;
 mod rows;
 mod single;
+mod unknown;
 mod values;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -31,7 +32,7 @@ pub fn independent(plan: LogicalPlan) -> Result<LogicalPlan> {
             }
             _ => Ok(Transformed::no(LogicalPlan::Join(join))),
         },
-        other => values::taken_apart(other, &mut numbered),
+        other => values::taken_apart(unknown::told(other)?, &mut numbered),
     };
     plan.transform_up_with_subqueries(one).map(|t| t.data)
 }

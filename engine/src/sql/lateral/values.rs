@@ -27,9 +27,11 @@ pub fn taken_apart(node: LogicalPlan, numbered: &mut Numbered) -> Result<Transfo
         })
     })?;
     let (grouped, filtered) = (matches!(node.data, LogicalPlan::Aggregate(_)), matches!(node.data, LogicalPlan::Filter(_)));
-    // DataFusion's rules do not look into groups, and for ANY and ALL only into conditions.
+    let projected = matches!(node.data, LogicalPlan::Projection(_));
+    // DataFusion's rules do not look into groups, and for ANY and ALL, IN and EXISTS only into conditions.
     let hard = |e: &Expr| {
-        let all = grouped || !filtered && matches!(e, Expr::SetComparison(_));
+        let within = projected && matches!(e, Expr::InSubquery(_) | Expr::Exists(_));
+        let all = grouped || within || !filtered && matches!(e, Expr::SetComparison(_));
         subquery_in(e).map_or(Ok(false), |s| if all { Ok(true) } else { is_hard(s) })
     };
     let mut any = false;
@@ -70,7 +72,7 @@ fn subquery_in(expr: &Expr) -> Option<&Subquery> {
 }
 
 /// Whether DataFusion's rules would not take a subquery apart as they should.
-fn is_hard(subquery: &Subquery) -> Result<bool> {
+pub fn is_hard(subquery: &Subquery) -> Result<bool> {
     Ok(reads_outside(&subquery.subquery)? && !is_simple(&subquery.subquery)?)
 }
 
