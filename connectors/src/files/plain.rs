@@ -23,22 +23,21 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// # Errors
 /// When the file cannot be read, is broken, or has an ending other than parquet, csv, json, ndjson or jsonl.
 pub fn read(path: &Path) -> Result<Vec<RecordBatch>, ArrowError> {
-    let open = || File::open(path).map_err(|e| ArrowError::IoError(e.to_string(), e));
     let (schema, mut batches): (_, Vec<RecordBatch>) = match path.extension().and_then(|e| e.to_str()) {
         Some("parquet") => {
-            let builder = ParquetRecordBatchReaderBuilder::try_new(open()?)?;
+            let builder = ParquetRecordBatchReaderBuilder::try_new(open(path)?)?;
             let schema = builder.schema().clone();
             (schema, builder.build()?.collect::<Result<_, _>>()?)
         }
         Some("csv") => {
-            let (schema, _) = Format::default().with_header(true).infer_schema(open()?, Some(INFER_LINES))?;
+            let (schema, _) = Format::default().with_header(true).infer_schema(open(path)?, Some(INFER_LINES))?;
             let schema = Arc::new(schema);
-            (schema.clone(), arrow::csv::ReaderBuilder::new(schema).with_header(true).build(open()?)?.collect::<Result<_, _>>()?)
+            (schema.clone(), arrow::csv::ReaderBuilder::new(schema).with_header(true).build(open(path)?)?.collect::<Result<_, _>>()?)
         }
         Some("json" | "ndjson" | "jsonl") => {
-            let (schema, _) = arrow::json::reader::infer_json_schema(BufReader::new(open()?), Some(INFER_LINES))?;
+            let (schema, _) = arrow::json::reader::infer_json_schema(BufReader::new(open(path)?), Some(INFER_LINES))?;
             let schema = Arc::new(schema);
-            (schema.clone(), arrow::json::ReaderBuilder::new(schema).build(BufReader::new(open()?))?.collect::<Result<_, _>>()?)
+            (schema.clone(), arrow::json::ReaderBuilder::new(schema).build(BufReader::new(open(path)?))?.collect::<Result<_, _>>()?)
         }
         _ => return Err(ArrowError::InvalidArgumentError("a table file ends in parquet, csv, json, ndjson or jsonl".into())),
     };
@@ -56,14 +55,13 @@ pub fn read(path: &Path) -> Result<Vec<RecordBatch>, ArrowError> {
 /// # Errors
 /// When the file cannot be read, or a value does not fit its type; with the line.
 pub fn read_as(path: &Path, format: &str, schema: SchemaRef) -> Result<Vec<RecordBatch>, ArrowError> {
-    let open = || File::open(path).map_err(|e| ArrowError::IoError(e.to_string(), e));
     if format == "json" {
         return arrow::json::ReaderBuilder::new(schema)
             .with_batch_size(BATCH_ROWS)
-            .build(BufReader::with_capacity(BUFFER_BYTES, open()?))?
+            .build(BufReader::with_capacity(BUFFER_BYTES, open(path)?))?
             .collect();
     }
-    let (header, _) = Format::default().with_header(true).infer_schema(open()?, Some(1))?;
+    let (header, _) = Format::default().with_header(true).infer_schema(open(path)?, Some(1))?;
     let field = |f: &Arc<Field>| match schema.field_with_name(f.name()) {
         Ok(known) => known.clone().with_nullable(true),
         Err(_) => Field::new(f.name(), DataType::Utf8, true),
@@ -72,6 +70,10 @@ pub fn read_as(path: &Path, format: &str, schema: SchemaRef) -> Result<Vec<Recor
     arrow::csv::ReaderBuilder::new(columns)
         .with_header(true)
         .with_batch_size(BATCH_ROWS)
-        .build(BufReader::with_capacity(BUFFER_BYTES, open()?))?
+        .build(BufReader::with_capacity(BUFFER_BYTES, open(path)?))?
         .collect()
+}
+
+fn open(path: &Path) -> Result<File, ArrowError> {
+    File::open(path).map_err(|e| ArrowError::IoError(format!("could not open \"{}\": {e}", path.display()), e))
 }

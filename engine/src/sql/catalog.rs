@@ -29,7 +29,7 @@ use super::dialect::Sql;
 use super::functions::functions;
 use super::lateral::independent;
 use super::lower::OwnResult;
-use super::rewrite::{ambiguous, of_calls, rewrite};
+use super::rewrite::{EventTime, ambiguous, of_calls, rewrite};
 use super::types::Types;
 use super::watermark::NOW;
 use super::window::window_functions;
@@ -74,7 +74,7 @@ pub struct Catalog {
     planners: Vec<Arc<dyn ExprPlanner>>,
     options: ConfigOptions,
     /// The event-time column of each table that has a watermark.
-    event_times: HashMap<String, String>,
+    event_times: HashMap<String, EventTime>,
 }
 
 impl Default for Catalog {
@@ -120,14 +120,14 @@ impl Catalog {
     }
 
     /// Says which column of a table its watermark is of.
-    pub fn set_event_time(&mut self, table: &str, column: &str) {
-        self.event_times.insert(table.to_string(), column.to_string());
+    pub fn set_event_time(&mut self, table: &str, column: &str, keeps_versions: bool) {
+        self.event_times.insert(table.to_string(), EventTime { column: column.to_string(), keeps_versions });
     }
 
     /// For each column of a table or view whether it is the event time that a watermark closes.
     fn closings(&self, name: &str) -> Vec<Option<Closing>> {
         let (Some(table), Some(time)) = (self.tables.get(name), self.event_times.get(name)) else { return Vec::new() };
-        let closing = |column: &str| (column == time).then(|| Closing { shape: Shape::Time, tables: vec![name.to_string()] });
+        let closing = |column: &str| (column == time.column).then(|| Closing { shape: Shape::Time, tables: vec![name.to_string()] });
         table.schema().fields().iter().map(|f| closing(f.name())).collect()
     }
 

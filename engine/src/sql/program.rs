@@ -251,7 +251,7 @@ impl Program {
         catalog.add_table(name, plan.schema.clone());
         let times = closings.iter().zip(plan.schema.fields()).filter(|(c, _)| c.as_ref().is_some_and(|c| c.shape == Shape::Time));
         if let [(_, time)] = times.collect::<Vec<_>>().as_slice() {
-            catalog.set_event_time(name, time.name());
+            catalog.set_event_time(name, time.name(), true);
         }
         self.views.push(View { name: name.to_string(), plan, closings, written: None });
         Ok(())

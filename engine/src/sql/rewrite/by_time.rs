@@ -12,8 +12,17 @@ pub const VERSION: &str = "as_of_version";
 /// The function that marks the condition of a join by time.
 pub const NEAREST: &str = "nearest_before";
 
+/// The event time of a table.
+#[derive(Clone, Debug)]
+pub struct EventTime {
+    /// Its column.
+    pub column: String,
+    /// Whether a row leaves those before it there, rather than take the place of the one with its key.
+    pub keeps_versions: bool,
+}
+
 /// Rewrites a join, when it is one by time.
-pub fn join(join: &mut Join, event_times: &HashMap<String, String>) -> Result<(), String> {
+pub fn join(join: &mut Join, event_times: &HashMap<String, EventTime>) -> Result<(), String> {
     version(join, event_times)?;
     if let JoinOperator::AsOf { match_condition, constraint } = &join.join_operator {
         let JoinConstraint::On(on) = constraint else { return Err("ASOF JOIN needs ON with the equality of its keys".into()) };
@@ -23,7 +32,7 @@ pub fn join(join: &mut Join, event_times: &HashMap<String, String>) -> Result<()
 }
 
 /// `JOIN b FOR SYSTEM_TIME AS OF time ON …`: the newest row of `b` that is not after the time.
-fn version(join: &mut Join, event_times: &HashMap<String, String>) -> Result<(), String> {
+fn version(join: &mut Join, event_times: &HashMap<String, EventTime>) -> Result<(), String> {
     let TableFactor::Table { name, alias, args: arguments @ Some(_), .. } = &mut join.relation else { return Ok(()) };
     if name.to_string() != VERSION {
         return Ok(());
@@ -33,9 +42,16 @@ fn version(join: &mut Join, event_times: &HashMap<String, String>) -> Result<(),
     let (table, time) = (table.clone(), time.clone());
     *name = ObjectName::from(vec![plain(&table).ok_or("FOR SYSTEM_TIME AS OF needs a plain table")?]);
     *arguments = None;
-    let event_time = event_times.get(table.trim_matches('"')).ok_or_else(|| {
+    let known = event_times.get(table.trim_matches('"')).ok_or_else(|| {
         format!("FOR SYSTEM_TIME AS OF needs the event time of table \"{table}\": give it a WATERMARK FOR its time column")
     })?;
+    let event_time = &known.column;
+    if !known.keeps_versions {
+        return Err(format!(
+            "FOR SYSTEM_TIME AS OF table \"{table}\" is not supported yet: its PRIMARY KEY keeps only the newest version of a row; \
+             leave the key out, or put \"{event_time}\" into it"
+        ));
+    }
     let known_as = alias.as_ref().map_or(table, |a| a.name.to_string());
     let (JoinOperator::Join(on) | JoinOperator::Inner(on) | JoinOperator::Left(on) | JoinOperator::LeftOuter(on)) = &mut join.join_operator
     else {

@@ -65,6 +65,9 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
             format!("{name}('{}', {a}, {b})", unit.value)
         }
         ("dateadd" | "date_add", [Expr::Identifier(unit), a, b]) => format!("timestampadd('{}', {a}, {b})", unit.value),
+        ("split_index", [text, between, index]) => {
+            format!("CASE WHEN {index} >= 0 THEN string_to_array({text}, {between})[{index} + 1] END")
+        }
         ("locate", [part, whole]) => format!("strpos({whole}, {part})"),
         ("regexp_extract", [text, pattern]) => format!("regexp_match({text}, concat('(', {pattern}, ')'))[1]"),
         ("regexp_extract", [text, pattern, group]) if group.to_string() == "0" => {

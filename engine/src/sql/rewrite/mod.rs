@@ -25,7 +25,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::dialect::Sql;
-pub use by_time::{NEAREST, VERSION};
+pub use by_time::{EventTime, NEAREST, VERSION};
 pub use names::{ambiguous, apart, numbered};
 pub use refused::of_calls;
 
@@ -33,15 +33,17 @@ pub use refused::of_calls;
 ///
 /// # Errors
 /// With the name of what is not supported, or with what is wrong with its arguments.
-pub fn rewrite(statement: &mut Statement, event_times: &HashMap<String, String>) -> Result<(), String> {
-    match statement.visit(&mut Rewriter { event_times }) {
+pub fn rewrite(statement: &mut Statement, event_times: &HashMap<String, EventTime>) -> Result<(), String> {
+    match statement.visit(&mut Rewriter { event_times, window_time: Vec::new() }) {
         ControlFlow::Break(message) => Err(message),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
 struct Rewriter<'a> {
-    event_times: &'a HashMap<String, String>,
+    event_times: &'a HashMap<String, EventTime>,
+    /// Of each query around, whether it asks for the last moments of windows.
+    window_time: Vec<bool>,
 }
 
 fn flow(result: Result<(), String>) -> ControlFlow<String> {
@@ -74,7 +76,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<String> {
-        let made = match windows::as_table(factor) {
+        let made = match windows::as_table(factor, self.window_time.last() == Some(&true)) {
             Ok(None) => series::as_table(factor),
             other => other,
         };
@@ -101,7 +103,13 @@ impl VisitorMut for Rewriter<'_> {
             flow(refused::of_join(&join.join_operator))?;
         }
         names::unnamed(select);
+        self.window_time.push(windows::asks_for_time(select));
         windows::parts(select)
+    }
+
+    fn post_visit_select(&mut self, _: &mut Select) -> ControlFlow<String> {
+        self.window_time.pop();
+        ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {

@@ -18,7 +18,8 @@ impl Script {
         let grows = key.is_empty() && !self.changed.contains(name);
         let column = event_time.as_ref().map(|e| e.column);
         if let Some(field) = column.and_then(|i| schema.fields().get(i)) {
-            self.catalog.set_event_time(name, field.name());
+            let keeps_versions = key.is_empty() || column.is_some_and(|i| key.contains(&i));
+            self.catalog.set_event_time(name, field.name(), keeps_versions);
         }
         self.program.add_input(InputTable { name: name.to_string(), schema: schema.clone(), append_only: grows, event_time: column });
         self.tables.add(name, schema, key, event_time);

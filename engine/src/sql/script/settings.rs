@@ -8,11 +8,12 @@ use super::{Script, batch};
 use crate::sql::Functions;
 
 /// Settings that say how other engines run a query, not what it gives.
-const NOTHING: [&str; 12] = [
+const NOTHING: [&str; 13] = [
     "parallelism",
     "parallelism.default",
     "pipeline.name",
     "pipeline.max-parallelism",
+    "execution.checkpointing.interval",
     "table.exec.resource.default-parallelism",
     "sql-client.execution.result-mode",
     "sql-client.execution.max-table-result.rows",

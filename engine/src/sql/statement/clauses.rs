@@ -6,7 +6,7 @@
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::Place;
-use super::tokens::{are, at, is, place, token, word};
+use super::tokens::{are, at, closing, is, place, token, word};
 use crate::sql::rewrite::VERSION;
 
 /// A statement's tokens without such clauses, and what those said.
@@ -21,10 +21,18 @@ pub struct Stripped {
 /// Takes such clauses off.
 pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
     let mut out = Stripped::default();
-    let mut i = 0;
+    let (mut i, mut keys) = (0, None);
     while let Some(here) = tokens.get(i) {
+        if let Some((_, keys)) = keys.take_if(|(close, _)| *close == i) {
+            out.tokens.extend::<Vec<TokenWithSpan>>(keys);
+        }
         if let Some(length) = emitted(tokens, i, &mut out)? {
             i += length;
+            continue;
+        }
+        // A join by time keeps every row of the left, however it is called.
+        if are(tokens, i, &["LEFT", "ASOF", "JOIN"]) {
+            i += 1;
             continue;
         }
         if are(tokens, i, &["FOR", "SYSTEM_TIME"]) {
@@ -53,6 +61,10 @@ pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
         let in_call = i > 0 && tokens.get(i - 1).is_some_and(|t| matches!(t.token, Token::LParen | Token::RArrow));
         if in_call && is(here, "TABLE") && tokens.get(i + 1).is_some_and(|t| matches!(t.token, Token::Word(_))) {
             i += 1;
+            if are(tokens, i + 1, &["PARTITION", "BY"]) {
+                out.tokens.extend(tokens.get(i).cloned());
+                (i, keys) = partitioned(tokens, i + 1)?;
+            }
             continue;
         }
         if is(here, "DESCRIPTOR")
@@ -68,6 +80,22 @@ pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
         i += 1;
     }
     Ok(out)
+}
+
+/// The keys of `SESSION(TABLE t PARTITION BY key, …)`, which are its last arguments, with the place of the bracket that they stand
+/// before; and where the query goes on.
+type Partitioned = (usize, Option<(usize, Vec<TokenWithSpan>)>);
+
+fn partitioned(tokens: &[TokenWithSpan], start: usize) -> Result<Partitioned, (String, Place)> {
+    let end = (start..tokens.len()).find(|i| at(tokens, i + 1, &Token::Comma) && are(tokens, i + 2, &["DESCRIPTOR"]));
+    let (Some(first), Some(end), true) = (tokens.get(start), end, start > 3 && are(tokens, start - 4, &["SESSION"])) else {
+        let from = tokens.get(start).map_or((1, 1), place);
+        return Err(("PARTITION BY in a window is known as SESSION(TABLE t PARTITION BY key, DESCRIPTOR(time), gap)".into(), from));
+    };
+    let bracketed = at(tokens, start + 2, &Token::LParen) && closing(tokens, start + 2) == Some(end);
+    let keys = if bracketed { start + 3..end } else { start + 2..end + 1 };
+    let keys = std::iter::once(token(Token::Comma, first.span)).chain(tokens.get(keys).unwrap_or_default().iter().cloned());
+    Ok((end + 1, closing(tokens, start - 3).map(|close| (close, keys.collect()))))
 }
 
 /// How many tokens say when rows are given, when these do.
@@ -95,6 +123,9 @@ fn version(words: &[TokenWithSpan], start: usize, out: &mut Stripped) -> Result<
     let table = out.tokens.pop().filter(|t| matches!(t.token, Token::Word(_))).ok_or_else(wrong)?;
     if !are(words, start + 2, &["AS", "OF"]) {
         return Err(wrong());
+    }
+    if are(words, start + 4, &["PROCTIME"]) {
+        return Err(("FOR SYSTEM_TIME AS OF PROCTIME() is not supported yet: times are given by rows".into(), place(first)));
     }
     let mut end = start + 4;
     while words.get(end).is_some_and(|t| matches!(t.token, Token::Word(_))) && at(words, end + 1, &Token::Period) {

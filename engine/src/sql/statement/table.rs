@@ -75,6 +75,7 @@ fn tail_of_table(tokens: &mut Vec<TokenWithSpan>, mut i: usize, taken: &mut Take
     while let Some(here) = tokens.get(i) {
         let from = place(here);
         if at(tokens, i, &Token::LParen) {
+            dotted(tokens, i + 1);
             i = closing(tokens, i).map_or(tokens.len(), |close| close + 1);
         } else if is(here, "COMMENT") && matches!(tokens.get(i + 1).map(|t| &t.token), Some(Token::SingleQuotedString(_))) {
             tokens.drain(i..i + 2);
@@ -101,6 +102,22 @@ fn tail_of_table(tokens: &mut Vec<TokenWithSpan>, mut i: usize, taken: &mut Take
         }
     }
     Ok(())
+}
+
+/// Makes the dotted names of options one name each.
+fn dotted(tokens: &mut Vec<TokenWithSpan>, mut i: usize) {
+    let part = |tokens: &[TokenWithSpan], i: usize| tokens.get(i).filter(|t| matches!(t.token, Token::Word(_))).and_then(name);
+    while !matches!(tokens.get(i).map(|t| &t.token), None | Some(Token::RParen)) {
+        if let (Some(first), true, Some(second)) = (part(tokens, i), at(tokens, i + 1, &Token::Period), part(tokens, i + 2)) {
+            let all = Token::make_word(&format!("{first}.{second}"), Some('"'));
+            tokens.drain(i + 1..i + 3);
+            if let Some(here) = tokens.get_mut(i) {
+                here.token = all;
+            }
+        } else {
+            i += 1;
+        }
+    }
 }
 
 /// A column or constraint in known words; none when it was taken off.

@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::Place;
 use super::table::named_at;
-use super::tokens::{are, at, closing, place, token, words};
+use super::tokens::{are, at, closing, is, place, token, words};
 
 /// What a statement turned out to be.
 pub enum Whole {
@@ -44,9 +44,21 @@ pub fn whole(tokens: &mut Vec<TokenWithSpan>, in_set: &mut bool) -> Result<Whole
     if are(tokens, 0, &["EXPLAIN", "PLAN", "FOR"]) {
         tokens.drain(1..3);
     }
-    for (start, name) in
-        [(["USE"].as_slice(), "USE"), (&["DECLARE"], "DECLARE"), (&["ADD", "JAR"], "ADD JAR"), (&["LATENESS"], "LATENESS of a view")]
-    {
+    let after_name = named_at(tokens, &["SOURCE", "TABLE"]).map(|name| name + 1);
+    let after_columns = after_name.map(|i| if at(tokens, i, &Token::LParen) { closing(tokens, i).unwrap_or(i) + 1 } else { i });
+    if let Some(here) = after_columns.and_then(|i| tokens.get(i)).filter(|t| is(t, "FROM")) {
+        return Err(("CREATE SOURCE or TABLE … FROM a source of several is not supported yet".into(), place(here)));
+    }
+    for (start, name) in [
+        (["USE"].as_slice(), "USE"),
+        (&["DECLARE"], "DECLARE"),
+        (&["ADD", "JAR"], "ADD JAR"),
+        (&["LATENESS"], "LATENESS of a view"),
+        (&["SUBSCRIBE"], "SUBSCRIBE"),
+        (&["CREATE", "FUNCTION"], "CREATE FUNCTION"),
+        (&["CREATE", "TEMPORARY", "FUNCTION"], "CREATE FUNCTION"),
+        (&["CREATE", "TEMPORARY", "SYSTEM", "FUNCTION"], "CREATE FUNCTION"),
+    ] {
         if are(tokens, 0, start) {
             return Err((format!("{name} is not supported yet"), from));
         }
