@@ -19,3 +19,6 @@ SELECT id, j -> 'user' AS u, j -> 'user' ->> 'name' AS name, j #> '{tags,1}' AS 
 SELECT id, json_value(j, '$.user.age' RETURNING BIGINT) AS age, json_query(j, '$.tags') AS tags, json_exists(j, '$.user') AS known, json_length(j, 'tags') AS n FROM doc ORDER BY id;
 SELECT id, tag FROM doc CROSS JOIN json_array_elements_text(j -> 'tags') AS tag WHERE j ->> 'ok' = 'true' ORDER BY tag;
 SELECT json_build_object('id', id, 'tags', extract_json(j, '$.tags[*]')) AS made FROM doc WHERE id < 3 ORDER BY id;
+CREATE TABLE made (id BIGINT, b STRUCT<x INT, y VARCHAR>, l STRUCT<x INT>[]);
+INSERT INTO made VALUES (1, ROW(2, 'z'), [ROW(5), ROW(6)]), (2, NULL, []);
+SELECT id, (b).x AS x, made.b.y AS y, l[2].x AS second, (l)[1].x + 1 AS more FROM made ORDER BY id;

@@ -1,8 +1,9 @@
 //! Expressions that other engines spell otherwise, in DataFusion's words; calls of functions stand in `calls.rs`.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, CeilFloorKind, DateTimeField, Expr, UnaryOperator};
+use datafusion::sql::sqlparser::ast::{AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, UnaryOperator};
 
 use super::{calls, expression};
+use crate::sql::program::normal;
 
 /// The expression in DataFusion's words; none when it is said so already.
 pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
@@ -24,6 +25,12 @@ pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
         Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(field) } if *field != DateTimeField::NoDateTime => format!(
             "CASE WHEN date_trunc('{field}', {expr}) = {expr} THEN {expr} ELSE date_trunc('{field}', {expr}) + INTERVAL '1 {field}' END"
         ),
+        Expr::CompoundFieldAccess { root, access_chain } if access_chain.iter().any(|a| field(a).is_some()) => {
+            access_chain.iter().fold(root.to_string(), |whole, access| match field(access) {
+                Some(name) => format!("get_field({whole}, '{}')", name.replace('\'', "''")),
+                None => format!("{whole}{access}"),
+            })
+        }
         // The planner does not look for columns of queries around a list, but around a call.
         Expr::Array(array) => {
             let elements: Vec<String> = array.elem.iter().map(Expr::to_string).collect();
@@ -49,6 +56,14 @@ fn operator(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<String> {
         BinaryOperator::Question => of("json_contains"),
         BinaryOperator::Multiply if is_interval(left) => of("interval_times"),
         BinaryOperator::Multiply if is_interval(right) => Some(format!("interval_times({right}, {left})")),
+        _ => None,
+    }
+}
+
+/// The name of a field that is read with a dot.
+fn field(access: &AccessExpr) -> Option<String> {
+    match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(normal(name)),
         _ => None,
     }
 }
