@@ -25,6 +25,8 @@ impl MetricsEndpoint {
         for (_, _, name, help) in COUNTERS {
             metrics::describe_counter!(name, help);
         }
+        metrics::describe_gauge!("littoral_state_bytes", "bytes that an operator of a view holds");
+        metrics::describe_gauge!("littoral_state_rows", "rows, groups or values that an operator of a view holds");
         Ok(MetricsEndpoint)
     }
 
@@ -38,6 +40,11 @@ impl MetricsEndpoint {
         }
         for (code, count) in totals.refusals() {
             metrics::counter!("littoral_refused_deltas_by_reason_total", "reason" => code).absolute(count);
+        }
+        for ((view, operator), held) in totals.held() {
+            let labels = [("view", view), ("operator", operator)];
+            metrics::gauge!("littoral_state_bytes", &labels).set(held.bytes as f64);
+            metrics::gauge!("littoral_state_rows", &labels).set(held.rows as f64);
         }
         for (name, kpi) in totals.kpi() {
             if let Some(value) = kpi.value {

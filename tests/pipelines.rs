@@ -57,6 +57,8 @@ fn the_loop_closes_with_deltas_applied_and_refused_and_a_remediation() {
     for key in ["deltas_applied", "deltas_refused", "remediations", "exceptions", "frames", "bytes_upstream"] {
         assert!(last[key].as_u64().unwrap() > 0, "{key}: {last}");
     }
+    let held = last["state"].as_object().unwrap().values().flat_map(|view| view.as_object().unwrap().values());
+    assert!(held.map(|operator| operator["bytes"].as_u64().unwrap()).sum::<u64>() > 0, "{last}");
     let epochs: Vec<u64> = rows(&alerts).iter().map(|r| r["spec_epoch"].as_u64().unwrap()).collect();
     assert!(epochs.contains(&0) && epochs.contains(&1), "later records are tagged with the new spec");
     let actions = rows(&folder.path().join("loop-actions.ndjson"));

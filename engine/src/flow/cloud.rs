@@ -4,7 +4,7 @@
 //! it, then sinks, deltas, remediations and KPIs by what each view gained and lost. So every view is read only at a closed
 //! epoch (D1). Not here: SQL (`sql`), what a delta is (`delta`), whether an action may run (`remedy`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::clock::now_micros;
 use crate::flow::channel::{CloudPort, Up};
 use crate::flow::effects::Effects;
 use crate::flow::gather::{Outbox, gather};
+use crate::flow::held::HeldStates;
 use crate::flow::render::render_steps;
 use crate::flow::shared::{Fatal, Shared};
 use crate::flow::updates::Updates;
@@ -49,18 +50,26 @@ struct Flow {
     inputs: Vec<Input>,
     watched: Vec<(String, SchemaRef, Outbox)>,
     probe: ProbeHandle<u64>,
+    held: HeldStates,
 }
 
 /// Builds the dataflow on this worker; the first worker also drives it until the edge has ended.
 pub fn run_worker(worker: &mut Worker, tier: &CloudTier, port: Option<(CloudPort, Effects)>) -> Result<(), Fatal> {
     let flow = build(worker, tier)?;
-    match port {
-        None => Ok(()),
-        Some((port, effects)) => Driver { worker, tier, flow, port, effects }.drive(),
+    if let Some((port, effects)) = port {
+        return Driver { worker, tier, flow, port, effects }.drive();
     }
+    let Flow { inputs, probe, mut held, .. } = flow;
+    drop(inputs);
+    while worker.step_or_park(Some(LOOK)) {
+        held.turn(&tier.program, &probe);
+    }
+    held.tell(&tier.program);
+    Ok(())
 }
 
 fn build(worker: &mut Worker, tier: &CloudTier) -> Result<Flow, Fatal> {
+    let index = worker.index();
     worker.dataflow::<u64, _, _>(|scope| {
         let (mut inputs, mut streams) = (Vec::new(), HashMap::new());
         for (name, schema) in &tier.inlets {
@@ -71,7 +80,8 @@ fn build(worker: &mut Worker, tier: &CloudTier) -> Result<Flow, Fatal> {
         render_steps(&tier.fragment.steps, &tier.fragment.params, &tier.shared, &mut streams)?;
         let tables = streams.iter().map(|(name, (stream, _))| (name.clone(), stream.clone())).collect();
         let views: Vec<String> = tier.watched.iter().filter(|w| !streams.contains_key(*w)).cloned().collect();
-        let rendered = tier.program.render(scope, tables, &views);
+        let held = HeldStates::new(views.clone(), tier.shared.totals.clone(), index);
+        let rendered = tier.program.render_with(scope, tables, &views, held.states(), &BTreeSet::new());
         let probe = ProbeHandle::new();
         let totals = tier.shared.totals.clone();
         rendered.errors.count_into(move |rows| totals.add(Counter::RowErrors, rows)).probe_with(&probe);
@@ -89,7 +99,7 @@ fn build(worker: &mut Worker, tier: &CloudTier) -> Result<Flow, Fatal> {
         for (stream, _) in streams.into_values() {
             stream.probe_with(&probe);
         }
-        Ok(Flow { inputs, watched, probe })
+        Ok(Flow { inputs, watched, probe, held })
     })
 }
 
@@ -137,6 +147,7 @@ impl Driver<'_> {
             self.worker.step_or_park(Some(Duration::from_millis(1)));
         }
         self.tier.program.watermarks.settle(epoch);
+        self.flow.held.turn(&self.tier.program, &self.flow.probe);
         let mut changes = HashMap::new();
         for (name, schema, outbox) in &self.flow.watched {
             if let Some(updates) = outbox.take(epoch, schema)? {
@@ -154,6 +165,7 @@ impl Driver<'_> {
 
     fn finish(mut self) -> Result<(), Fatal> {
         self.flow.inputs.clear();
+        self.flow.held.tell(&self.tier.program);
         let last = self.effects.finish()?;
         match last {
             Some(epoch) => self.port.closed(epoch, Some(epoch)),

@@ -13,6 +13,8 @@ pub mod effects;
 pub mod exchange;
 pub mod gather;
 pub mod hash;
+#[cfg(feature = "sql")]
+pub mod held;
 pub mod intake;
 pub mod pick;
 pub mod render;

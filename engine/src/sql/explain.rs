@@ -74,6 +74,13 @@ fn state(plan: &Plan) -> Option<String> {
         Node::Temporal { .. } => "rows that the clock will change".into(),
         Node::Aggregate { keys, .. } if keys.is_empty() => "one group".into(),
         Node::Aggregate { .. } => "by number of groups".into(),
+        Node::Top(top) if top.input.append_only && top.fetch.is_some() => {
+            if top.keys.is_empty() {
+                "the first rows".into()
+            } else {
+                "by number of groups".into()
+            }
+        }
         Node::Join(_) | Node::Group { .. } | Node::Top(_) | Node::Recursive { .. } => {
             if plan.inputs().iter().all(|i| !grows(i)) {
                 "by rows of its inputs, which are bounded".into()

@@ -31,4 +31,4 @@ pub use catalog::Functions;
 pub use closing::Closing;
 pub use problem::SqlProblem;
 pub use program::{InputTable, Program, Rendered};
-pub use watermark::{NOW, Watermarks};
+pub use watermark::{END, NOW, Watermarks};

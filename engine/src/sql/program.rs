@@ -285,14 +285,7 @@ impl Program {
     /// How a view and the views beneath it are computed, with what each node held at the end of a run.
     pub fn explain_analysed(&self, view: &str, sizes: &BTreeMap<String, Size>) -> String {
         let named = self.named(&States::tracked(None));
-        let held = |plan: &Plan| {
-            if !render::has_state(plan) {
-                return None;
-            }
-            let own = format!("{}-", fingerprint(plan, &|name| named.get(name).cloned()));
-            let states = sizes.iter().filter(|(key, _)| key.starts_with(&own)).map(|(_, size)| *size);
-            Some(states.fold(Size::default(), |a, b| Size { rows: a.rows + b.rows, bytes: a.bytes + b.bytes }))
-        };
+        let held = |plan: &Plan| render::has_state(plan).then(|| size_of(&fingerprint(plan, &|name| named.get(name).cloned()), sizes));
         let needed = self.needed(&[view.to_string()]);
         let mut out = String::new();
         for View { name, plan, .. } in self.views.iter().rev().filter(|v| needed.contains(&v.name)) {
@@ -429,6 +422,18 @@ impl Program {
         Some((SavedNode { view: view.to_string(), title: "view".into(), fingerprint }, nodes))
     }
 
+    /// What each node of the wanted views holds: the view, what the node does, how much. Nodes that are equal hold it once.
+    pub fn held(&self, wanted: &[String], sizes: &BTreeMap<String, Size>) -> Vec<(String, String, Size)> {
+        let states = States::tracked(None);
+        let (named, needed, mut nodes) = (self.named(&states), self.needed(wanted), Vec::new());
+        for View { name, plan, .. } in self.views.iter().filter(|v| needed.contains(&v.name)) {
+            render::with_state(name, plan, &states, &named, true, &mut nodes);
+        }
+        let mut seen = BTreeSet::new();
+        nodes.retain(|(node, _)| seen.insert(node.fingerprint.clone()));
+        nodes.into_iter().map(|(node, _)| (node.view, node.title, size_of(&node.fingerprint, sizes))).collect()
+    }
+
     /// The wanted views with all views beneath them.
     fn needed(&self, wanted: &[String]) -> BTreeSet<String> {
         let mut needed: BTreeSet<String> = wanted.iter().cloned().collect();
@@ -443,6 +448,13 @@ impl Program {
         }
         needed
     }
+}
+
+/// What the states of a node hold together.
+fn size_of(node: &str, sizes: &BTreeMap<String, Size>) -> Size {
+    let own = format!("{node}-");
+    let states = sizes.iter().filter(|(key, _)| key.starts_with(&own)).map(|(_, size)| *size);
+    states.fold(Size::default(), |a, b| Size { rows: a.rows + b.rows, bytes: a.bytes + b.bytes })
 }
 
 /// The query with other names for its columns, when some are given.

@@ -75,6 +75,18 @@ pub struct KpiValue {
     pub met: Option<bool>,
 }
 
+/// How much the state of an operator holds, over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Held {
+    /// Rows, groups or values.
+    pub rows: u64,
+    /// Bytes of memory, or of the disk where rows are spilled.
+    pub bytes: u64,
+}
+
+/// A view, and what one of its operators does.
+pub type Operator = (String, String);
+
 /// The totals of one run, shared by its threads.
 #[derive(Debug, Default)]
 pub struct Totals {
@@ -82,6 +94,7 @@ pub struct Totals {
     bad: Mutex<BTreeMap<(String, &'static str), u64>>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     kpi: Mutex<BTreeMap<String, KpiValue>>,
+    held: Mutex<BTreeMap<Operator, BTreeMap<usize, Held>>>,
 }
 
 impl Totals {
@@ -119,6 +132,18 @@ impl Totals {
         lock(&self.kpi).clone()
     }
 
+    /// Notes what an operator holds on a worker.
+    pub fn set_held(&self, operator: Operator, worker: usize, held: Held) {
+        lock(&self.held).entry(operator).or_default().insert(worker, held);
+    }
+
+    /// What each operator held when it was last looked at.
+    pub fn held(&self) -> BTreeMap<Operator, Held> {
+        let sum =
+            |of: &BTreeMap<usize, Held>| of.values().fold(Held::default(), |a, b| Held { rows: a.rows + b.rows, bytes: a.bytes + b.bytes });
+        lock(&self.held).iter().map(|(operator, workers)| (operator.clone(), sum(workers))).collect()
+    }
+
     /// Bad records by (source or step, reason).
     pub fn bad(&self) -> BTreeMap<(String, &'static str), u64> {
         lock(&self.bad).clone()
@@ -139,6 +164,11 @@ impl Totals {
         map.insert("bad".into(), serde_json::Value::Object(bad));
         let refusals = self.refusals().into_iter().map(|(code, n)| (code.to_string(), n.into())).collect();
         map.insert("refusals".into(), serde_json::Value::Object(refusals));
+        let mut state: BTreeMap<String, BTreeMap<String, Held>> = BTreeMap::new();
+        for ((view, operator), held) in self.held() {
+            state.entry(view).or_default().insert(operator, held);
+        }
+        map.insert("state".into(), serde_json::to_value(state).unwrap_or_default());
         map.insert("kpi".into(), serde_json::to_value(self.kpi()).unwrap_or_default());
         map
     }

@@ -13,6 +13,7 @@ mod words;
 
 pub use index::{Dated, Index};
 pub use rows::{Batch, Rows};
+pub use spans::Spans;
 
 /// The slot that is none.
 pub const NOWHERE: u32 = u32::MAX;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StructArray, TimestampMicrosecondArray, UInt32Array};
-use arrow::compute::{filter_record_batch, take};
+use arrow::compute::{filter_record_batch, min, take};
 use arrow::datatypes::{DataType, Field, Fields, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
@@ -19,6 +19,16 @@ use crate::sql::window::{hop, window_type};
 
 fn plain(error: DataFusionError) -> ArrowError {
     ArrowError::ComputeError(error.strip_backtrace())
+}
+
+/// The start of the last window that a time may be in.
+pub fn floor(time: i64, hop: &Hop) -> i64 {
+    time.saturating_sub(hop.offset).div_euclid(hop.slide).saturating_mul(hop.slide).saturating_add(hop.offset)
+}
+
+/// The start of the first window that ends after a time.
+pub fn first_after(time: i64, hop: &Hop) -> i64 {
+    floor(time.saturating_sub(hop.size), hop).saturating_add(hop.slide)
 }
 
 /// The types of the keys of windows' groups.
@@ -87,11 +97,12 @@ pub fn put_late(
     let Some(slices) = updates.rows.columns().get(others).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>()) else {
         return Ok(());
     };
-    // A window ends after each of its times.
-    let old: BooleanArray = slices.iter().map(|s| Some(s.is_some_and(|s| s < before))).collect();
-    if old.true_count() == 0 {
+    // The first of a slice's windows ends first; of later slices it does not end earlier.
+    let is_old = |slice: i64| first_after(slice, of).saturating_add(of.size) <= before;
+    if !min(slices).is_some_and(is_old) {
         return Ok(());
     }
+    let old: BooleanArray = slices.iter().map(|s| Some(s.is_some_and(is_old))).collect();
     let diffs = updates.diffs.as_ref().map(|d| arrow::compute::filter(d, &old)).transpose()?;
     let diffs = diffs.and_then(|d| d.as_any().downcast_ref::<Int64Array>().cloned());
     let exploded = windows(of, &Updates { rows: filter_record_batch(&updates.rows, &old)?, diffs })?;

@@ -16,7 +16,7 @@ use self::cells::Cells;
 use self::queue::Queue;
 use self::states::{Fold, States};
 use super::partial::Partial;
-use super::slices::put_late;
+use super::slices::{first_after, floor, put_late};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, Hop, HopKey};
 use crate::sql::render::aggregate::{Closes, Shape};
@@ -108,16 +108,6 @@ impl Sliding {
         let before = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e)).unwrap_or(i64::MIN);
         (before, watermarks.at(&closing.tables, epoch))
     }
-}
-
-/// The start of the last window that a slice may be in.
-fn floor(slice: i64, hop: &Hop) -> i64 {
-    slice.saturating_sub(hop.offset).div_euclid(hop.slide).saturating_mul(hop.slide).saturating_add(hop.offset)
-}
-
-/// The start of the first window that ends after a time.
-fn first_after(time: i64, hop: &Hop) -> i64 {
-    floor(time.saturating_sub(hop.size), hop).saturating_add(hop.slide)
 }
 
 /// The rows of a window, if it has any.

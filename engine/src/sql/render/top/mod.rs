@@ -1,0 +1,192 @@
+//! ORDER BY … LIMIT, and ROW_NUMBER() … <= n: the first rows of each group, kept in order (`places.rs`), so that a change costs
+//! what the window of first rows holds and not what the group does.
+//!
+//! What an epoch changes is told as the difference of the first rows of each group that it touched, before and after.
+
+mod order;
+mod places;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
+use arrow::compute::{SortOptions, cast};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::row::SortField;
+
+use self::places::{Given, Places};
+use super::close::{Keeper, Routing, at_close};
+use super::rows::batch;
+use super::{Changes, Renderer, rows};
+use crate::flow::exchange::exchange_by;
+use crate::flow::updates::Updates;
+use crate::sql::arrange::{from_diffs, with_diffs};
+use crate::sql::plan::Top;
+use crate::sql::snapshot::Size;
+use crate::sql::store::Index;
+
+/// Rows that are written together.
+const SAVED_ROWS: usize = 1 << 13;
+
+/// Groups with their rows in order.
+struct TopRows {
+    keys: usize,
+    order: usize,
+    index: Index,
+    places: Places,
+    skip: i64,
+    end: i64,
+    number: bool,
+    schema: SchemaRef,
+}
+
+/// The first rows that groups had before an epoch touched them.
+#[derive(Default)]
+struct Touched {
+    /// By group.
+    is_touched: Vec<bool>,
+    groups: Vec<u32>,
+    before: Vec<Given>,
+}
+
+impl<'s> Renderer<'s> {
+    /// Renders a top-n.
+    pub(super) fn top(&mut self, view: &str, top: &Top, schema: &SchemaRef) -> Option<Changes<'s>> {
+        let input = self.plan(view, &top.input)?;
+        let before: Vec<_> = top.keys.iter().cloned().chain(top.order.iter().map(|(e, _)| e.clone())).collect();
+        let (columns, layout) = super::join::layout(&before, &top.input);
+        let split = rows::project(input, view, columns, layout.clone());
+        let input = self.keep_errors(split);
+        let input = rows::normal_keys(input, &layout, top.keys.len());
+        let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..top.keys.len()).collect()) } else { input };
+        let state = TopRows::new(top, &layout, schema.clone());
+        let state = state.map_err(|error| tracing::error!(%error, "the first rows cannot be kept")).ok();
+        Some(at_close(input, "top", view, state, &self.giving_place()).0)
+    }
+}
+
+impl TopRows {
+    fn new(top: &Top, layout: &SchemaRef, schema: SchemaRef) -> Result<Self, ArrowError> {
+        let kind = |i: usize| layout.field(i).data_type().clone();
+        let keys = top.keys.len();
+        let options = |i: usize| top.order.get(i).map_or(SortOptions::default(), |(_, o)| *o);
+        let fields = (keys..layout.fields().len()).map(|i| SortField::new_with_options(kind(i), options(i - keys))).collect();
+        let skip = i64::try_from(top.skip).unwrap_or(i64::MAX);
+        let fetch = top.fetch.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let end = fetch.map_or(i64::MAX, |n| skip.saturating_add(n));
+        Ok(TopRows {
+            keys,
+            order: top.order.len(),
+            index: Index::new(&(0..keys).map(kind).collect::<Vec<_>>())?,
+            places: Places::new(fields, Some(end).filter(|_| top.input.append_only))?,
+            skip,
+            end,
+            number: top.number,
+            schema,
+        })
+    }
+
+    /// Takes rows in; of each group that is touched the first rows before that are told once.
+    fn take_in(&mut self, updates: &Updates, touched: &mut Touched) -> Result<(), ArrowError> {
+        let rows = updates.rows.num_rows();
+        let groups = self.index.assign(updates.rows.columns(), rows)?;
+        touched.is_touched.resize(self.index.len(), false);
+        for group in &groups {
+            if let Some(is_touched @ false) = touched.is_touched.get_mut(*group as usize) {
+                *is_touched = true;
+                touched.groups.push(*group);
+                self.places.given(*group, self.skip, self.end, self.number, &mut touched.before);
+            }
+        }
+        let columns = updates.rows.columns().get(self.keys..).unwrap_or_default();
+        self.places.take_in(columns, &groups, |row| updates.diff(row))
+    }
+
+    /// Rows that are given.
+    fn rows(&self, given: &[Given]) -> Result<Updates, ArrowError> {
+        let columns = self.places.columns(given.iter().map(|g| g.0))?;
+        let mut columns: Vec<ArrayRef> = columns.into_iter().skip(self.order).collect();
+        if self.number {
+            columns.push(Arc::new(UInt64Array::from_iter_values(given.iter().map(|g| g.1))));
+        }
+        let columns = columns.iter().zip(self.schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<_, _>>()?;
+        let rows = batch(self.schema.clone(), columns, given.len());
+        let rows = rows.map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))?;
+        Ok(Updates::changes(rows, Int64Array::from_iter_values(given.iter().map(|g| g.2))))
+    }
+
+    /// Rows with their keys and order columns in front, and how often they are there behind.
+    fn saved(&self, rows: &[(u32, u32, i64)]) -> Result<RecordBatch, ArrowError> {
+        let groups: Vec<u32> = rows.iter().map(|r| r.0).collect();
+        let mut columns = if self.keys == 0 { Vec::new() } else { self.index.columns(&groups)? };
+        columns.extend(self.places.columns(rows.iter().map(|r| r.1))?);
+        let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
+        let schema = Arc::new(Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>()));
+        let rows_alone = batch(schema, columns, rows.len()).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))?;
+        with_diffs(&rows_alone, rows.iter().map(|r| r.2).collect::<Vec<i64>>().into())
+    }
+
+    fn let_go(&mut self, groups: &[u32]) {
+        self.places.sweep();
+        groups.iter().filter(|g| self.places.is_empty(**g)).for_each(|g| self.index.release(*g));
+    }
+}
+
+/// The sums of what is given of each row under each number, where they are not 0.
+fn summed(mut given: Vec<Given>) -> Vec<Given> {
+    given.sort_unstable_by_key(|g| (g.0, g.1));
+    let mut sums: Vec<Given> = Vec::with_capacity(given.len());
+    for (slot, number, count) in given {
+        match sums.last_mut() {
+            Some(last) if (last.0, last.1) == (slot, number) => last.2 += count,
+            _ => sums.push((slot, number, count)),
+        }
+    }
+    sums.retain(|g| g.2 != 0);
+    sums
+}
+
+impl Keeper for TopRows {
+    fn epoch(&mut self, _: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+        let mut touched = Touched::default();
+        for updates in batches {
+            self.take_in(updates, &mut touched)?;
+        }
+        let mut given = touched.before;
+        given.iter_mut().for_each(|g| g.2 = -g.2);
+        for group in &touched.groups {
+            self.places.given(*group, self.skip, self.end, self.number, &mut given);
+        }
+        let changed = summed(given);
+        let rows = if changed.is_empty() { None } else { Some(self.rows(&changed)?) };
+        self.let_go(&touched.groups);
+        Ok(rows)
+    }
+
+    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+        self.places.all(&self.index.live()).chunks(SAVED_ROWS).map(|rows| self.saved(rows)).collect()
+    }
+
+    fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let updates = from_diffs(rows)?;
+        let groups = self.index.assign(updates.rows.columns(), updates.rows.num_rows())?;
+        self.places.take_in(updates.rows.columns().get(self.keys..).unwrap_or_default(), &groups, |row| updates.diff(row))?;
+        self.let_go(&groups);
+        Ok(())
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKeys(self.keys)
+    }
+
+    fn given(&self) -> Result<Option<Updates>, ArrowError> {
+        let mut given = Vec::new();
+        self.index.live().iter().for_each(|g| self.places.given(*g, self.skip, self.end, self.number, &mut given));
+        if given.is_empty() { Ok(None) } else { self.rows(&given).map(Some) }
+    }
+
+    fn size(&self) -> Size {
+        let (rows, bytes) = self.places.size();
+        Size { rows: rows as u64, bytes: (bytes + self.index.bytes()) as u64 }
+    }
+}
