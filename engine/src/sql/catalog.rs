@@ -192,7 +192,7 @@ impl Catalog {
         let mut statements = Parser::new(&Sql).try_with_sql(sql)?.parse_statements()?;
         match (statements.pop(), statements.is_empty()) {
             (Some(statement @ Statement::Query(_)), true) => self.plan(statement),
-            _ => plan_err!("expected one SELECT statement"),
+            _ => plan_err!("expected one SELECT: this statement is no query"),
         }
     }
 
