@@ -1,21 +1,21 @@
-//! The states of one aggregate over all groups, a column each: counts, sums, extremes, distinct values.
+//! The states of one aggregate over all groups, a column each: counts and sums.
 //!
 //! Counts and sums are kept by adding and taking away. Floats are summed with a compensation (Neumaier 1974), and what is not
-//! finite is counted apart, so that an infinity can be taken away again. Extremes stand in `extremes.rs`.
+//! finite is counted apart, so that an infinity can be taken away again. Extremes stand in `extremes.rs`, values that
+//! are taken once in `distinct.rs`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt32Array, UInt64Array};
-use arrow::compute::{cast, take};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
 
 use super::best::Best;
+use super::distinct::Distinct;
 use super::extremes::{ByBytes, ByNumber, is_number};
 use super::partial::float_states;
-use super::saved::{column, counted_bytes, each_bytes, numbers};
+use super::saved::{column, numbers};
 use crate::sql::plan::{Aggregate, Function};
 
 /// States of one aggregate, one a group.
@@ -85,7 +85,7 @@ pub fn accumulator(call: &Aggregate, input: &DataType, output: &DataType, append
     };
     match call.distinct {
         false => Ok(plain),
-        true => Ok(Box::new(Distinct { inner: plain, rows: RowConverter::new(vec![SortField::new(input.clone())])?, seen: Vec::new() })),
+        true => Ok(Box::new(Distinct::new(plain, input)?)),
     }
 }
 
@@ -406,80 +406,5 @@ impl Accumulator for Floats {
     }
     fn bytes(&self) -> usize {
         self.states.len() * size_of::<Float>()
-    }
-}
-
-/// Each value of a group once: the inner states are told when one comes for the first time or goes for the last.
-struct Distinct {
-    inner: Box<dyn Accumulator>,
-    rows: RowConverter,
-    seen: Vec<HashMap<Box<[u8]>, i64>>,
-}
-
-impl Accumulator for Distinct {
-    fn grow(&mut self, groups: usize) {
-        self.seen.resize_with(groups, HashMap::new);
-        self.inner.grow(groups);
-    }
-    fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
-        let encoded = self.rows.convert_columns(std::slice::from_ref(values))?;
-        let (mut told, mut changes, mut of): (Vec<u32>, Vec<i64>, Vec<u32>) = (Vec::new(), Vec::new(), Vec::new());
-        let seen = &mut self.seen;
-        each(values, diffs, groups, |row, group, diff| {
-            let Some(counts) = seen.get_mut(group) else { return };
-            let key = encoded.row(row);
-            let bytes: &[u8] = key.data();
-            let (before, after) = match counts.get_mut(bytes) {
-                Some(count) => {
-                    *count += diff;
-                    (*count - diff, *count)
-                }
-                None => {
-                    counts.insert(bytes.into(), diff);
-                    (0, diff)
-                }
-            };
-            if after == 0 {
-                counts.remove(bytes);
-            }
-            let change = i64::from(after > 0) - i64::from(before > 0);
-            if change != 0 {
-                told.push(row as u32);
-                changes.push(change);
-                of.push(group as u32);
-            }
-        });
-        let values = take(values, &UInt32Array::from(told), None)?;
-        self.inner.update(&values, Some(&changes), &of)
-    }
-    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
-        self.inner.values(groups)
-    }
-    fn settle(&mut self, groups: &[u32]) {
-        self.inner.settle(groups);
-    }
-    fn clear(&mut self, group: u32) {
-        self.inner.clear(group);
-        if let Some(seen) = self.seen.get_mut(group as usize) {
-            *seen = HashMap::new();
-        }
-    }
-    fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let seen = groups.iter().filter_map(|g| self.seen.get(*g as usize));
-        let mut columns = counted_bytes(seen.map(|s| s.iter().map(|(value, count)| (&**value, *count))));
-        columns.extend(self.inner.save(groups)?);
-        Ok(columns)
-    }
-    fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
-        each_bytes(columns, |row, value, count| {
-            if let Some(seen) = groups.get(row).and_then(|g| self.seen.get_mut(*g as usize)) {
-                seen.insert(value.into(), count);
-            }
-        })?;
-        Ok(2 + self.inner.restore(groups, columns.get(2..).unwrap_or_default())?)
-    }
-    fn bytes(&self) -> usize {
-        let one = |s: &HashMap<Box<[u8]>, i64>| s.keys().map(|k| k.len() + size_of::<(Box<[u8]>, i64)>()).sum::<usize>();
-        self.inner.bytes() + self.seen.iter().map(one).sum::<usize>()
     }
 }

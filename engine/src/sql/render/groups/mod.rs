@@ -6,6 +6,7 @@
 mod accumulate;
 mod best;
 mod codes;
+mod distinct;
 mod early;
 mod extremes;
 mod paged;
