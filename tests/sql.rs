@@ -72,3 +72,36 @@ fn sources_and_sinks_are_made_by_statements_and_written_at_the_end() {
     std::fs::write(at.join("read.sql"), "SELECT * FROM big ORDER BY v;").unwrap();
     assert_eq!(sql(at, &["read.sql", "--table", "big=big.parquet", "--format", "csv"]), "device,v\na,2\nb,3\na,9\nexit code 0\n");
 }
+
+/// Several INSERTs go to one sink, by position or by name; with a key an update is one record, and the file is a table again.
+#[test]
+fn a_sink_takes_several_inserts_and_tells_updates_as_one_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let script = "CREATE TABLE t (g VARCHAR, v BIGINT);
+        CREATE TABLE sums (g VARCHAR PRIMARY KEY, s BIGINT) WITH (connector = 'file', path = 'sums.json', format = 'debezium_json', type = 'sink');
+        CREATE TABLE rows WITH (connector = 'file', path = 'rows.csv', type = 'sink');
+        CREATE TABLE named (a BIGINT, b VARCHAR) WITH (connector = 'file', path = 'named.json', type = 'sink');
+        CREATE TABLE kept WITH (connector = 'file', path = 'kept.parquet', type = 'sink') AS SELECT count(*) AS n FROM t WHERE v > 100;
+        INSERT INTO t VALUES ('a', 1), ('b', 2);
+        INSERT INTO rows SELECT g, v FROM (VALUES ('x', 1)) AS r(g, v);
+        EXECUTE STATEMENT SET BEGIN
+        INSERT INTO rows VALUES ('y', 2);
+        INSERT INTO named (b, a) SELECT 'q', 5;
+        END;
+        INSERT INTO t VALUES ('a', 5);
+        DELETE FROM t WHERE g = 'b';
+        INSERT INTO sums SELECT g, sum(v) FROM t GROUP BY g;
+        CREATE TABLE back (g VARCHAR PRIMARY KEY, s BIGINT) WITH (connector = 'file', path = 'sums.json', format = 'debezium_json');
+        SELECT * FROM back;";
+    std::fs::write(at.join("sinks.sql"), script).unwrap();
+    assert_eq!(sql(at, &["sinks.sql", "--format", "csv"]), "g,s\na,6\nexit code 0\n");
+    let read = |name: &str| std::fs::read_to_string(at.join(name)).unwrap();
+    assert_eq!(read("rows.csv"), "g,v\nx,1\ny,2\n");
+    assert_eq!(read("named.json"), "{\"a\":5,\"b\":\"q\"}\n");
+    let told = read("sums.json");
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[2], "{\"before\":{\"g\":\"a\",\"s\":1},\"after\":{\"g\":\"a\",\"s\":6},\"op\":\"u\"}");
+    assert_eq!(lines[3], "{\"before\":{\"g\":\"b\",\"s\":2},\"after\":null,\"op\":\"d\"}");
+}

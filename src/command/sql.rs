@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::cast;
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
+use arrow::json::writer::LineDelimited;
 use arrow::util::pretty::pretty_format_batches;
 use clap::{Args, ValueEnum};
 use littoral_engine::flow::updates::Updates;
@@ -134,12 +135,16 @@ fn changes(answer: &Answer) -> Result<RecordBatch, ArrowError> {
     shown(&arrow::compute::concat_batches(&schema, &batches)?)
 }
 
-/// Times in UTC, so that they print as RFC 3339 with a zone.
+/// Times without a zone as UTC, so that they print as RFC 3339 with a zone; those that have one in theirs.
 fn shown(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
-        let time = matches!(field.data_type(), DataType::Timestamp(..));
+        let time = match field.data_type() {
+            DataType::Timestamp(_, Some(zone)) => matches!(zone.as_ref(), "UTC" | "+00:00"),
+            DataType::Timestamp(_, None) => true,
+            _ => false,
+        };
         let column = if time { cast(column, &utc)? } else { column.clone() };
         fields.push(Field::new(field.name(), column.data_type().clone(), field.is_nullable()));
         columns.push(column);
@@ -148,12 +153,33 @@ fn shown(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
 }
 
+/// Lists, structs and maps as JSON, for a format that has no such values.
+fn nested_as_json(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        let column = if column.data_type().is_nested() { json(column)? } else { column.clone() };
+        fields.push(Field::new(field.name(), column.data_type().clone(), true));
+        columns.push(column);
+    }
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+}
+
+fn json(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let mut writer = arrow::json::WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+    writer.write(&RecordBatch::try_from_iter_with_nullable([("v", column.clone(), true)])?)?;
+    writer.finish()?;
+    let text = String::from_utf8_lossy(&writer.into_inner()).into_owned();
+    let value = |line: &str| line.strip_prefix("{\"v\":").and_then(|l| l.strip_suffix('}')).unwrap_or(line).to_string();
+    Ok(Arc::new(text.lines().map(|line| Some(value(line)).filter(|v| v != "null")).collect::<StringArray>()))
+}
+
 fn print(rows: &RecordBatch, format: Format) -> Result<(), ArrowError> {
     let text = match format {
         Format::Table => format!("{}\n", pretty_format_batches(std::slice::from_ref(rows))?),
         Format::Csv => {
             let mut writer = WriterBuilder::new().with_header(true).build(Vec::new());
-            writer.write(rows)?;
+            writer.write(&nested_as_json(rows)?)?;
             String::from_utf8_lossy(&writer.into_inner()).into_owned()
         }
         Format::Json => {

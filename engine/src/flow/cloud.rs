@@ -16,6 +16,7 @@ use timely::worker::Worker;
 
 use crate::clock::now_micros;
 use crate::flow::channel::{CloudPort, Up};
+use crate::flow::defect;
 use crate::flow::effects::Effects;
 use crate::flow::gather::{Outbox, gather};
 use crate::flow::held::HeldStates;
@@ -63,6 +64,7 @@ pub fn run_worker(worker: &mut Worker, tier: &CloudTier, port: Option<(CloudPort
     drop(inputs);
     while worker.step_or_park(Some(LOOK)) {
         held.turn(&tier.program, &probe);
+        sound()?;
     }
     held.tell(&tier.program);
     Ok(())
@@ -101,6 +103,11 @@ fn build(worker: &mut Worker, tier: &CloudTier) -> Result<Flow, Fatal> {
         }
         Ok(Flow { inputs, watched, probe, held })
     })
+}
+
+/// Whether this worker's operators have all gone on.
+fn sound() -> Result<(), Fatal> {
+    defect::met().map_or(Ok(()), |why| Err(format!("an operator cannot go on, which is a defect of the engine: {why}").into()))
 }
 
 /// Drives the cloud on the first worker.
@@ -145,6 +152,7 @@ impl Driver<'_> {
         }
         while self.flow.probe.less_than(&(epoch + 1)) && !self.tier.shared.ending.failed() {
             self.worker.step_or_park(Some(Duration::from_millis(1)));
+            sound()?;
         }
         self.tier.program.watermarks.settle(epoch);
         self.flow.held.turn(&self.tier.program, &self.flow.probe);

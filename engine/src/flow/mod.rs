@@ -7,6 +7,8 @@ pub mod channel;
 #[cfg(feature = "sql")]
 pub mod cloud;
 #[cfg(feature = "sql")]
+pub mod defect;
+#[cfg(feature = "sql")]
 pub mod edge;
 #[cfg(feature = "sql")]
 pub mod effects;

@@ -11,7 +11,7 @@ use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     AggregateUDF, Distinct, Expr, HigherOrderUDF, Limit, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
@@ -20,13 +20,17 @@ use datafusion::optimizer::analyzer::Analyzer;
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerRule};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::optimizer::{Optimizer, OptimizerContext};
-use datafusion::sql::parser::DFParser;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::rewrite::rewrite;
+use super::closing::{Closing, Shape};
+use super::dialect::Sql;
+use super::functions::functions;
+use super::lateral::independent;
+use super::lower::OwnResult;
+use super::rewrite::{EventTime, ambiguous, of_calls, rewrite};
+use super::types::Types;
 use super::watermark::NOW;
 use super::window::window_functions;
 use super::windowing::expand;
@@ -61,6 +65,7 @@ pub struct Functions {
 }
 
 /// Tables, views and functions by name.
+#[derive(Clone)]
 pub struct Catalog {
     tables: HashMap<String, Arc<dyn TableSource>>,
     scalars: HashMap<String, Arc<ScalarUDF>>,
@@ -69,7 +74,7 @@ pub struct Catalog {
     planners: Vec<Arc<dyn ExprPlanner>>,
     options: ConfigOptions,
     /// The event-time column of each table that has a watermark.
-    event_times: HashMap<String, String>,
+    event_times: HashMap<String, EventTime>,
 }
 
 impl Default for Catalog {
@@ -93,7 +98,8 @@ impl Catalog {
             options,
             event_times: HashMap::new(),
         };
-        for function in SessionStateDefaults::default_scalar_functions().into_iter().chain(window_functions().into_iter().map(Arc::new)) {
+        let own = window_functions().into_iter().chain(functions()).map(Arc::new);
+        for function in SessionStateDefaults::default_scalar_functions().into_iter().chain(own) {
             catalog.insert_scalar(function);
         }
         for function in SessionStateDefaults::default_aggregate_functions() {
@@ -114,8 +120,15 @@ impl Catalog {
     }
 
     /// Says which column of a table its watermark is of.
-    pub fn set_event_time(&mut self, table: &str, column: &str) {
-        self.event_times.insert(table.to_string(), column.to_string());
+    pub fn set_event_time(&mut self, table: &str, column: &str, keeps_versions: bool) {
+        self.event_times.insert(table.to_string(), EventTime { column: column.to_string(), keeps_versions });
+    }
+
+    /// For each column of a table or view whether it is the event time that a watermark closes.
+    fn closings(&self, name: &str) -> Vec<Option<Closing>> {
+        let (Some(table), Some(time)) = (self.tables.get(name), self.event_times.get(name)) else { return Vec::new() };
+        let closing = |column: &str| (column == time.column).then(|| Closing { shape: Shape::Time, tables: vec![name.to_string()] });
+        table.schema().fields().iter().map(|f| closing(f.name())).collect()
     }
 
     /// Adds a scalar function.
@@ -154,6 +167,7 @@ impl Catalog {
     /// Takes a table or view away.
     pub fn remove(&mut self, name: &str) {
         self.tables.remove(name);
+        self.event_times.remove(name);
     }
 
     /// The columns of a `CREATE TABLE`.
@@ -175,10 +189,10 @@ impl Catalog {
     /// # Errors
     /// When it does not parse, is no query, or does not fit the tables.
     pub fn plan_query(&self, sql: &str) -> Result<LogicalPlan> {
-        let mut statements = DFParser::parse_sql(sql)?;
-        match (statements.pop_front(), statements.is_empty()) {
-            (Some(datafusion::sql::parser::Statement::Statement(statement)), true) => self.plan(*statement),
-            _ => plan_err!("expected one SELECT statement"),
+        let mut statements = Parser::new(&Sql).try_with_sql(sql)?.parse_statements()?;
+        match (statements.pop(), statements.is_empty()) {
+            (Some(statement @ Statement::Query(_)), true) => self.plan(statement),
+            _ => plan_err!("expected one SELECT: this statement is no query"),
         }
     }
 
@@ -187,7 +201,7 @@ impl Catalog {
     /// # Errors
     /// When it does not parse, or does not fit the columns.
     pub fn expression(&self, text: &str, frame: &DFSchema) -> Result<Expr> {
-        let parsed = Parser::new(&GenericDialect {}).try_with_sql(text).and_then(|mut p| p.parse_expr())?;
+        let parsed = Parser::new(&Sql).try_with_sql(text).and_then(|mut p| p.parse_expr())?;
         let expr = SqlToRel::new(self).sql_to_expr(parsed, frame, &mut PlannerContext::new())?;
         let context = SimplifyContext::builder().with_schema(Arc::new(frame.clone())).build();
         ExprSimplifier::new(context).simplify(expr)
@@ -199,9 +213,14 @@ impl Catalog {
     /// When it does not fit the tables.
     pub fn plan(&self, mut statement: Statement) -> Result<LogicalPlan> {
         rewrite(&mut statement, &self.event_times).map_err(DataFusionError::Plan)?;
+        let is_scalar = |name: &str| self.scalars.contains_key(name) && !self.aggregates.contains_key(name);
+        of_calls(&statement, &is_scalar).map_err(DataFusionError::Plan)?;
         let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
         let plan = SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)?;
-        let plan = with_clock(expand(plan)?)?;
+        if let Some(name) = ambiguous(&plan)? {
+            return plan_err!("column \"{name}\" is ambiguous: give one of its name another with AS");
+        }
+        let plan = with_clock(independent(expand(plan, &|table| self.closings(table))?)?)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
         match unstable_function(&plan)? {
             // Rewriting would put in the value of this moment, for good.
@@ -238,6 +257,18 @@ impl Catalog {
 /// Whether an expression is the clock, which every epoch reads once.
 pub fn is_now(expr: &Expr) -> bool {
     matches!(expr, Expr::Placeholder(p) if p.id == NOW)
+}
+
+/// Whether a plan asks for the clock anywhere.
+pub fn asks_now(plan: &LogicalPlan) -> Result<bool> {
+    let mut asks = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            asks |= expr.exists(|e| Ok(is_now(e)))?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(asks)
 }
 
 /// The plan with the clock as a placeholder, so that no rule puts in the value of the moment.
@@ -287,6 +318,9 @@ fn unstable_function(plan: &LogicalPlan) -> Result<Option<String>> {
 
 impl ContextProvider for Catalog {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        if let Some(schema) = name.schema().filter(|s| *s != "public") {
+            return plan_err!("there is no schema \"{schema}\": tables have plain names");
+        }
         match self.tables.get(name.table()) {
             Some(table) => Ok(table.clone()),
             None => {
@@ -308,11 +342,14 @@ impl ContextProvider for Catalog {
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
         self.windows.get(name).cloned()
     }
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(Types))
+    }
     fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
         None
     }
-    fn create_cte_work_table(&self, _: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
-        Ok(Arc::new(LogicalTableSource::new(schema)))
+    fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
+        Ok(Arc::new(OwnResult { name: name.to_string(), schema }))
     }
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         &self.planners

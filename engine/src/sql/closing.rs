@@ -6,10 +6,11 @@
 use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, Operator};
 
-use super::window::micros_of;
+use super::window::calendar::Calendar;
+use super::window::{Arguments, micros_of};
 
 /// How a watermark closes the values of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +28,21 @@ pub enum Shape {
     Time,
     /// A bound, closed when the watermark has reached it.
     Bound,
-    /// The start of a window of some microseconds.
-    Start(i64),
-    /// A window with start and end; its length in microseconds when all have one.
-    Window(Option<i64>),
+    /// The start of a window.
+    Start(Span),
+    /// A window with start and end; how long it is, when its start tells.
+    Window(Option<Span>),
     /// Windows, in a list.
-    Windows(Option<i64>),
+    Windows(Option<Span>),
+}
+
+/// How long a window is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// Some microseconds.
+    Fixed(i64),
+    /// Until the next on a calendar begins.
+    Calendar(Calendar),
 }
 
 /// What is known of a table or view: for each column how it is closed.
@@ -42,14 +52,18 @@ impl Closing {
     /// For each row the watermark that closes it, in microseconds; null for rows without a time.
     pub fn times(&self, column: &ArrayRef) -> Option<TimestampMicrosecondArray> {
         let (column, after) = match self.shape {
-            Shape::Time => (column.clone(), 1),
-            Shape::Bound => (column.clone(), 0),
-            Shape::Start(size) => (column.clone(), size),
-            Shape::Window(_) => (column.as_struct_opt()?.column_by_name("end")?.clone(), 0),
+            Shape::Time => (column.clone(), Span::Fixed(1)),
+            Shape::Bound => (column.clone(), Span::Fixed(0)),
+            Shape::Start(span) => (column.clone(), span),
+            Shape::Window(_) => (column.as_struct_opt()?.column_by_name("end")?.clone(), Span::Fixed(0)),
             Shape::Windows(_) => return None,
         };
         let micros = cast(&column, &DataType::Timestamp(TimeUnit::Microsecond, None)).ok()?;
-        Some(micros.as_primitive::<TimestampMicrosecondType>().unary(|t| t.saturating_add(after)))
+        let micros = micros.as_primitive::<TimestampMicrosecondType>();
+        Some(match after {
+            Span::Fixed(after) => micros.unary(|t| t.saturating_add(after)),
+            Span::Calendar(calendar) => micros.unary(|t| calendar.end(t)),
+        })
     }
 }
 
@@ -153,22 +167,24 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
             match f.name() {
                 "tumble" | "tumble_start" | "tumble_end" => {
                     let closing = inner(argument(0)?).filter(|c| c.shape == Shape::Time)?;
-                    let size = literal(argument(1)?)?;
+                    let span = span(&f.args)?;
                     shaped(
                         closing,
                         match f.name() {
-                            "tumble" => Shape::Window(Some(size)),
-                            "tumble_start" => Shape::Start(size),
+                            "tumble" => Shape::Window(Some(span)),
+                            "tumble_start" => Shape::Start(span),
                             _ => Shape::Bound,
                         },
                     )
                 }
                 "date_bin" => {
                     let closing = inner(argument(1)?).filter(|c| c.shape == Shape::Time)?;
-                    shaped(closing, Shape::Start(literal(argument(0)?)?))
+                    shaped(closing, Shape::Start(Span::Fixed(literal(argument(0)?)?)))
                 }
-                "hop_windows" => shaped(inner(argument(0)?)?, Shape::Windows(literal(argument(2)?))),
-                "cumulate_windows" => shaped(inner(argument(0)?)?, Shape::Windows(None)),
+                "hop_windows" => shaped(inner(argument(0)?)?, Shape::Windows(literal(argument(2)?).map(Span::Fixed))),
+                "cumulate_windows" | "hop_windows_of_calendar" | "cumulate_windows_of_calendar" => {
+                    shaped(inner(argument(0)?)?, Shape::Windows(None))
+                }
                 "named_struct" => shaped(inner(argument(3)?).filter(|c| c.shape == Shape::Bound)?, Shape::Window(None)),
                 "get_field" => {
                     let closing = inner(argument(0)?)?;
@@ -176,7 +192,7 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
                         (Shape::Window(_), Expr::Literal(name, _)) if name.try_as_str().flatten() == Some("end") => {
                             shaped(closing, Shape::Bound)
                         }
-                        (Shape::Window(Some(size)), Expr::Literal(..)) => shaped(closing, Shape::Start(size)),
+                        (Shape::Window(Some(span)), Expr::Literal(..)) => shaped(closing, Shape::Start(span)),
                         _ => None,
                     }
                 }
@@ -184,6 +200,17 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
             }
         }
         _ => None,
+    }
+}
+
+/// How long the windows of a call of `tumble` are.
+fn span(args: &[Expr]) -> Option<Span> {
+    let constants: Option<Vec<&ScalarValue>> =
+        args.iter().skip(1).map(|e| if let Expr::Literal(value, _) = e { Some(value) } else { None }).collect();
+    let given = Arguments::of(&constants?, 1, "").ok()?;
+    match (given.calendar(), given.fixed().ok()?.first()) {
+        (Some(calendar), _) => Some(Span::Calendar(calendar)),
+        (None, size) => size.copied().map(Span::Fixed),
     }
 }
 

@@ -1,6 +1,8 @@
-//! What is wrong with SQL, with the line it is on.
+//! What is wrong with SQL, with the line it is on; and DataFusion's own errors in words for people.
 
 use std::fmt;
+
+use datafusion::common::{DataFusionError, SchemaError};
 
 /// One problem of a SQL file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,4 +37,48 @@ impl fmt::Display for SqlProblem {
         writeln!(f, "{number} | {}", self.excerpt)?;
         write!(f, "{margin} | {}^", " ".repeat((self.column as usize).saturating_sub(1)))
     }
+}
+
+/// What an error of planning says, without words about DataFusion's inside.
+pub fn said(error: &DataFusionError) -> String {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => said(inner),
+        DataFusionError::Shared(inner) => said(inner),
+        DataFusionError::Collection(errors) => errors.first().map(said).unwrap_or_default(),
+        DataFusionError::SchemaError(problem, _) => match problem.as_ref() {
+            SchemaError::AmbiguousReference { field } if field.relation.is_none() => {
+                format!("column \"{}\" is ambiguous: write its table in front", field.name)
+            }
+            SchemaError::AmbiguousReference { field } => twice(&field.name),
+            SchemaError::DuplicateUnqualifiedField { name } | SchemaError::DuplicateQualifiedField { name, .. } => twice(name),
+            _ => error.strip_backtrace(),
+        },
+        DataFusionError::Plan(message) if message.starts_with("Projections require unique expression names") => {
+            twice(message.split('"').nth(1).unwrap_or_default())
+        }
+        DataFusionError::Plan(message) | DataFusionError::Execution(message) => message.clone(),
+        DataFusionError::NotImplemented(message) => missing(message),
+        other => other.strip_backtrace(),
+    }
+}
+
+fn twice(name: &str) -> String {
+    let name = name.rsplit(" AS ").next().unwrap_or(name);
+    format!("two columns have the name \"{name}\"; give one another with AS")
+}
+
+/// The name of what is not there: what follows it is how the parser keeps it.
+fn missing(message: &str) -> String {
+    const SUBQUERIES: [&str; 4] = ["OuterReferenceColumn", "ScalarSubquery", "Exists", "InSubquery"];
+    if SUBQUERIES.iter().any(|kind| message.starts_with(&format!("Physical plan does not support logical expression {kind}"))) {
+        return "a subquery in this place, or one that reads the query around it like this, is not supported yet".into();
+    }
+    let cut = |text: &str| text.split(['{', '(']).next().unwrap_or(text).trim().trim_end_matches(':').to_string();
+    let name = match message.split_once("Unsupported ast node") {
+        Some((_, rest)) => cut(rest.split_once(' ').map_or(rest, |(_, rest)| rest).trim_start_matches("sqltorel: ")),
+        None if message.contains(" { ") => cut(message),
+        None => message.to_string(),
+    };
+    let told = ["not supported", "not implemented", "nsupported"].iter().any(|words| name.contains(words));
+    if told { name } else { format!("{name} is not supported yet") }
 }

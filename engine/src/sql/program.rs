@@ -16,6 +16,7 @@ use super::catalog::Catalog;
 use super::closing::{Closing, Shape};
 use super::lower::{closed, lower};
 use super::plan::Plan;
+use super::problem::said;
 use super::render::{self, At, Changes, Named, Renderer};
 use super::snapshot::{SavedNode, Size, States, fingerprint, of_text};
 use super::statement::{Parsed, parse};
@@ -57,6 +58,8 @@ struct View {
     plan: Plan,
     /// For each column how watermarks close it.
     closings: Vec<Option<Closing>>,
+    /// Its statement, and whether only final rows are wanted; none of a query.
+    written: Option<(CreateView, bool)>,
 }
 
 /// What rendering gives.
@@ -163,7 +166,48 @@ impl Program {
         let query = Statement::Query(view.query.clone());
         let columns: Vec<String> = view.columns.iter().map(|c| normal(&c.name)).collect();
         self.add_query(catalog, &name, query, &columns, emit_final).map_err(|e| format!("view \"{name}\": {e}"))?;
+        if let Some(added) = self.views.last_mut() {
+            added.written = Some((view.clone(), emit_final));
+        }
         Ok(name)
+    }
+
+    /// Puts a view in the place of the one with its name. Views that read it are planned anew, and its columns must then stay.
+    ///
+    /// # Errors
+    /// When it does not plan, or a view reads it that it would not fit; everything is then as it was.
+    pub fn replace_view(&mut self, catalog: &mut Catalog, view: &CreateView, emit_final: bool) -> Result<(), String> {
+        let (program, known) = (self.clone(), catalog.clone());
+        let replaced = self.replaced(catalog, view, emit_final);
+        if replaced.is_err() {
+            (*self, *catalog) = (program, known);
+        }
+        replaced
+    }
+
+    fn replaced(&mut self, catalog: &mut Catalog, view: &CreateView, emit_final: bool) -> Result<(), String> {
+        let name = view.name.0.last().and_then(|p| p.as_ident()).map(normal).ok_or("a view needs a plain name")?;
+        let at = self.views.iter().position(|v| v.name == name).ok_or_else(|| format!("there is no view \"{name}\""))?;
+        let reader = self.views.iter().find(|v| v.name != name && self.reads(&v.name).contains(&name)).map(|v| v.name.clone());
+        let Some(reader) = reader else {
+            self.remove(&name);
+            catalog.remove(&name);
+            return self.add_view(catalog, view, emit_final).map(|_| ());
+        };
+        let after = self.views.split_off(at);
+        after.iter().for_each(|v| catalog.remove(&v.name));
+        let before = format!("view \"{reader}\" reads \"{name}\", which can then only read what stood before it");
+        self.add_view(catalog, view, emit_final).map_err(|e| format!("{before}: {e}"))?;
+        let columns =
+            |v: Option<&View>| v.map(|v| v.plan.schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect());
+        let (old, new): (Option<Vec<_>>, Option<Vec<_>>) = (columns(after.first()), columns(self.views.last()));
+        if old != new {
+            return Err(format!("view \"{name}\" cannot be replaced by one with other columns: view \"{reader}\" reads it"));
+        }
+        for (view, emit_final) in after.iter().skip(1).filter_map(|v| v.written.clone()) {
+            self.add_view(catalog, &view, emit_final)?;
+        }
+        Ok(())
     }
 
     /// Adds a query as a view of a name.
@@ -178,8 +222,8 @@ impl Program {
         columns: &[String],
         emit_final: bool,
     ) -> Result<(), String> {
-        let plan = catalog.plan(query).and_then(|p| renamed(p, columns)).map_err(|e| e.strip_backtrace())?;
-        let plan = catalog.optimise(plan).map_err(|e| e.strip_backtrace())?;
+        let plan = catalog.plan(query).and_then(|p| renamed(p, columns)).map_err(|e| said(&e))?;
+        let plan = catalog.optimise(plan).map_err(|e| said(&e))?;
         self.add_plan(catalog, name, &plan, emit_final)
     }
 
@@ -189,7 +233,8 @@ impl Program {
     /// When it says what is not supported.
     pub fn add_plan(&mut self, catalog: &mut Catalog, name: &str, logical: &LogicalPlan, emit_final: bool) -> Result<(), String> {
         let (append_only, closings) = (|table: &str| self.append_only(table), |table: &str| self.closings(table));
-        let mut plan = lower(logical, &append_only, &closings).map_err(|what| format!("{what} is not supported yet"))?;
+        let refused = |what: String| if what.contains("not supported") { what } else { format!("{what} is not supported yet") };
+        let mut plan = lower(logical, &append_only, &closings).map_err(refused)?;
         let names: BTreeSet<&String> = plan.schema.fields().iter().map(|f| f.name()).collect();
         if names.len() < plan.schema.fields().len() {
             return Err("two columns have the same name; give one another with AS".into());
@@ -204,7 +249,11 @@ impl Program {
             plan = closed(plan, column, closing);
         }
         catalog.add_table(name, plan.schema.clone());
-        self.views.push(View { name: name.to_string(), plan, closings });
+        let times = closings.iter().zip(plan.schema.fields()).filter(|(c, _)| c.as_ref().is_some_and(|c| c.shape == Shape::Time));
+        if let [(_, time)] = times.collect::<Vec<_>>().as_slice() {
+            catalog.set_event_time(name, time.name(), true);
+        }
+        self.views.push(View { name: name.to_string(), plan, closings, written: None });
         Ok(())
     }
 

@@ -2,58 +2,180 @@
 //!
 //! Whoever feeds a table writes its watermark for an epoch before the epoch's rows go in, so that every worker reads the same
 //! at the same epoch, whatever comes when. Watermarks never go back. Those of several tables merge by their minimum; a table
-//! that is idle does not count.
+//! that is idle does not count, and when all are, nothing moves. A table that comes back does not take back what has passed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The end of all time: the input has ended, and everything is closed.
 pub const END: i64 = i64::MAX;
+/// In place of a watermark: the table is idle from this epoch on, until it has a watermark again.
+pub const IDLE: i64 = i64::MIN;
 
 /// The name under which the clock stands among the tables: what `now()` is in each epoch.
 pub const NOW: &str = "now()";
 
 /// Watermarks of tables, in microseconds since 1970, by epoch.
 #[derive(Clone, Debug, Default)]
-pub struct Watermarks(Arc<Mutex<HashMap<String, BTreeMap<u64, i64>>>>);
+pub struct Watermarks(Arc<Mutex<All>>);
+
+#[derive(Debug, Default)]
+struct All {
+    /// How each table stands, by epoch, in the order in which it was said.
+    said: BTreeMap<u64, Vec<(String, Mark)>>,
+    /// How each table stood last.
+    latest: HashMap<String, Mark>,
+    /// What was found for tables that were asked for together.
+    joint: HashMap<Vec<String>, Joint>,
+}
+
+/// How a table stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Mark {
+    /// The greatest watermark that it had.
+    micros: Option<i64>,
+    idle: bool,
+}
+
+/// What has passed for some tables together.
+#[derive(Debug, Default)]
+struct Joint {
+    /// How each stands, up to the epoch that was looked at last.
+    marks: HashMap<String, Mark>,
+    /// The epoch after it.
+    next: u64,
+    passed: BTreeMap<u64, i64>,
+}
 
 impl Watermarks {
-    /// Says what a table's watermark is at the end of an epoch; one that would go back is left out.
+    /// Says what a table's watermark is at the end of an epoch, or that it is idle; what says nothing new is left out. Of one epoch
+    /// what is said of tables with rows comes first.
     pub fn set(&self, table: &str, epoch: u64, micros: i64) {
-        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_table = tables.entry(table.to_string()).or_default();
-        if of_table.range(..=epoch).next_back().is_none_or(|(_, before)| *before < micros) {
-            of_table.insert(epoch, micros);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = all.latest.get(table).copied().unwrap_or_default();
+        let mark = match micros {
+            IDLE => Mark { idle: true, ..before },
+            micros => Mark { micros: before.micros.max(Some(micros)), idle: false },
+        };
+        if mark != before {
+            all.latest.insert(table.to_string(), mark);
+            all.said.entry(epoch).or_default().push((table.to_string(), mark));
         }
     }
 
     /// Forgets how they stood before an epoch that is over on every worker.
     pub fn settle(&self, epoch: u64) {
-        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for of_table in tables.values_mut() {
-            if let Some((&newest, _)) = of_table.range(..=epoch).next_back() {
-                *of_table = of_table.split_off(&newest);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let All { said, joint, .. } = &mut *all;
+        for joint in joint.values_mut() {
+            joint.look(said, epoch);
+            if let Some((&newest, _)) = joint.passed.range(..=epoch).next_back() {
+                joint.passed = joint.passed.split_off(&newest);
             }
         }
+        // Of each table how it stands now is kept, for those who ask later.
+        let mut seen: Vec<String> = Vec::new();
+        for (_, marks) in said.range_mut(..=epoch).rev() {
+            let mut kept: Vec<(String, Mark)> = Vec::new();
+            for (table, mark) in marks.drain(..).rev() {
+                if !seen.contains(&table) {
+                    seen.push(table.clone());
+                    kept.push((table, mark));
+                }
+            }
+            kept.reverse();
+            *marks = kept;
+        }
+        said.retain(|_, marks| !marks.is_empty());
     }
 
     /// The watermark over some tables at the end of an epoch; none while one of them has none.
     pub fn at(&self, tables: &[String], epoch: u64) -> Option<i64> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = |table: &String| all.get(table)?.range(..=epoch).next_back().map(|(_, micros)| *micros);
-        tables.iter().map(of).min().flatten()
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let All { said, joint, .. } = &mut *all;
+        if !joint.contains_key(tables) {
+            let marks = tables.iter().map(|t| (t.clone(), Mark::default())).collect();
+            joint.insert(tables.to_vec(), Joint { marks, ..Joint::default() });
+        }
+        let joint = joint.get_mut(tables)?;
+        joint.look(said, epoch);
+        joint.passed.range(..=epoch).next_back().map(|(_, micros)| *micros)
     }
 
     /// Epochs from `from` up to `to`, not included, in which a watermark moved.
     pub fn moved(&self, tables: &[String], from: u64, to: Option<u64>) -> Vec<u64> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut epochs: Vec<u64> = tables
-            .iter()
-            .filter_map(|t| all.get(t))
-            .flat_map(|m| m.range(from..).map(|(e, _)| *e).take_while(|e| to.is_none_or(|to| *e < to)))
-            .collect();
-        epochs.sort_unstable();
-        epochs.dedup();
-        epochs
+        let within = all.said.range(from..).take_while(|(e, _)| to.is_none_or(|to| **e < to));
+        within.filter(|(_, marks)| marks.iter().any(|(t, _)| tables.contains(t))).map(|(e, _)| *e).collect()
+    }
+}
+
+impl Joint {
+    /// Takes in what was said up to an epoch.
+    ///
+    /// Of one epoch rows come before idleness, so that nothing passes in between that has not passed at its end.
+    fn look(&mut self, said: &BTreeMap<u64, Vec<(String, Mark)>>, epoch: u64) {
+        if epoch < self.next {
+            return;
+        }
+        let mut passed = self.passed.last_key_value().map(|(_, micros)| *micros);
+        for (at, marks) in said.range(self.next..=epoch) {
+            for (table, mark) in marks {
+                if let Some(own) = self.marks.get_mut(table) {
+                    *own = *mark;
+                    passed = passed.max(self.together());
+                }
+            }
+            if let Some(micros) = passed {
+                self.passed.insert(*at, micros);
+            }
+        }
+        self.next = epoch.saturating_add(1);
+    }
+
+    /// The least watermark of the tables that are not idle.
+    fn together(&self) -> Option<i64> {
+        self.marks.values().filter(|m| !m.idle).map(|m| m.micros).min().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IDLE, Watermarks};
+
+    #[test]
+    fn tables_merge_by_their_minimum_and_idle_ones_do_not_count() {
+        let (marks, both) = (Watermarks::default(), ["a".to_string(), "b".to_string()]);
+        let say = |table: &str, epoch: u64, micros: i64| marks.set(table, epoch, micros);
+        say("a", 1, 10);
+        say("a", 2, 30);
+        say("b", 2, 5);
+        say("b", 5, IDLE);
+        say("a", 6, 40);
+        say("b", 7, 20);
+        say("a", 8, 60);
+        say("b", 8, 50);
+        let at = |epoch: u64| marks.at(&both, epoch);
+        assert_eq!((at(1), at(2), at(4), at(5), at(6)), (None, Some(5), Some(5), Some(30), Some(40)));
+        assert_eq!((at(7), at(8), at(3)), (Some(40), Some(50), Some(5)), "what has passed is not taken back");
+        assert_eq!(marks.moved(&both[1..], 3, Some(8)), [5, 7]);
+        marks.settle(6);
+        assert_eq!((at(6), at(8), marks.at(&both[..1], 8)), (Some(40), Some(50), Some(60)));
+        assert_eq!(marks.at(&both[1..], 7), Some(20));
+    }
+
+    #[test]
+    fn a_table_that_never_had_a_watermark_holds_back_until_it_is_idle() {
+        let (marks, all) = (Watermarks::default(), ["a", "b", "c"].map(String::from));
+        marks.set("a", 0, 10);
+        marks.set("c", 0, 70);
+        marks.set("b", 3, IDLE);
+        // In one epoch one comes back and another falls idle: what came back counts.
+        marks.set("b", 4, 1);
+        marks.set("a", 4, IDLE);
+        marks.set("c", 5, IDLE);
+        marks.set("b", 5, IDLE);
+        let at = |epoch: u64| marks.at(&all, epoch);
+        assert_eq!((at(2), at(3), at(4), at(5)), (None, Some(10), Some(10), Some(10)));
     }
 }

@@ -55,6 +55,8 @@ pub struct Table {
     pub key: usize,
     /// The lateness in seconds of a watermark for column `ts`.
     pub watermark: Option<i64>,
+    /// Epochs without rows after which it does not count for the watermark of several tables.
+    pub idle: Option<u64>,
 }
 
 /// A statement that changes a table.
@@ -86,7 +88,8 @@ impl Table {
             parts.push(format!("PRIMARY KEY ({})", names.join(", ")));
         }
         parts.extend(self.watermark.map(|s| format!("WATERMARK FOR ts AS ts - INTERVAL '{s}' SECOND")));
-        format!("CREATE TABLE {} ({});\n", self.name, parts.join(", "))
+        let idle = self.watermark.and(self.idle).map(|n| format!(" WITH ('watermark.idle' = '{n} epochs')")).unwrap_or_default();
+        format!("CREATE TABLE {} ({}){idle};\n", self.name, parts.join(", "))
     }
 }
 
@@ -199,7 +202,12 @@ fn table(dice: &mut Dice, number: usize, watermarks: bool) -> Table {
         columns.push(("ts".to_string(), Kind::Time, "TIMESTAMP".to_string()));
     }
     let watermark = watermarks.then(|| dice.pick(&[0, 1, 5, 20]));
-    Table { name: format!("t{number}"), columns, key, watermark }
+    let idle = match watermark {
+        Some(1) => Some(2),
+        Some(20) => Some(1),
+        _ => None,
+    };
+    Table { name: format!("t{number}"), columns, key, watermark, idle }
 }
 
 fn changes(dice: &mut Dice, tables: &[Table], epoch: usize, clock: i64) -> Vec<Change> {

@@ -291,6 +291,18 @@ impl Steps {
         }
         newest.map(|t| t - lateness * SECOND)
     }
+
+    /// Whether no rows have come to a table for so many epochs.
+    fn is_idle(&self, table: usize, epochs: Option<u64>, epoch: usize) -> bool {
+        let Some(epochs) = epochs else { return false };
+        let comes = |e: &usize| {
+            let within = |at: u64| at > self.ends[e - 1] && at <= self.ends[*e];
+            let changes = self.answers[table].changes.iter().filter(|(at, _)| within(*at));
+            changes.into_iter().any(|(_, u)| (0..u.rows.num_rows()).any(|r| u.diff(r) > 0))
+        };
+        let last = (1..=epoch).rev().find(comes).unwrap_or(0);
+        (epoch - last) as u64 >= epochs
+    }
 }
 
 /// What becomes of a case.
@@ -313,20 +325,24 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
     let place = |table: &Table| history.tables.iter().position(|t| t.name == table.name).unwrap();
     let mut models: Vec<Model> = case.sources.iter().map(|(t, w)| Model::new(*w, &steps.answers[place(t)].schema)).collect();
     let query = case.text(|i| format!("m{i}"));
-    let mut view = Lines::new();
+    let (mut view, mut passed) = (Lines::new(), None);
     let epochs = history.epochs.len();
     for epoch in 0..=epochs + 1 {
         answers[0].changes.iter().filter(|(e, _)| *e == epoch as u64).for_each(|(_, updates)| add(&mut view, updates));
-        let mut closed = Some(i64::MAX);
+        let mut closed = Vec::new();
         for (model, (table, _)) in models.iter_mut().zip(&case.sources).filter(|_| epoch <= epochs) {
             let (at, lateness) = (place(table), table.watermark.unwrap_or(0));
             let before = epoch.checked_sub(1).and_then(|e| steps.watermark(at, lateness, e));
             model.epoch(&state(&steps.answers[at].changes, steps.ends[epoch], &steps.answers[at].schema), before);
-            closed = closed.min(steps.watermark(at, lateness, epoch));
+            if !steps.is_idle(at, table.idle, epoch) {
+                closed.push(steps.watermark(at, lateness, epoch));
+            }
         }
+        // Tables that are idle hold nothing back; what has passed stays so.
+        passed = passed.max(closed.into_iter().min().flatten());
         let tables: Vec<(String, RecordBatch)> = models.iter().enumerate().map(|(i, m)| (format!("m{i}"), m.table())).collect();
         let expected = match batch(&query, &tables) {
-            Ok(rows) if case.emit_final => ended(&rows, closed, epoch > epochs),
+            Ok(rows) if case.emit_final => ended(&rows, passed, epoch > epochs),
             Ok(rows) => counted(&rows),
             Err(error) => return Verdict::BatchFails(error),
         };

@@ -89,7 +89,7 @@ impl<T: Timestamp + Lattice> ArrowChunk<T> {
 
 /// What fails here fails on memory or disk, not on data: it is told, and the rows concerned are missing.
 fn told<T>(result: Result<T, ArrowError>) -> Option<T> {
-    result.map_err(|error| tracing::error!(%error, "an arrangement lost rows")).ok()
+    result.map_err(|error| crate::flow::defect::tell("an arrangement lost rows", &error)).ok()
 }
 
 impl<T: Timestamp + Lattice> Chunk for ArrowChunk<T> {

@@ -94,7 +94,7 @@ impl<T: Timestamp + Lattice> ProxyJoinBackend<T, Batch<T>, Batch<T>> for ArrowJo
                 match self.gather(matches, part) {
                     Ok(Some(updates)) => output.push(Timed { time: Some(time.clone()), updates }),
                     Ok(None) => {}
-                    Err(error) => tracing::error!(%error, "rows of a join cannot be gathered"),
+                    Err(error) => crate::flow::defect::tell("rows of a join cannot be gathered", &error),
                 }
             }
         }

@@ -56,7 +56,7 @@ pub fn arrange<'s, T: Timestamp + Lattice>(stream: Stream<'s, T, Updates>, keys:
                 for updates in data.filter(|u| u.rows.num_rows() > 0) {
                     match chunk_of(updates, keys, &time) {
                         Ok(mut chunk) => session.give_container(&mut chunk),
-                        Err(error) => tracing::error!(%error, "rows cannot be arranged"),
+                        Err(error) => crate::flow::defect::tell("rows cannot be arranged", &error),
                     }
                 }
             });

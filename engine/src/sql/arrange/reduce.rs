@@ -284,7 +284,7 @@ impl<T: Timestamp + Lattice> ProxyReduceBackend<T, Batch<T>, Batch<T>> for Arrow
         output: &[(u64, i64)],
     ) -> (Vec<(u64, i64)>, Vec<usize>) {
         let wanted = self.evaluated(keys, in_ends, input).unwrap_or_else(|error| {
-            tracing::error!(%error, "groups cannot be evaluated");
+            crate::flow::defect::tell("groups cannot be evaluated", &error);
             vec![Vec::new(); keys.len()]
         });
         let (mut corrections, mut ends, mut from) = (Vec::new(), Vec::with_capacity(keys.len()), 0);
@@ -309,7 +309,7 @@ impl<T: Timestamp + Lattice> ProxyReduceBackend<T, Batch<T>, Batch<T>> for Arrow
         match gather(&batches, &picked).and_then(|rows| Run::sorted(&rows, keys, times, &diffs)) {
             Ok(run) if run.len() > 0 => self.chunks.push(ArrowChunk::of(run)),
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "what groups give cannot be kept"),
+            Err(error) => crate::flow::defect::tell("what groups give cannot be kept", &error),
         }
     }
 

@@ -150,7 +150,7 @@ impl RowOrder {
             let made: Result<Vec<_>, _> = pairs.map(|(l, r)| make_comparator(l, r, SortOptions::default())).collect();
             made.unwrap_or_else(|error| {
                 // Types without an order are refused when a view is planned.
-                tracing::error!(%error, "rows cannot be compared");
+                crate::flow::defect::tell("rows cannot be compared", &error);
                 Vec::new()
             })
         });

@@ -91,7 +91,7 @@ impl<T: Timestamp + Lattice> Place<T> {
             Place::Memory(run, _) => Some(run.clone()),
             Place::Disk(spilled, times) => {
                 let run = spilled.read().and_then(|rows| run_of(&rows, times));
-                run.map_err(|error| tracing::error!(%error, "a spilled chunk cannot be read back")).ok().map(Rc::new)
+                run.map_err(|error| crate::flow::defect::tell("a spilled chunk cannot be read back", &error)).ok().map(Rc::new)
             }
         }
     }

@@ -137,12 +137,26 @@ fn evaluated(input: Plan, keys: Vec<Expression>, calls: &[Expr], frame: &DFSchem
     };
     let mut placed: Vec<Expr> = Vec::new();
     for call in calls {
-        placed.push(place(call.clone().unalias()).map_err(|e| e.strip_backtrace())?.data);
+        placed.push(ordered_once(place(call.clone().unalias()).map_err(|e| e.strip_backtrace())?.data));
     }
     let input = if global { with_seed(input, &mut placed)? } else { input };
     let compute = Compute::Aggregate { input: input.schema.clone(), calls: placed, keys: keys.len() };
     checked(&compute)?;
     Ok(Plan { append_only: false, node: Node::Group { input: Box::new(input), keys: keys.len(), compute }, schema })
+}
+
+/// A call whose order has each expression once: DataFusion's `first_value` stops the program when it has not.
+fn ordered_once(call: Expr) -> Expr {
+    let Expr::AggregateFunction(mut f) = call else { return call };
+    let mut seen: Vec<Expr> = Vec::new();
+    f.params.order_by.retain(|s| {
+        let new = !seen.contains(&s.expr);
+        if new {
+            seen.push(s.expr.clone());
+        }
+        new
+    });
+    Expr::AggregateFunction(f)
 }
 
 /// The one group of an aggregation without keys has a row even when there are no rows: a seed row that no call counts.

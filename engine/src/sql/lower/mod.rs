@@ -6,6 +6,7 @@ mod aggregate;
 mod hop;
 mod join;
 mod last;
+mod recursive;
 mod scan;
 mod temporal;
 mod window;
@@ -24,8 +25,10 @@ use super::arrange;
 use super::closing::Known;
 use super::evaluate::Compute;
 use super::plan::{Expression, Node, Plan};
+use super::problem::said;
 
 pub use last::closed;
+pub use recursive::OwnResult;
 
 /// Why a query has no plan: the name of what is missing.
 pub type Refused = String;
@@ -80,18 +83,7 @@ impl Lowering<'_> {
             LogicalPlan::Values(values) => scan::values(values, schema),
             LogicalPlan::EmptyRelation(empty) => scan::empty(empty.produce_one_row, schema),
             LogicalPlan::Unnest(unnest) => self.unnest(unnest, schema),
-            LogicalPlan::RecursiveQuery(query) => {
-                let first = self.plan(&query.static_term)?;
-                self.working.push(query.name.clone());
-                let step = self.plan(&query.recursive_term);
-                self.working.pop();
-                let (step, name) = (step?, query.name.clone());
-                if !linear(&step, &name) {
-                    return Err("WITH RECURSIVE whose step aggregates, orders or subtracts its own result".into());
-                }
-                let node = Node::Recursive { name, first: Box::new(first), step: Box::new(step), distinct: query.is_distinct };
-                Ok(Plan { node, schema, append_only: false })
-            }
+            LogicalPlan::RecursiveQuery(query) => self.recursive(query, schema),
             other => Err(other.display().to_string()),
         }
     }
@@ -111,30 +103,6 @@ impl Lowering<'_> {
         let compute = Compute::Unnest { input: input.schema.clone(), columns, options: unnest.options.clone() };
         checked(&compute)?;
         Ok(Plan { append_only: input.append_only, node: Node::Flat { input: Box::new(input), compute }, schema })
-    }
-}
-
-/// Whether a recursive step can be run on what is new alone: it reads its own result through joins, filters and unions only.
-fn linear(step: &Plan, name: &str) -> bool {
-    let reads = |p: &Plan| {
-        let mut names = Vec::new();
-        p.reads(&mut names);
-        names.iter().any(|n| n == name)
-    };
-    if !reads(step) {
-        return true;
-    }
-    match &step.node {
-        Node::Aggregate { .. } | Node::Group { .. } | Node::Final { .. } | Node::Top(_) => false,
-        Node::Recursive { .. } | Node::Temporal { .. } => false,
-        Node::Join(join) => {
-            use super::plan::JoinKind::{Inner, Semi};
-            matches!(join.kind, Inner)
-                && [&join.left, &join.right].iter().filter(|p| reads(p)).count() == 1
-                && step.inputs().iter().all(|p| linear(p, name))
-                || matches!(join.kind, Semi) && !reads(&join.right) && linear(&join.left, name)
-        }
-        _ => step.inputs().iter().all(|p| linear(p, name)),
     }
 }
 
@@ -178,7 +146,7 @@ fn project(input: Plan, columns: Vec<Expression>, schema: SchemaRef) -> Plan {
 fn laid_out(input: Plan, keys: &[Expression], columns: &[usize]) -> Result<Plan, Refused> {
     let mut fields = Vec::new();
     for (i, key) in keys.iter().enumerate() {
-        fields.push(Field::new(format!("key {i}"), key.data_type(&input.schema).map_err(|e| e.strip_backtrace())?, true));
+        fields.push(Field::new(format!("key {i}"), key.data_type(&input.schema).map_err(|e| said(&e))?, true));
     }
     fields.extend(columns.iter().map(|i| input.schema.field(*i).clone().with_nullable(true)));
     let expressions = keys.iter().cloned().chain(columns.iter().map(|i| column(&input.schema, *i))).collect();
@@ -189,7 +157,7 @@ fn laid_out(input: Plan, keys: &[Expression], columns: &[usize]) -> Result<Plan,
 
 /// A computation that DataFusion can plan; planned once here so that what it refuses is told at once.
 fn checked(compute: &Compute) -> Result<SchemaRef, Refused> {
-    super::evaluate::Runner::new(compute).map(|r| r.schema()).map_err(|e| e.strip_backtrace())
+    super::evaluate::Runner::new(compute).map(|r| r.schema()).map_err(|e| said(&e))
 }
 
 fn all(exprs: &[Expr], frame: &DFSchema) -> Result<Vec<Expression>, Refused> {
@@ -200,5 +168,5 @@ fn physical(expr: &Expr, frame: &DFSchema) -> Result<Expression, Refused> {
     if temporal::asks_now(expr) {
         return Err("now() elsewhere than on one side of a comparison with a time in WHERE".into());
     }
-    create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(|e| e.strip_backtrace())
+    create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(|e| said(&e))
 }

@@ -9,6 +9,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Expr, TableScan, Values};
 
+use super::recursive::OwnResult;
 use super::temporal::filtered;
 use super::{Lowering, Refused, column, physical, project};
 use crate::sql::plan::{Node, Plan};
@@ -19,7 +20,11 @@ impl Lowering<'_> {
         if scan.fetch.is_some() {
             return Err("a table read with LIMIT".into());
         }
-        let name = scan.table_name.table().to_string();
+        let name = match scan.source.downcast_ref::<OwnResult>() {
+            None => scan.table_name.table().to_string(),
+            Some(own) if self.working.contains(&own.name) => own.name.clone(),
+            Some(own) => return Err(format!("\"{}\", the result of a WITH RECURSIVE, outside of its step", own.name)),
+        };
         let table = scan.source.schema();
         let given = scan.projection.clone().unwrap_or_else(|| (0..table.fields().len()).collect());
         let mut read = given.clone();

@@ -86,12 +86,12 @@ fn grouped<'s>(input: Changes<'s>, view: &str, shape: &Shape, aggregates: &[Aggr
     let input = if peers > 1 { exchange_by(input, (0..routed).collect()) } else { input };
     if let (Some(hop), true) = (&shape.hop, shape.once) {
         let sliding = Sliding::new(hop.clone(), shape, aggregates, closes, merged);
-        let sliding = sliding.map_err(|error| tracing::error!(%error, "sliding windows cannot be kept")).ok();
+        let sliding = sliding.map_err(|error| crate::flow::defect::tell("sliding windows cannot be kept", &error)).ok();
         let (rows, late) = at_close(input, "aggregate", view, sliding, at);
         return (rows, early_late.unwrap_or(late));
     }
     let groups = Paged::new(shape.clone(), aggregates, closes, merged);
-    let mut groups = groups.map_err(|error| tracing::error!(%error, "groups cannot be kept")).ok();
+    let mut groups = groups.map_err(|error| crate::flow::defect::tell("groups cannot be kept", &error)).ok();
     // The one group of an aggregation without keys has a row even when nothing ever comes.
     if let Some(groups) = groups.as_mut().filter(|_| shape.keys == 0 && index == worker_of_nothing(peers)) {
         groups.open_global();

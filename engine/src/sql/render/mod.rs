@@ -101,7 +101,7 @@ impl<'s> Renderer<'s> {
                 let stream = self.plan(view, input)?;
                 // It was planned once before, when the view was made.
                 let evaluator = GroupEvaluator::new(compute, schema.clone());
-                let evaluator = evaluator.map_err(|error| tracing::error!(%error, "a computation cannot be planned")).ok()?;
+                let evaluator = evaluator.map_err(|error| crate::flow::defect::tell("a computation cannot be planned", &error)).ok()?;
                 let arranged = self.arranged(stream, *keys, view);
                 let given = arrange::reduce(arranged, &format!("group {view}"), *keys, Box::new(evaluator));
                 self.keep_errors(rows::split_errors(self.outer(given), view, schema))

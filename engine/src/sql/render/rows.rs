@@ -160,7 +160,7 @@ pub fn each<'s, T: Timestamp>(input: Changes<'s, T>, name: &str, change: impl Fn
                     match change(updates) {
                         Ok(mut updates) if updates.rows.num_rows() > 0 => session.give_container(&mut updates),
                         Ok(_) => {}
-                        Err(error) => tracing::error!(%error, "a batch does not have the columns of its plan"),
+                        Err(error) => crate::flow::defect::tell("a batch does not have the columns of its plan", &error),
                     }
                 }
             });

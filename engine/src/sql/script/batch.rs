@@ -9,14 +9,19 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::MemTable;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::Statement;
 
 use super::table_name;
 use crate::sql::Functions;
+use crate::sql::functions::functions as own_functions;
+use crate::sql::lateral::independent;
+use crate::sql::problem::said;
 use crate::sql::rewrite::rewrite;
 use crate::sql::statement::parse;
+use crate::sql::types::Types;
 use crate::sql::window::window_functions;
 use crate::sql::windowing::expand;
 
@@ -35,16 +40,17 @@ pub fn answer(sql: &str, tables: &[(String, RecordBatch)]) -> Result<RecordBatch
 pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>, functions: &Functions) -> Result<RecordBatch, String> {
     let mut config = SessionConfig::new().with_target_partitions(1);
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-    let context = SessionContext::new_with_config(config);
-    for function in window_functions().into_iter().chain(now.map(clock)).chain(functions.scalars.iter().cloned()) {
+    let state = SessionStateBuilder::new().with_config(config).with_default_features().with_type_planner(Arc::new(Types)).build();
+    let context = SessionContext::new_with_state(state);
+    for function in window_functions().into_iter().chain(own_functions()).chain(now.map(clock)).chain(functions.scalars.iter().cloned()) {
         context.register_udf(function);
     }
     for function in &functions.aggregates {
         context.register_udaf(function.clone());
     }
     for (name, rows) in tables {
-        let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).map_err(|e| e.strip_backtrace())?;
-        context.register_table(name.as_str(), Arc::new(table)).map_err(|e| e.strip_backtrace())?;
+        let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).map_err(|e| said(&e))?;
+        context.register_table(name.as_str(), Arc::new(table)).map_err(|e| said(&e))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|e| e.to_string())?;
     let mut last = None;
@@ -58,12 +64,12 @@ pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>
         let frame = runtime.block_on(async {
             let state = context.state();
             let plan = state.statement_to_plan(datafusion::sql::parser::Statement::Statement(Box::new(query))).await?;
-            Ok::<_, DataFusionError>(DataFrame::new(state, expand(plan)?))
+            Ok::<_, DataFusionError>(DataFrame::new(state, independent(expand(plan, &|_| Vec::new())?)?))
         });
-        let frame = frame.map_err(|e| e.strip_backtrace())?;
+        let frame = frame.map_err(|e| said(&e))?;
         match name {
             Some(name) => {
-                context.register_table(name.as_str(), frame.clone().into_view()).map_err(|e| e.strip_backtrace())?;
+                context.register_table(name.as_str(), frame.clone().into_view()).map_err(|e| said(&e))?;
                 last = Some(frame);
             }
             None => last = Some(frame),
@@ -71,7 +77,7 @@ pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>
     }
     let frame = last.ok_or("there is no query")?;
     let schema = Arc::new(frame.schema().as_arrow().clone());
-    let batches = runtime.block_on(frame.collect()).map_err(|e| e.strip_backtrace())?;
+    let batches = runtime.block_on(frame.collect()).map_err(|e| said(&e))?;
     let schema = batches.first().map_or(schema, |b| b.schema());
     concat_batches(&schema, &batches).map_err(|e| e.to_string())
 }

@@ -1,16 +1,21 @@
-//! What a `CREATE TABLE` says: columns, primary key, watermark, and the file it reads or writes.
+//! What a `CREATE TABLE` says: columns, those that are computed, primary key, event time, and the file it reads or writes.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
-use datafusion::sql::sqlparser::ast::{ColumnOption, CreateTable, CreateTableOptions, SqlOption, TableConstraint};
+use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, CreateTable, Expr as Written, TableConstraint};
 
 use super::batch::micros;
 use super::event_time::EventTime;
+use super::options::{self, FileOptions, Idle};
+use super::tables::columns::{Around, Columns, computed};
 use crate::sql::catalog::Catalog;
+use crate::sql::problem::said;
 use crate::sql::program::normal;
+use crate::sql::statement::{COMPUTED, Taken, Watermark};
 use crate::sql::window::micros_of;
 
 /// A table's definition.
@@ -18,42 +23,24 @@ use crate::sql::window::micros_of;
 pub struct Definition {
     /// Its columns.
     pub schema: SchemaRef,
+    /// Those that it makes itself.
+    pub columns: Columns,
     /// Columns of the primary key.
     pub key: Vec<usize>,
     /// Its event time, when it has a watermark.
     pub event_time: Option<EventTime>,
+    /// For how long it counts for watermarks when no rows come.
+    pub idle: Option<Idle>,
+    /// Whether rows only come.
+    pub append_only: bool,
     /// The file.
     pub file: Option<FileOptions>,
-}
-
-/// A file that a table reads or writes.
-#[derive(Clone, Debug)]
-pub struct FileOptions {
-    /// Where it is.
-    pub path: PathBuf,
-    /// How rows are written in it.
-    pub format: Format,
-    /// Whether rows that are put into the table go to the file.
-    pub sink: bool,
-}
-
-/// How rows are written in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Comma-separated values with a header line.
-    Csv,
-    /// A JSON object a line.
-    Json,
-    /// Parquet.
-    Parquet,
-    /// A change a line, as Debezium writes them.
-    Debezium,
 }
 
 impl Definition {
     /// Columns alone.
     pub fn plain(schema: SchemaRef) -> Self {
-        Definition { schema, key: Vec::new(), event_time: None, file: None }
+        Definition { schema, columns: Columns::default(), key: Vec::new(), event_time: None, idle: None, append_only: false, file: None }
     }
 }
 
@@ -61,61 +48,156 @@ impl Definition {
 ///
 /// # Errors
 /// With what is wrong or not known in it.
-pub fn of(catalog: &Catalog, create: &CreateTable, watermark: Option<&(String, String)>) -> Result<Definition, String> {
-    let schema = micros(&catalog.table_schema(create.columns.clone()).map_err(|e| e.strip_backtrace())?);
+pub fn of(catalog: &Catalog, create: &CreateTable, taken: &Taken, around: Around<'_>) -> Result<Definition, String> {
+    let columns = columns_of(create)?;
+    let schema = schema(catalog, create, &columns, around)?;
     let mut key = Vec::new();
     for column in &create.columns {
-        let primary = |o: &datafusion::sql::sqlparser::ast::ColumnOptionDef| matches!(o.option, ColumnOption::PrimaryKey(_));
-        if column.options.iter().any(primary) {
+        if column.options.iter().any(|o| matches!(o.option, ColumnOption::PrimaryKey(_))) {
             key.push(normal(&column.name));
         }
     }
     for constraint in &create.constraints {
         match constraint {
             TableConstraint::PrimaryKey(primary) => {
-                key.extend(primary.columns.iter().map(|c| c.column.expr.to_string().trim_matches('"').to_string()))
+                key.extend(primary.columns.iter().map(|c| match &c.column.expr {
+                    Written::Identifier(name) => normal(name),
+                    other => other.to_string(),
+                }));
             }
+            // It says what a reader may rely on, and is not checked.
+            TableConstraint::ForeignKey(_) => {}
             other => return Err(format!("constraint {other} is not supported yet")),
         }
     }
     let index = |k: &String| schema.index_of(k).map_err(|_| format!("there is no column \"{k}\" for the primary key"));
     let key = key.iter().map(index).collect::<Result<_, _>>()?;
-    let (file, jump) = options(create)?;
-    let mut event_time = watermark.map(|w| event_time(catalog, &schema, w)).transpose()?;
-    match (&mut event_time, jump) {
-        (Some(event_time), jump) => event_time.jump = jump,
-        (None, Some(_)) => return Err("option watermark.max_jump needs WATERMARK FOR".into()),
-        _ => {}
+    let options = options::of(create, taken.format.as_deref())?;
+    let watermark = watermark(taken, &options, &columns)?;
+    let mut event_time = watermark.map(|w| event_time(catalog, &schema, &w)).transpose()?;
+    match &mut event_time {
+        Some(event_time) => event_time.jump = options.jump,
+        None if options.jump.is_some() => return Err("option watermark.max_jump needs WATERMARK FOR".into()),
+        None if options.idle.is_some() => return Err("option watermark.idle needs WATERMARK FOR".into()),
+        None => {}
     }
-    Ok(Definition { schema, key, event_time, file })
+    let append_only = taken.append_only || options.append_only;
+    Ok(Definition { schema, columns, key, event_time, idle: options.idle, append_only, file: options.file })
 }
 
 /// Whether a `CREATE TABLE` makes a sink.
-pub fn is_sink(create: &CreateTable) -> bool {
-    options(create).is_ok_and(|(file, _)| file.is_some_and(|f| f.sink))
+pub fn is_sink(create: &CreateTable, taken: &Taken) -> bool {
+    options::of(create, taken.format.as_deref()).is_ok_and(|o| o.file.is_some_and(|f| f.sink))
 }
 
 /// Reads what a `CREATE SINK` says of its file.
 ///
 /// # Errors
 /// With what is wrong or not known in it.
-pub fn sink(create: &CreateTable) -> Result<FileOptions, String> {
-    let (file, jump) = options(create)?;
-    match (file, jump) {
-        (Some(file), None) => Ok(FileOptions { sink: true, ..file }),
-        (None, None) => Err("CREATE SINK needs WITH (connector = 'file', path = '…')".into()),
-        (_, Some(_)) => Err("a sink has no watermark".into()),
+pub fn sink(create: &CreateTable, taken: &Taken) -> Result<FileOptions, String> {
+    let options = options::of(create, taken.format.as_deref())?;
+    if options.jump.is_some() || options.idle.is_some() || options.event_time.is_some() || taken.watermark.is_some() {
+        return Err("a sink has no watermark".into());
+    }
+    match options.file {
+        Some(file) => Ok(FileOptions { sink: true, ..file }),
+        None => Err("CREATE SINK needs WITH (connector = 'file', path = '…')".into()),
+    }
+}
+
+/// Computed columns and defaults.
+fn columns_of(create: &CreateTable) -> Result<Columns, String> {
+    let mut columns = Columns::default();
+    for column in &create.columns {
+        for option in &column.options {
+            let name = normal(&column.name);
+            match &option.option {
+                ColumnOption::Generated { generation_expr: Some(expr), .. } => columns.computed.push((name, expr.to_string())),
+                ColumnOption::Generated { .. } => {
+                    return Err(format!("\"{option}\" of column \"{}\" is not supported yet", normal(&column.name)));
+                }
+                ColumnOption::Default(expr) => columns.defaults.push((name, expr.to_string())),
+                _ => {}
+            }
+        }
+    }
+    Ok(columns)
+}
+
+/// The columns of a table with their types; a computed column that does not say its type has that of its expression.
+fn schema(catalog: &Catalog, create: &CreateTable, columns: &Columns, around: Around<'_>) -> Result<SchemaRef, String> {
+    let known = |c: &ColumnDef| ColumnDef {
+        options: c.options.iter().filter(|o| matches!(o.option, ColumnOption::NotNull | ColumnOption::Null)).cloned().collect(),
+        ..c.clone()
+    };
+    let typed: Vec<ColumnDef> = create.columns.iter().filter(|c| c.data_type.to_string() != COMPUTED).map(known).collect();
+    let typed = micros(&catalog.table_schema(typed).map_err(|e| said(&e))?);
+    if columns.computed.is_empty() && columns.defaults.is_empty() {
+        return Ok(typed);
+    }
+    let given = columns.given(&typed);
+    checked(catalog, &given, columns)?;
+    let made = computed(&RecordBatch::new_empty(given), &columns.computed, around).map_err(|e| format!("a computed column: {e}"))?;
+    let made = micros(&made.schema());
+    let one = |c: &ColumnDef| {
+        let name = normal(&c.name);
+        let field = typed.field_with_name(&name).or_else(|_| made.field_with_name(&name)).map_err(|e| e.to_string())?;
+        Ok(match columns.is_computed(&name) {
+            true => field.clone().with_nullable(true),
+            false => field.clone(),
+        })
+    };
+    let fields: Vec<Field> = create.columns.iter().map(one).collect::<Result<_, String>>()?;
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Refuses expressions that do not fit, or that would not give the same again.
+fn checked(catalog: &Catalog, given: &SchemaRef, columns: &Columns) -> Result<(), String> {
+    let mut scratch = catalog.clone();
+    scratch.add_table("rows given", given.clone());
+    let mut text = "SELECT * FROM \"rows given\"".to_string();
+    for (name, expression) in &columns.computed {
+        text = format!("SELECT *, ({expression}) AS \"{name}\" FROM ({text}) AS \"rows given\"");
+        let plan = scratch.plan_query(&text).map_err(|e| format!("column \"{name}\": {}", said(&e)))?;
+        if crate::sql::catalog::asks_now(&plan).map_err(|e| said(&e))? {
+            return Err(format!("column \"{name}\": now() in a computed column is not supported yet (give it as a DEFAULT)"));
+        }
+    }
+    for (name, expression) in &columns.defaults {
+        scratch.plan_query(&format!("SELECT {expression}")).map_err(|e| format!("default of column \"{name}\": {}", said(&e)))?;
+    }
+    Ok(())
+}
+
+/// The watermark that a table's definition or its options give.
+fn watermark(taken: &Taken, options: &options::Options, columns: &Columns) -> Result<Option<Watermark>, String> {
+    let by_options = match (&options.event_time, &options.watermark) {
+        (None, None) => None,
+        (None, Some(_)) => return Err("option watermark_field needs event_time_field".into()),
+        (Some(time), None) => Some(Watermark { column: time.clone(), expression: None }),
+        (Some(time), Some(mark)) if mark == time => Some(Watermark { column: time.clone(), expression: None }),
+        (Some(time), Some(mark)) => {
+            let expression = columns.computed.iter().find(|(name, _)| name == mark).map(|(_, text)| text.clone());
+            let expression = expression.ok_or_else(|| format!("watermark_field \"{mark}\" is no computed column"))?;
+            Some(Watermark { column: time.clone(), expression: Some(expression) })
+        }
+    };
+    match (&taken.watermark, by_options) {
+        (Some(_), Some(_)) => Err("WATERMARK FOR and event_time_field both give the event time".into()),
+        (None, by_options) => Ok(by_options),
+        (Some(written), None) => Ok(Some(written.clone())),
     }
 }
 
 /// `WATERMARK FOR column AS column - INTERVAL …`.
-fn event_time(catalog: &Catalog, schema: &SchemaRef, (name, text): &(String, String)) -> Result<EventTime, String> {
+fn event_time(catalog: &Catalog, schema: &SchemaRef, Watermark { column: name, expression }: &Watermark) -> Result<EventTime, String> {
     let column = schema.index_of(name).map_err(|_| format!("there is no column \"{name}\" for the watermark"))?;
     if !matches!(schema.field(column).data_type(), DataType::Timestamp(..)) {
         return Err(format!("the watermark's column \"{name}\" is no TIMESTAMP"));
     }
-    let frame = DFSchema::try_from(schema.as_ref().clone()).map_err(|e| e.strip_backtrace())?;
-    let expr = catalog.expression(text, &frame).map_err(|e| e.strip_backtrace())?;
+    let Some(text) = expression else { return Ok(EventTime { column, lateness: 0, jump: None }) };
+    let frame = DFSchema::try_from(schema.as_ref().clone()).map_err(|e| said(&e))?;
+    let expr = catalog.expression(text, &frame).map_err(|e| said(&e))?;
     let is_column = |e: &Expr| matches!(e, Expr::Column(c) if &c.name == name);
     let wrong = || format!("a watermark is its column, or its column less an interval, but here it is {text}");
     let lateness = match &expr {
@@ -127,65 +209,4 @@ fn event_time(catalog: &Catalog, schema: &SchemaRef, (name, text): &(String, Str
         _ => return Err(wrong()),
     };
     Ok(EventTime { column, lateness, jump: None })
-}
-
-/// What `WITH (…)` says: the file, and how far a row may jump ahead.
-fn options(create: &CreateTable) -> Result<(Option<FileOptions>, Option<i64>), String> {
-    let options: &[SqlOption] = match &create.table_options {
-        CreateTableOptions::None => return Ok((None, None)),
-        CreateTableOptions::With(options) | CreateTableOptions::Options(options) => options,
-        _ => return Err("these options of CREATE TABLE are not supported yet".into()),
-    };
-    let (mut path, mut format, mut sink, mut jump) = (None, None, false, None);
-    for option in options {
-        let SqlOption::KeyValue { key, value } = option else { return Err(format!("option {option} is not supported yet")) };
-        let value = value.to_string().trim_matches('\'').to_string();
-        match (key.value.to_lowercase().as_str(), value.as_str()) {
-            ("connector", "file" | "filesystem" | "single_file") | ("type", "source") => {}
-            ("type", "sink") => sink = true,
-            ("format", "csv") => format = Some(Format::Csv),
-            ("format", "json") => format = Some(Format::Json),
-            ("format", "parquet") => format = Some(Format::Parquet),
-            ("format", "debezium_json" | "debezium-json") => format = Some(Format::Debezium),
-            ("path", _) => path = Some(PathBuf::from(value)),
-            ("watermark.max_jump", text) => jump = Some(duration(text)?),
-            (key @ ("connector" | "type" | "format"), value) => {
-                return Err(format!("{key} = '{value}' is not supported yet in CREATE TABLE"));
-            }
-            (key, _) => {
-                const KNOWN: [&str; 5] = ["connector", "path", "format", "type", "watermark.max_jump"];
-                let near = KNOWN.iter().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
-                return Err(format!("unknown option \"{key}\" of CREATE TABLE; did you mean \"{}\"?", near.unwrap_or(&"path")));
-            }
-        }
-    }
-    let Some(path) = path else {
-        return match (sink, format) {
-            (false, None) => Ok((None, jump)),
-            _ => Err("CREATE TABLE with a connector needs path = '…'".into()),
-        };
-    };
-    let by_ending = match path.extension().and_then(|e| e.to_str()) {
-        Some("csv") => Some(Format::Csv),
-        Some("json" | "jsonl" | "ndjson") => Some(Format::Json),
-        Some("parquet") => Some(Format::Parquet),
-        _ => None,
-    };
-    let format = format.or(by_ending).ok_or_else(|| format!("the format of \"{}\" is not known; give format = '…'", path.display()))?;
-    Ok((Some(FileOptions { path, format, sink }), jump))
-}
-
-/// A length of time such as `10 seconds`, in microseconds.
-fn duration(text: &str) -> Result<i64, String> {
-    let wrong = || format!("\"{text}\" is not a length of time; write one such as '10 minutes'");
-    let (number, unit) = text.trim().split_once(' ').ok_or_else(wrong)?;
-    let number: i64 = number.parse().map_err(|_| wrong())?;
-    let seconds = match unit.trim_end_matches('s') {
-        "second" => 1,
-        "minute" => 60,
-        "hour" => 3_600,
-        "day" => 86_400,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(seconds * 1_000_000).filter(|m| *m > 0).ok_or_else(wrong)
 }

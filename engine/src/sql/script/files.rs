@@ -1,40 +1,60 @@
-//! Files of tables: what a source loads when it is made, and which sink is given which query. Not here: the writing (`outlet.rs`).
+//! Files of tables: what a source loads when it is made.
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::compute::cast;
 use arrow::datatypes::SchemaRef;
-use datafusion::sql::sqlparser::ast::{CreateTable, Insert, Query, Statement, TableObject};
+use arrow::error::ArrowError;
 use littoral_connectors::files::table::{TableFile, TableFormat};
 
-use super::definition::{FileOptions, Format};
-use super::outlet::Outlet;
-use super::{QUERY, Script, debezium, table_name};
+use super::options::{FileOptions, Format};
+use super::stream::FileRows;
+use super::tables::columns::Columns;
+use super::{Script, debezium};
+
+/// Bytes of one line.
+pub const LINE_BYTES_MAX: usize = 16 << 20;
 
 impl Script {
-    /// Loads a source's file, or keeps a sink's for later.
-    pub(super) fn attach(&mut self, name: &str, file: FileOptions, schema: &SchemaRef) -> Result<(), String> {
-        if file.sink {
-            self.sinks.insert(name.to_string(), (schema.clone(), file));
-            return Ok(());
-        }
+    /// Loads a source's file.
+    pub(super) fn load_file(&mut self, name: &str, file: &FileOptions, columns: &Columns, schema: &SchemaRef) -> Result<(), String> {
+        let given = columns.given(schema);
         if file.format == Format::Debezium {
-            let (gone, come) = debezium::read(&file.path, schema)?;
-            self.tables.apply(name, gone, come)?;
-            return match &mut self.open {
-                Some(any) => {
-                    *any = true;
-                    Ok(())
-                }
-                None => self.tables.seal(),
-            };
+            let key = self.tables.key(name);
+            let changes = debezium::read(&file.path, &given, &key, self.options.epoch_rows)?;
+            let mut epochs = Vec::with_capacity(changes.len());
+            for mut updates in changes {
+                updates.rows = columns.filled(updates.rows, schema, self.tables.around())?;
+                epochs.push(updates);
+            }
+            let grows = epochs.iter().all(|u| u.diffs.is_none()) && key.is_empty() && !self.changed.contains(name);
+            self.program.set_append_only(name, grows);
+            return self.tables.load_changes(name, &epochs);
         }
         let format = match file.format {
             Format::Csv => TableFormat::Csv,
             Format::Json => TableFormat::Json,
+            Format::Lines => {
+                let rows = self.filled(name, columns, lines(&file.path, &given)?, schema)?;
+                return self.tables.load(name, &[rows]);
+            }
             _ => TableFormat::Parquet,
         };
-        let found = TableFile::known(&file.path, format, schema).map_err(|e| e.to_string())?;
-        self.attach_file(name, found, true)
+        let unread = |e: ArrowError| format!("could not read \"{}\": {e}", file.path.display());
+        let found = TableFile::known(&file.path, format, &given).map_err(unread)?;
+        if columns.computed.is_empty() {
+            return self.attach_file(name, found, true);
+        }
+        // Computed columns are worked out over whole rows.
+        let mut reading = FileRows::by_name(found.clone(), given, 0, None)?.reading(|_| true);
+        let mut rows = Vec::new();
+        for batch in found.whole().map_err(unread)? {
+            rows.push(self.filled(name, columns, reading.rows(&batch)?, schema)?);
+        }
+        self.tables.load(name, &rows)
     }
 
     /// Gives a table the rows of a file.
@@ -46,46 +66,25 @@ impl Script {
         self.tables.attach(name, file, found_by_name, self.held.contains(name))
     }
 
-    /// The sink that a statement writes to.
-    pub(super) fn sink_of(&self, insert: &Insert) -> Option<String> {
-        let TableObject::TableName(name) = &insert.table else { return None };
-        table_name(name).ok().filter(|name| self.sinks.contains_key(name))
+    fn filled(&self, name: &str, columns: &Columns, rows: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+        columns.filled(rows, schema, self.tables.around()).map_err(|e| format!("a computed column of \"{name}\": {e}"))
     }
+}
 
-    /// Writes a query's rows, or its changes, to a sink.
-    pub(super) fn write(&mut self, insert: &Insert, emit_final: bool) -> Result<(), String> {
-        let name = self.sink_of(insert).ok_or("there is no such sink")?;
-        let source = insert.source.clone().ok_or("INSERT needs VALUES or a query")?;
-        self.write_query(&name, source, emit_final)
-    }
-
-    /// Makes a sink that is given a query's rows, or its changes, once all epochs are over.
-    pub(super) fn create_sink(&mut self, name: &str, create: &CreateTable, query: Box<Query>, emit_final: bool) -> Result<(), String> {
-        let file = super::definition::sink(create)?;
-        let plan = self.catalog.plan(Statement::Query(query.clone())).map_err(|e| e.strip_backtrace())?;
-        self.sinks.insert(name.to_string(), (Arc::new(plan.schema().as_arrow().clone()), file));
-        self.fed.push((name.to_string(), query, emit_final));
-        Ok(())
-    }
-
-    /// Writes the sinks that queries feed.
-    pub(super) fn write_fed(&mut self) -> Result<(), String> {
-        for (name, query, emit_final) in std::mem::take(&mut self.fed) {
-            self.write_query(&name, query, emit_final).map_err(|e| format!("sink \"{name}\": {e}"))?;
+/// A file's lines as a table of one column of text.
+fn lines(path: &Path, schema: &SchemaRef) -> Result<RecordBatch, String> {
+    let [field] = schema.fields().as_ref() else { return Err("a table whose rows are lines has one column of its own".into()) };
+    let file = std::fs::File::open(path).map_err(|e| format!("could not read \"{}\": {e}", path.display()))?;
+    let mut lines = Vec::new();
+    for (number, line) in BufReader::new(file).lines().enumerate() {
+        let at = |what: String| format!("\"{}\" line {}: {what}", path.display(), number + 1);
+        let line = line.map_err(|e| at(e.to_string()))?;
+        if line.len() > LINE_BYTES_MAX {
+            return Err(at(format!("more than {LINE_BYTES_MAX} bytes")));
         }
-        Ok(())
+        lines.push(line);
     }
-
-    /// Writes a query to a sink as its epochs close. One that has an order is there as a whole first.
-    fn write_query(&mut self, name: &str, query: Box<Query>, emit_final: bool) -> Result<(), String> {
-        let (schema, file) = self.sinks.get(name).cloned().ok_or("there is no such sink")?;
-        let outlet = Outlet::new(name, schema, file);
-        let plan = self.planned(Statement::Query(query), emit_final)?;
-        let written = match plan.order.is_empty() {
-            true => self.answer(QUERY, &[], 0, Some(outlet)).map(|_| ()),
-            false => self.answer(QUERY, &plan.order, plan.hidden, None).and_then(|answer| outlet.whole(&answer)),
-        };
-        self.forget_query();
-        written
-    }
+    let lines: ArrayRef = Arc::new(StringArray::from(lines));
+    let column = cast(&lines, field.data_type()).map_err(|e| e.to_string())?;
+    RecordBatch::try_new(schema.clone(), vec![column]).map_err(|e| e.to_string())
 }

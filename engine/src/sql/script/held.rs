@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{Insert, Query, Statement, TableObject, visit_relations};
 
 use super::table_name;
+use super::tables::takes_away;
 
 /// The tables that some statements look at. A sink is none, and what is put into it comes of a query.
 pub fn tables<'a>(statements: impl Iterator<Item = &'a Statement>, sinks: &HashSet<String>) -> HashSet<String> {
@@ -14,7 +15,10 @@ pub fn tables<'a>(statements: impl Iterator<Item = &'a Statement>, sinks: &HashS
     for statement in statements {
         match statement {
             Statement::Insert(insert) => out.extend(source(insert, sinks).map(named).into_iter().flatten()),
-            Statement::Update(_) | Statement::Delete(_) => out.extend(named(statement)),
+            Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) | Statement::Truncate(_) => {
+                out.extend(named(statement));
+                out.extend(takes_away(statement));
+            }
             _ => {}
         }
     }

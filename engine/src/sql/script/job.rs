@@ -24,6 +24,7 @@ use super::stream::{Feeder, History, Input, Sent, Stream};
 use super::tables::Tables;
 use super::workers::{Shared, lock};
 use super::writing::Writing;
+use crate::flow::defect;
 use crate::flow::gather::gather;
 use crate::flow::updates::Updates;
 use crate::sql::Program;
@@ -138,6 +139,9 @@ impl Job {
             self.shared.round(worker.index());
             if let Some(error) = states.fault() {
                 self.shared.fail(error.to_string());
+            }
+            if let Some(why) = defect::met() {
+                self.shared.fail(format!("an operator cannot go on, which is a defect of the engine: {why}"));
             }
             if self.shared.asked() > asked {
                 asked = self.shared.asked();

@@ -6,6 +6,7 @@
 //! before it. Not here: printing (the CLI's).
 
 mod batch;
+mod create;
 mod debezium;
 mod definition;
 mod digests;
@@ -15,43 +16,51 @@ mod event_time;
 mod failure;
 mod files;
 mod held;
+mod idle;
 mod job;
+mod options;
 mod ordered;
 mod outcome;
 mod outlet;
 mod prepare;
 mod recorder;
 mod refuse;
+mod settings;
+mod shown;
+mod sinks;
 mod stream;
 mod tables;
 mod workers;
 mod writing;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::SortExpr;
-use datafusion::sql::sqlparser::ast::{Query, Set, Statement};
+use datafusion::sql::sqlparser::ast::{DescribeAlias, ObjectName, Query, Statement, visit_relations};
 
 use super::SqlProblem;
 use super::catalog::{Catalog, Functions};
-use super::program::{InputTable, LATE_ROWS, Program, ROW_ERRORS, normal};
+use super::problem::said;
+use super::program::{LATE_ROWS, Program, ROW_ERRORS, normal};
 use super::render::{error_schema, late_schema};
+use super::rewrite::{apart, numbered};
 use super::statement::{Parsed, parse};
-use crate::clock::mark;
 use crate::flow::gather::merge;
 use crate::flow::updates::Updates;
 pub use batch::answer as batch_answer;
-use definition::{Definition, FileOptions};
+use definition::Definition;
 use durable::Durable;
 pub use durable::{RestoreOptions, SnapshotOptions};
 use failure::Failure;
 use littoral_connectors::files::table::TableFile;
 use ordered::Ordered;
 use outlet::Outlet;
+use sinks::Sink;
 use tables::Tables;
 
 /// The name under which a query stands among the views.
@@ -127,8 +136,10 @@ struct Script {
     held: HashSet<String>,
     /// The file that could not be read, when that is why a statement failed.
     unread: Option<ScriptError>,
-    /// Files that tables write.
-    sinks: HashMap<String, (SchemaRef, FileOptions)>,
+    /// Tables of which rows only come, as they say themselves.
+    append_only: HashSet<String>,
+    /// Files that are written.
+    sinks: HashMap<String, Sink>,
     /// Sinks that queries feed until the end: name, query, whether only of final rows.
     fed: Vec<(String, Box<Query>, bool)>,
     /// The place of the last statement that changes a table: after it the input has ended.
@@ -144,7 +155,7 @@ struct Script {
 pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer>, ScriptError> {
     let statements = parse(file, text).map_err(|p| ScriptError::Given(Box::new(p)))?;
     let sink = |s: &Parsed| match &s.statement {
-        Statement::CreateTable(create) if definition::is_sink(create) => table_name(&create.name).ok(),
+        Statement::CreateTable(create) if s.sink.is_some() || definition::is_sink(create, &s.taken) => table_name(&create.name).ok(),
         _ => None,
     };
     let sinks: HashSet<String> = statements.iter().filter_map(sink).collect();
@@ -159,9 +170,10 @@ pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
         views: Vec::new(),
         options: ScriptOptions { tables: Vec::new(), feeds: Vec::new(), ..options.clone() },
         answered: 0,
-        changed: statements.iter().filter_map(|s| tables::takes_away(&s.statement)).collect(),
+        changed: statements.iter().flat_map(|s| tables::takes_away(&s.statement)).collect(),
         held: held::tables(statements.iter().map(|s| &s.statement), &sinks),
         unread: None,
+        append_only: HashSet::new(),
         sinks: HashMap::new(),
         fed: Vec::new(),
         last_change: statements.iter().rposition(|s| tables::changes(&s.statement, &sinks)).map_or(0, |i| i + 1),
@@ -219,73 +231,38 @@ impl Script {
         Ok(ran)
     }
 
-    fn add_table(&mut self, name: &str, definition: Definition) {
-        let Definition { schema, key, event_time, .. } = definition;
-        self.catalog.add_table(name, schema.clone());
-        // Rows without a key are only taken away by statements that the script shows.
-        let append_only = key.is_empty() && !self.changed.contains(name);
-        let column = event_time.as_ref().map(|e| e.column);
-        if let Some(field) = column.and_then(|i| schema.fields().get(i)) {
-            self.catalog.set_event_time(name, field.name());
-        }
-        self.program.add_input(InputTable { name: name.to_string(), schema: schema.clone(), append_only, event_time: column });
-        self.tables.add(name, schema, key, event_time);
-    }
-
     fn statement(&mut self, parsed: &Parsed) -> Result<Option<Answer>, String> {
         if let Some(part) = refuse::unsupported(&parsed.statement) {
             return Err(format!("{part} is not supported yet"));
         }
+        let nothing = |()| None;
         match &parsed.statement {
-            Statement::CreateTable(create) => {
-                let name = table_name(&create.name)?;
-                if self.catalog.table_names().contains(&name.as_str()) {
-                    if create.if_not_exists {
-                        return Ok(None);
-                    }
-                    return Err(format!("there is a table or view \"{name}\" already"));
-                }
-                if let Some(query) = parsed.sink.clone() {
-                    return self.create_sink(&name, create, query, parsed.emit_final).map(|()| None);
-                }
-                let definition = definition::of(&self.catalog, create, parsed.watermark.as_ref())?;
-                let (schema, file) = (definition.schema.clone(), definition.file.clone());
-                self.add_table(&name, definition);
-                if let Some(file) = file {
-                    self.attach(&name, file, &schema)?;
-                }
-                Ok(None)
-            }
-            Statement::CreateView(view) if view.if_not_exists && self.views.contains(&table_name(&view.name)?) => Ok(None),
-            Statement::CreateView(view) => {
-                let name = self.program.add_view(&mut self.catalog, view, parsed.emit_final)?;
-                self.views.push(name);
-                Ok(None)
-            }
+            Statement::CreateTable(create) => self.create_table(create, parsed).map(nothing),
+            Statement::CreateView(view) => self.create_view(view, parsed.emit_final).map(nothing),
             Statement::Query(_) => self.query(parsed.statement.clone(), parsed.emit_final).map(Some),
-            Statement::Insert(insert) if self.sink_of(insert).is_some() => self.write(insert, parsed.emit_final).map(|()| None),
-            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
-                let changed = self.tables.change(&parsed.statement)?;
-                match &mut self.open {
-                    Some(any) => *any |= changed,
-                    None => self.tables.seal()?,
-                }
-                Ok(None)
+            Statement::Insert(insert) if self.sink_of(insert).is_some() => self.write(insert, parsed.emit_final).map(nothing),
+            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) | Statement::Truncate(_) => {
+                self.change(&parsed.statement).map(nothing)
             }
             Statement::Explain { statement, analyze, .. } => {
                 self.explain(statement.as_ref().clone(), parsed.emit_final, *analyze).map(Some)
             }
-            Statement::ExplainTable { table_name: name, .. } => self.explain_view(&table_name(name)?).map(Some),
-            Statement::Set(set) => self.set(set).map(|()| None),
+            Statement::ExplainTable { describe_alias: DescribeAlias::Explain, table_name: name, .. } => {
+                self.explain_view(&table_name(name)?).map(Some)
+            }
+            Statement::ExplainTable { table_name: name, hive_format: None, .. } => self.describe(&table_name(name)?).map(Some),
+            Statement::ShowTables { show_options, .. } => self.show(false, show_options).map(Some),
+            Statement::ShowViews { show_options, .. } => self.show(true, show_options).map(Some),
+            Statement::Set(set) => self.set(set).map(nothing),
             Statement::StartTransaction { .. } => match self.open.replace(false) {
                 Some(_) => Err("BEGIN within BEGIN".into()),
                 None => Ok(None),
             },
             Statement::Commit { .. } => match self.open {
-                Some(_) => self.commit().map(|()| None),
+                Some(_) => self.commit().map(nothing),
                 None => Err("COMMIT without BEGIN".into()),
             },
-            Statement::Drop { object_type, names, if_exists, .. } => self.drop(&object_type.to_string(), names, *if_exists).map(|()| None),
+            Statement::Drop { object_type, names, if_exists, .. } => self.drop(&object_type.to_string(), names, *if_exists).map(nothing),
             other => {
                 let text = other.to_string();
                 let verb: Vec<&str> = text.split_whitespace().take(2).collect();
@@ -294,53 +271,39 @@ impl Script {
         }
     }
 
-    /// `SET now = TIMESTAMP '…'`: the clock from here on.
-    fn set(&mut self, set: &Set) -> Result<(), String> {
-        let Set::SingleAssignment { scope: None, hivevar: false, variable, values } = set else {
-            return Err("SET is only supported as SET now = TIMESTAMP '…'".into());
-        };
-        let (true, [value]) = (table_name(variable)? == "now", values.as_slice()) else {
-            return Err(format!("SET {variable} is not supported yet; SET now = TIMESTAMP '…' is"));
-        };
-        let text = format!("SELECT arrow_cast(CAST({value} AS TIMESTAMP), 'Timestamp(Microsecond, None)')");
-        let rows = batch::answer_with(&text, &[], Some(self.tables.now()), &Functions::default())?;
-        let times = rows.columns().first().and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
-        let moment = times.filter(|t| t.len() == 1 && t.is_valid(0)).map(|t| t.value(0)).ok_or("SET now needs one time")?;
-        self.tables.set_now(moment)
+    /// Carries out a change of tables, which may read views as they stand.
+    fn change(&mut self, statement: &Statement) -> Result<(), String> {
+        if let Some(table) = tables::takes_away(statement).into_iter().find(|t| self.append_only.contains(t)) {
+            return Err(format!("rows of table \"{table}\" only come: it is APPEND ONLY"));
+        }
+        let mut read: Vec<String> = Vec::new();
+        let walked = visit_relations(statement, |relation| {
+            read.extend(table_name(relation));
+            ControlFlow::<()>::Continue(())
+        });
+        debug_assert!(walked.is_continue());
+        let mut rows = Vec::new();
+        for view in self.views.clone().into_iter().filter(|v| read.contains(v)) {
+            rows.push((view.clone(), self.answer(&view, &[], 0, None)?.rows));
+        }
+        let changed = self.tables.change(statement, &rows)?;
+        self.changed_epoch(changed)
+    }
+
+    /// What was changed is an epoch, or a part of the open one.
+    fn changed_epoch(&mut self, changed: bool) -> Result<(), String> {
+        match &mut self.open {
+            Some(any) => {
+                *any |= changed;
+                Ok(())
+            }
+            None => self.tables.seal(),
+        }
     }
 
     fn commit(&mut self) -> Result<(), String> {
         self.open = None;
         self.tables.seal()
-    }
-
-    fn drop(&mut self, kind: &str, names: &[datafusion::sql::sqlparser::ast::ObjectName], if_exists: bool) -> Result<(), String> {
-        for name in names {
-            let name = table_name(name)?;
-            let there = match kind {
-                "VIEW" | "MATERIALIZED VIEW" => self.views.contains(&name),
-                "TABLE" => self.tables.has(&name) || self.sinks.contains_key(&name),
-                _ => return Err(format!("DROP {kind} is not supported yet")),
-            };
-            let kind = kind.to_lowercase();
-            if !there && if_exists {
-                continue;
-            }
-            if !there {
-                return Err(format!("there is no {kind} \"{name}\""));
-            }
-            let reader = self.views.iter().find(|v| **v != name && self.program.reads(v).contains(&name));
-            if let Some(reader) = reader {
-                return Err(format!("{kind} \"{name}\" cannot be dropped: view \"{reader}\" reads it"));
-            }
-            self.views.retain(|v| *v != name);
-            self.program.remove(&name);
-            self.tables.remove(&name);
-            self.sinks.remove(&name);
-            self.fed.retain(|(sink, ..)| *sink != name);
-            self.catalog.remove(&name);
-        }
-        Ok(())
     }
 
     fn query(&mut self, statement: Statement, emit_final: bool) -> Result<Answer, String> {
@@ -351,9 +314,12 @@ impl Script {
     }
 
     /// Puts a query among the views; what was planned.
-    fn planned(&mut self, statement: Statement, emit_final: bool) -> Result<Ordered, String> {
-        let plan = self.catalog.plan(statement).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
-        let plan = ordered::of(plan).map_err(|e| e.strip_backtrace())?;
+    fn planned(&mut self, mut statement: Statement, emit_final: bool) -> Result<Ordered, String> {
+        if let Statement::Query(query) = &mut statement {
+            apart(query);
+        }
+        let plan = self.catalog.plan(statement).and_then(numbered).and_then(|p| self.catalog.optimise(p)).map_err(|e| said(&e))?;
+        let plan = ordered::of(plan).map_err(|e| said(&e))?;
         self.program.add_plan(&mut self.catalog, QUERY, &plan.plan, emit_final)?;
         Ok(plan)
     }
@@ -363,54 +329,17 @@ impl Script {
         self.catalog.remove(QUERY);
     }
 
-    /// How a query or a view's query is computed, a line a row.
-    fn explain(&mut self, statement: Statement, emit_final: bool, analyze: bool) -> Result<Answer, String> {
-        let query = match statement {
-            Statement::CreateView(view) => Statement::Query(view.query),
-            other => other,
-        };
-        let plan = self.catalog.plan(query).and_then(|p| self.catalog.optimise(p)).map_err(|e| e.strip_backtrace())?;
-        self.program.add_plan(&mut self.catalog, QUERY, &plan, emit_final)?;
-        let text = if analyze { self.analyse(QUERY) } else { self.program.explain(QUERY).ok_or_else(|| "the query is not there".into()) };
-        self.forget_query();
-        self.lines(&text?)
-    }
-
-    fn explain_view(&self, view: &str) -> Result<Answer, String> {
-        let text = self.program.explain(view).ok_or_else(|| format!("there is no view \"{view}\""))?;
-        self.lines(&text)
-    }
-
-    /// Runs a query; how it was computed, with what each node held at the end.
-    fn analyse(&mut self, view: &str) -> Result<String, String> {
-        self.tables.count_files(|table| self.program.columns_read(view, table).is_some())?;
-        let workers = self.options.workers.max(1);
-        let started = mark();
-        let ran = self.execute(view, Durable::measured(), None)?;
-        let took = started.elapsed().as_secs_f64() * 1e3;
-        let rows: usize = ran.changes.iter().map(|(_, u)| u.rows.num_rows()).sum();
-        let plan = self.program.explain_analysed(view, &ran.sizes);
-        Ok(format!("epochs: {}; workers: {workers}; time: {took:.1} ms; changes given: {rows}\n{plan}", ran.last + 1))
-    }
-
-    /// Text as an answer, a line a row.
-    fn lines(&self, text: &str) -> Result<Answer, String> {
-        let lines = StringArray::from(text.lines().collect::<Vec<_>>());
-        let rows = RecordBatch::try_from_iter([("plan", Arc::new(lines) as ArrayRef)]).map_err(|e| e.to_string())?;
-        let changes = vec![(self.tables.epoch, Updates::insertions(rows.clone()))];
-        Ok(Answer { schema: rows.schema(), rows, changes, errors: RecordBatch::new_empty(error_schema()) })
-    }
-
     /// Runs a view; its last `hidden` columns only order its rows. What goes to an outlet is not in the answer.
     fn answer(&mut self, view: &str, order: &[SortExpr], hidden: usize, outlet: Option<Outlet>) -> Result<Answer, String> {
         let schema = self.program.schema(view).ok_or("the query is not there")?;
         self.answered += 1;
+        self.tables.find_idle()?;
         self.tables.count_files(|table| self.program.columns_read(view, table).is_some())?;
         let lasting = (self.options.snapshots.as_ref(), self.options.restore.as_ref());
         let durable = Durable::of(self.answered, lasting, &self.program, &self.tables, view).map_err(|e| e.to_string())?;
         let job::Outcome { mut changes, errors, .. } = self.execute(view, durable, outlet)?;
         let rows = outcome::sum(&changes, &schema).map_err(|e| e.to_string())?;
-        let rows = outcome::order(rows, order).map_err(|e| e.strip_backtrace())?;
+        let rows = outcome::order(rows, order).map_err(|e| said(&e))?;
         if hidden == 0 {
             return Ok(Answer { schema, rows, changes, errors });
         }
@@ -426,10 +355,13 @@ impl Script {
     }
 }
 
-/// A plain name of a table or view.
-fn table_name(name: &datafusion::sql::sqlparser::ast::ObjectName) -> Result<String, String> {
+/// A plain name of a table or view; there is one schema, `public`.
+fn table_name(name: &ObjectName) -> Result<String, String> {
     match name.0.as_slice() {
         [one] => one.as_ident().map(normal).ok_or_else(|| format!("\"{name}\" is not a plain name")),
+        [schema, one] if schema.as_ident().is_some_and(|s| normal(s) == "public") => {
+            one.as_ident().map(normal).ok_or_else(|| format!("\"{name}\" is not a plain name"))
+        }
         _ => Err(format!("\"{name}\" is not a plain name")),
     }
 }

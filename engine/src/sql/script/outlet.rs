@@ -7,19 +7,42 @@ use std::io::Write;
 use arrow::array::RecordBatch;
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::SchemaRef;
-use littoral_connectors::sink::Sink;
+use littoral_connectors::files::table::{TableFile, TableFormat};
+use littoral_connectors::sink::Sink as _;
 use littoral_connectors::written::{Parquet, to_lines};
 
-use super::definition::{FileOptions, Format};
-use super::{Answer, batch, debezium};
+use super::options::{FileOptions, Format};
+use super::sinks::placed;
+use super::{Answer, debezium};
 use crate::flow::updates::Updates;
 
 /// The file of a sink.
 pub struct Outlet {
     name: String,
     schema: SchemaRef,
+    key: Vec<usize>,
+    /// Columns that the query's rows are of; none when they are all of them in order.
+    columns: Vec<String>,
     file: FileOptions,
+    /// Whether an earlier query has written to it, which stays.
+    begun: bool,
     out: Option<Out>,
+}
+
+/// What an outlet is of.
+pub struct Target<'a> {
+    /// The sink.
+    pub name: &'a str,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Columns of its primary key.
+    pub key: &'a [usize],
+    /// Columns that the query's rows are of; none when they are all of them in order.
+    pub columns: &'a [String],
+    /// The file.
+    pub file: &'a FileOptions,
+    /// Whether an earlier query has written to it.
+    pub begun: bool,
 }
 
 enum Out {
@@ -29,9 +52,10 @@ enum Out {
 }
 
 impl Outlet {
-    /// Of a sink that is not written yet.
-    pub fn new(name: &str, schema: SchemaRef, file: FileOptions) -> Self {
-        Outlet { name: name.to_string(), schema, file, out: None }
+    /// Of a sink that the query has not written yet.
+    pub fn new(of: Target<'_>) -> Self {
+        let Target { name, schema, key, columns, file, begun } = of;
+        Outlet { name: name.to_string(), schema, key: key.to_vec(), columns: columns.to_vec(), file: file.clone(), begun, out: None }
     }
 
     /// Writes what an epoch changed.
@@ -40,24 +64,24 @@ impl Outlet {
     /// When the file cannot be written, or cannot say what the epoch changed.
     pub fn write(&mut self, epoch: u64, updates: &Updates) -> Result<(), String> {
         self.refuse_what_goes(updates)?;
-        let rows = batch::conform(&updates.rows, &self.schema)?;
+        let rows = placed(&updates.rows, &self.columns, &self.schema)?;
         let failed = |e: &dyn std::fmt::Display| format!("could not write \"{}\": {e}", self.file.path.display());
-        let first = self.out.is_none();
+        let first = self.out.is_none() && !self.begun;
         let lines = match self.file.format {
             Format::Csv => csv(&rows, first),
             Format::Json => to_lines(&rows).map_err(|e| e.to_string()),
             Format::Debezium => {
                 let mut lines = Vec::new();
-                debezium::write(&mut lines, &rows, |row| updates.diff(row)).map(|()| lines)
+                debezium::write(&mut lines, &rows, |row| updates.diff(row), &self.key).map(|()| lines)
             }
             Format::Parquet => Ok(Vec::new()),
+            Format::Lines => return Err("format = 'raw_string' is not supported yet for a sink".into()),
         };
         let lines = lines.map_err(|e| failed(&e))?;
         let out = match self.out.take() {
             Some(out) => out,
-            None if self.file.format == Format::Parquet => {
-                Out::Parquet(Box::new(Parquet::new(&self.file.path, &self.schema).map_err(|e| failed(&e))?))
-            }
+            None if self.file.format == Format::Parquet => Out::Parquet(Box::new(self.parquet(epoch).map_err(|e| failed(&e))?)),
+            None if self.begun => Out::Lines(File::options().append(true).open(&self.file.path).map_err(|e| failed(&e))?),
             None => Out::Lines(File::create(&self.file.path).map_err(|e| failed(&e))?),
         };
         match self.out.insert(out) {
@@ -79,6 +103,18 @@ impl Outlet {
         self.end()
     }
 
+    /// A file of Parquet is written anew as a whole, with what stood in it before.
+    fn parquet(&self, epoch: u64) -> Result<Parquet, String> {
+        let before = match self.begun {
+            true => TableFile::known(&self.file.path, TableFormat::Parquet, &self.schema).and_then(|file| file.whole()),
+            false => Ok(Vec::new()),
+        };
+        let before = before.map_err(|e| e.to_string())?;
+        let mut out = Parquet::new(&self.file.path, &self.schema).map_err(|e| e.to_string())?;
+        before.iter().try_for_each(|rows| out.write(epoch, &placed(rows, &[], &self.schema)?).map_err(|e| e.to_string()))?;
+        Ok(out)
+    }
+
     fn refuse_what_goes(&self, updates: &Updates) -> Result<(), String> {
         let goes = (0..updates.rows.num_rows()).any(|row| updates.diff(row) < 0);
         if goes && self.file.format != Format::Debezium {
@@ -96,6 +132,7 @@ impl Outlet {
     /// When it cannot be written.
     pub fn end(mut self) -> Result<(), String> {
         if self.out.is_none() {
+            self.columns.clear();
             self.write(0, &Updates::insertions(RecordBatch::new_empty(self.schema.clone())))?;
         }
         match self.out {

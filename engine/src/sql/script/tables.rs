@@ -1,4 +1,11 @@
-//! The tables of a script: what each holds now, and what each epoch changed.
+//! The tables of a script: what each holds now, and what each epoch changed. How statements change them stands in files of
+//! their own: `insert`, `update` (and delete), `merge`; columns that a table makes itself in `columns`; rows of files in `from_file`.
+
+pub mod columns;
+mod from_file;
+mod insert;
+mod merge;
+mod update;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -6,57 +13,46 @@ use arrow::array::{BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{OwnedRow, RowConverter, SortField};
-use datafusion::sql::sqlparser::ast::{AssignmentTarget, FromTable, Insert, ObjectName, Statement, TableFactor, TableObject};
+use datafusion::sql::sqlparser::ast::{Expr, FromTable, ObjectName, Statement, TableFactor, TableObject};
+use datafusion::sql::sqlparser::parser::Parser;
 
-use littoral_connectors::files::table::TableFile;
-
-use super::batch::{answer_with, conform};
+use super::batch::answer_with;
 use super::event_time::{EventClock, EventTime};
-use super::stream::{FileRows, count_rows};
+use super::idle::{Seen, marks};
+use super::options::Idle;
 use super::table_name;
 use crate::clock::now_micros;
 use crate::flow::gather::merge;
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
 use crate::sql::Functions;
-use crate::sql::program::normal;
+use crate::sql::dialect::Sql;
+use crate::sql::watermark::IDLE;
+use columns::{Around, Columns};
+pub use from_file::FileTable;
+use from_file::OwnFile;
 
 /// A table.
 #[derive(Clone)]
 struct Table {
     schema: SchemaRef,
+    columns: Columns,
     /// Columns of the primary key; none when there is none.
     key: Vec<usize>,
     /// Rows that it holds now; none of those that stay in its file.
     rows: RecordBatch,
     clock: EventClock,
     file: Option<OwnFile>,
+    idle: Option<Idle>,
+    /// The epoch that it is there from.
+    since: u64,
 }
 
-/// The file of a table whose rows have no key.
-#[derive(Clone)]
-struct OwnFile {
-    rows: FileRows,
-    /// Whether its rows are held, as changes of the history.
-    held: bool,
-    /// How many changes of the history they are.
-    changes: usize,
-    /// How many rows there are, once they were counted.
-    count: Option<u64>,
-}
-
-/// The file of a table, for a run.
-pub struct FileTable<'a> {
-    /// The table.
-    pub table: &'a String,
-    /// Its rows.
-    pub rows: &'a FileRows,
-    /// Its event time before the first of them.
-    pub clock: &'a EventClock,
-    /// The column of that.
-    pub event_time: Option<usize>,
-    /// Whether the rows are held, as changes of the history.
-    pub held: bool,
+/// What a statement does to a table: rows that go, and rows that come.
+struct Change {
+    name: String,
+    gone: RecordBatch,
+    come: RecordBatch,
 }
 
 /// Tables with their history.
@@ -106,7 +102,25 @@ impl Tables {
     /// Adds an empty table.
     pub fn add(&mut self, name: &str, schema: SchemaRef, key: Vec<usize>, event_time: Option<EventTime>) {
         let rows = RecordBatch::new_empty(schema.clone());
-        self.tables.insert(name.to_string(), Table { schema, key, rows, clock: EventClock::new(event_time), file: None });
+        let columns = Columns::default();
+        self.tables.insert(
+            name.to_string(),
+            Table { schema, columns, key, rows, clock: EventClock::new(event_time), file: None, idle: None, since: self.base },
+        );
+    }
+
+    /// Says for how long a table still counts for watermarks when no rows come.
+    pub fn set_idle(&mut self, name: &str, idle: Option<Idle>) {
+        if let Some(table) = self.tables.get_mut(name) {
+            table.idle = idle;
+        }
+    }
+
+    /// Says which columns a table makes itself.
+    pub fn set_columns(&mut self, name: &str, columns: Columns) {
+        if let Some(table) = self.tables.get_mut(name) {
+            table.columns = columns;
+        }
     }
 
     /// Takes a table away.
@@ -119,6 +133,24 @@ impl Tables {
     /// Whether there is a table of a name.
     pub fn has(&self, name: &str) -> bool {
         self.tables.contains_key(name)
+    }
+
+    /// Finds when tables are idle; watermarks are then in the order of epochs, those of tables with rows first.
+    pub fn find_idle(&mut self) -> Result<(), String> {
+        self.watermarks.retain(|(.., micros)| *micros != IDLE);
+        if self.tables.values().all(|t| t.idle.is_none()) {
+            return Ok(());
+        }
+        // How long a table had no rows shows in how many epochs there are.
+        self.count_files(|_| false)?;
+        for (name, table) in &self.tables {
+            if let Some(idle) = table.idle {
+                let seen = Seen { name, idle, since: table.since };
+                self.watermarks.extend(marks(&seen, &self.history, &self.clock, self.epoch)?);
+            }
+        }
+        self.watermarks.sort_by_key(|(_, epoch, micros)| (*epoch, *micros == IDLE));
+        Ok(())
     }
 
     /// Moves a table's watermark for rows that come in at an epoch. Where its file stays where it is, the run does this.
@@ -136,116 +168,34 @@ impl Tables {
         self.tables.iter().map(|(name, table)| (name, &table.schema))
     }
 
-    /// Files of tables whose rows have no key.
-    pub fn files(&self) -> impl Iterator<Item = FileTable<'_>> {
-        self.tables.iter().filter_map(|(table, t)| {
-            let file = t.file.as_ref()?;
-            Some(FileTable { table, rows: &file.rows, clock: &t.clock, event_time: t.clock.column(), held: file.held })
-        })
-    }
-
-    /// Changes that statements made: those of the history but for rows of files without a key.
-    pub fn statements(&self) -> impl Iterator<Item = &(u64, String, Updates)> {
-        let mut seen: HashMap<&str, usize> = HashMap::new();
-        self.history.iter().filter(move |(_, table, _)| {
-            let of_file = self.tables.get(table).and_then(|t| t.file.as_ref()).map_or(0, |f| f.changes);
-            let number = seen.entry(table).or_default();
-            *number += 1;
-            *number > of_file
-        })
-    }
-
-    /// Gives a table the rows of a file; they stay there when nothing needs them as a whole.
-    pub fn attach(&mut self, name: &str, file: TableFile, found_by_name: bool, held: bool) -> Result<(), String> {
-        let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
-        let (schema, size) = (table.schema.clone(), self.epoch_rows.map(|rows| rows as u64));
-        let rows = match found_by_name {
-            true => FileRows::by_name(file, schema, self.base, size)?,
-            false => FileRows::by_position(file, schema, self.base, size),
-        };
-        let (keyed, before) = (!table.key.is_empty(), self.history.len());
-        if held || keyed {
-            let mut columns = rows.reading(|_| true);
-            let whole = rows.file.whole().map_err(|e| e.to_string())?;
-            let whole: Vec<RecordBatch> = whole.iter().map(|batch| columns.rows(batch)).collect::<Result<_, _>>()?;
-            self.load(name, &whole)?;
-        } else {
-            self.clock.push((self.base, self.now()));
-            self.epoch = self.epoch.max(self.base);
-        }
-        let changes = self.history.len() - before;
-        if let Some(table) = self.tables.get_mut(name).filter(|_| !keyed) {
-            table.file = Some(OwnFile { rows, held, changes, count: None });
-        }
-        Ok(())
-    }
-
-    /// Makes sure that it is known in which epoch each file ends that stays where it is, but for those of some tables.
-    pub fn count_files(&mut self, but: impl Fn(&str) -> bool) -> Result<(), String> {
-        for (name, table) in &mut self.tables {
-            let Some(file) = table.file.as_mut().filter(|f| !f.held && f.rows.epoch_rows.is_some() && !but(name)) else { continue };
-            if file.count.is_none() {
-                let fail = |e: arrow::error::ArrowError| format!("could not read table \"{name}\": {e}");
-                file.count = Some(count_rows(&file.rows.file).map_err(fail)?);
-            }
-            self.epoch = self.epoch.max(file.rows.last_epoch(file.count.unwrap_or(0)));
-        }
-        Ok(())
-    }
-
-    /// Notes how many rows a file has.
-    pub fn counted(&mut self, name: &str, rows: u64) {
-        if let Some(file) = self.tables.get_mut(name).and_then(|t| t.file.as_mut()) {
-            file.count = Some(rows);
-            self.epoch = self.epoch.max(file.rows.last_epoch(rows));
-        }
-    }
-
-    /// Puts rows into a table: at one epoch, or at as many as there are of `epoch_rows` rows.
-    fn load(&mut self, name: &str, batches: &[RecordBatch]) -> Result<(), String> {
-        let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
-        let rows = concat_batches(&table.schema, batches).map_err(|e| e.to_string())?;
-        let keyed = !table.key.is_empty();
-        if !keyed {
-            table.rows = concat_batches(&table.schema, [&table.rows, &rows]).map_err(|e| e.to_string())?;
-        }
-        let size = self.epoch_rows.unwrap_or(usize::MAX).clamp(1, rows.num_rows().max(1));
-        for (number, from) in (0..rows.num_rows().max(1)).step_by(size).enumerate() {
-            let part = rows.slice(from, size.min(rows.num_rows() - from));
-            let updates = if keyed { self.put(name, &part)? } else { Updates::insertions(part.clone()) };
-            let epoch = self.base + number as u64;
-            let new = if keyed { come(&updates)? } else { part };
-            self.advance(name, &new, epoch)?;
-            self.history.push((epoch, name.to_string(), updates));
-            self.clock.push((epoch, self.now()));
-            self.epoch = self.epoch.max(epoch);
-        }
-        Ok(())
-    }
-
-    /// Puts rows into a table with a key: of several rows with one key the last one counts.
-    fn put(&mut self, name: &str, rows: &RecordBatch) -> Result<Updates, String> {
-        let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
-        let come = table.newest_by_key(rows)?;
-        let gone = table.with_keys_of(&come)?;
-        let kept = if gone.num_rows() > 0 { without(&table.rows, &gone)? } else { table.rows.clone() };
-        table.rows = concat_batches(&table.schema, [&kept, &come]).map_err(|e| e.to_string())?;
-        replacement(&gone, &come)
+    /// Columns of a table's primary key.
+    pub fn key(&self, name: &str) -> Vec<String> {
+        self.tables.get(name).map(|t| t.key_names().collect()).unwrap_or_default()
     }
 
     /// Gives a table its changes of the epochs from 0 on.
     pub fn feed(&mut self, name: &str, epochs: &[Updates]) -> Result<(), String> {
+        self.feed_from(name, 0, epochs)?;
+        self.base = self.epoch;
+        Ok(())
+    }
+
+    /// Gives an empty table the changes of a file, epoch by epoch.
+    pub fn load_changes(&mut self, name: &str, epochs: &[Updates]) -> Result<(), String> {
+        self.feed_from(name, self.base, epochs)
+    }
+
+    fn feed_from(&mut self, name: &str, first: u64, epochs: &[Updates]) -> Result<(), String> {
         let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
         let all = merge(epochs, &table.schema).map_err(|e| e.to_string())?;
         let times = (0..all.rows.num_rows()).flat_map(|row| std::iter::repeat_n(row as u32, usize::try_from(all.diff(row)).unwrap_or(0)));
         table.rows = take_rows(&all.rows, &UInt32Array::from_iter_values(times)).map_err(|e| e.to_string())?;
-        for (epoch, updates) in epochs.iter().enumerate() {
-            self.advance(name, &updates.rows, epoch as u64)?;
-            self.history.push((epoch as u64, name.to_string(), updates.clone()));
-            self.clock.push((epoch as u64, self.now()));
-            self.epoch = self.epoch.max(epoch as u64);
+        for (epoch, updates) in (first..).zip(epochs) {
+            self.advance(name, &come_of(updates)?, epoch)?;
+            self.history.push((epoch, name.to_string(), updates.clone()));
+            self.clock.push((epoch, self.now()));
+            self.epoch = self.epoch.max(epoch);
         }
-        self.base = self.epoch;
         Ok(())
     }
 
@@ -261,7 +211,7 @@ impl Tables {
         self.base = self.epoch;
         self.clock.push((self.epoch, self.now()));
         for (name, updates) in std::mem::take(&mut self.open) {
-            self.advance(&name, &come(&updates)?, self.epoch)?;
+            self.advance(&name, &come_of(&updates)?, self.epoch)?;
             self.history.push((self.epoch, name, updates));
         }
         Ok(())
@@ -272,80 +222,37 @@ impl Tables {
         self.tables.iter().map(|(name, table)| (name.clone(), table.rows.clone())).collect()
     }
 
-    /// Carries out a change; whether it changed anything.
-    pub fn change(&mut self, statement: &Statement) -> Result<bool, String> {
-        let (name, gone, come) = match statement {
-            Statement::Insert(insert) => self.insert(insert)?,
-            Statement::Update(update) => self.update(update)?,
-            Statement::Delete(delete) => {
-                let from = match &delete.from {
-                    FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from) => from,
-                };
-                let name = plain_table(from.first().map(|f| &f.relation))?;
-                let gone = self.selected(&name, "*", delete.selection.as_ref().map(ToString::to_string))?;
-                (name, gone, None)
-            }
+    /// Carries out a change, which may read some rows beside the tables; whether it changed anything.
+    pub fn change(&mut self, statement: &Statement, more: &[(String, RecordBatch)]) -> Result<bool, String> {
+        let changes = match statement {
+            Statement::Insert(insert) => vec![self.insert(insert, more)?],
+            Statement::Update(update) => vec![self.update(update, more)?],
+            Statement::Delete(delete) => vec![self.delete(delete, more)?],
+            Statement::Merge(merge) => vec![self.merge(merge, more)?],
+            Statement::Truncate(truncate) => self.truncate(truncate)?,
             other => return Err(format!("{other} is not supported yet")),
         };
-        self.replace(&name, gone, come)
+        let mut any = false;
+        for Change { name, gone, come } in changes {
+            any |= self.replace(&name, gone, Some(come))?;
+        }
+        Ok(any)
     }
 
     fn table(&self, name: &str) -> Result<&Table, String> {
         self.tables.get(name).ok_or_else(|| format!("there is no table \"{name}\""))
     }
 
-    fn insert(&self, insert: &Insert) -> Result<(String, RecordBatch, Option<RecordBatch>), String> {
-        let TableObject::TableName(name) = &insert.table else { return Err("INSERT needs a table".into()) };
-        let name = table_name(name)?;
-        let table = self.table(&name)?;
-        let source = insert.source.as_ref().ok_or("INSERT needs VALUES or a query")?;
-        let rows = answer_with(&source.to_string(), &self.current(), Some(self.now()), &self.functions)?;
-        let rows = match insert.columns.is_empty() {
-            true => conform(&rows, &table.schema)?,
-            false => by_name(
-                &rows,
-                &insert.columns.iter().map(|c| c.0.last().and_then(|p| p.as_ident()).map(normal).unwrap_or_default()).collect::<Vec<_>>(),
-                &table.schema,
-            )?,
-        };
-        let gone = match table.key.is_empty() {
-            true => RecordBatch::new_empty(table.schema.clone()),
-            false => table.with_keys_of(&rows)?,
-        };
-        let rows = if table.key.is_empty() { rows } else { table.newest_by_key(&rows)? };
-        Ok((name, gone, Some(rows)))
+    /// What a query gives over the tables as they stand, and over some rows that may stand for one of them.
+    fn read(&self, text: &str, more: &[(String, RecordBatch)]) -> Result<RecordBatch, String> {
+        let others = self.current().into_iter().filter(|(name, _)| !more.iter().any(|(m, _)| m == name));
+        let all: Vec<(String, RecordBatch)> = others.chain(more.iter().cloned()).collect();
+        answer_with(text, &all, Some(self.now()), &self.functions)
     }
 
-    fn update(&self, update: &datafusion::sql::sqlparser::ast::Update) -> Result<(String, RecordBatch, Option<RecordBatch>), String> {
-        let name = plain_table(Some(&update.table.relation))?;
-        let table = self.table(&name)?;
-        let mut assigned: HashMap<String, String> = HashMap::new();
-        for assignment in &update.assignments {
-            let AssignmentTarget::ColumnName(column) = &assignment.target else {
-                return Err("UPDATE of several columns at once is not supported yet".into());
-            };
-            let column = table_name(column)?;
-            if table.schema.column_with_name(&column).is_none() {
-                return Err(format!("table \"{name}\" has no column \"{column}\""));
-            }
-            assigned.insert(column, assignment.value.to_string());
-        }
-        let column = |f: &std::sync::Arc<arrow::datatypes::Field>| match assigned.get(f.name()) {
-            Some(value) => format!("{value} AS \"{}\"", f.name()),
-            None => format!("\"{}\"", f.name()),
-        };
-        let columns: Vec<String> = table.schema.fields().iter().map(column).collect();
-        let condition = update.selection.as_ref().map(ToString::to_string);
-        let gone = self.selected(&name, "*", condition.clone())?;
-        let come = self.selected(&name, &columns.join(", "), condition)?;
-        Ok((name, gone, Some(come)))
-    }
-
-    fn selected(&self, name: &str, columns: &str, condition: Option<String>) -> Result<RecordBatch, String> {
-        let table = self.table(name)?;
-        let filter = condition.map(|c| format!(" WHERE {c}")).unwrap_or_default();
-        let rows = answer_with(&format!("SELECT {columns} FROM \"{name}\"{filter}"), &self.current(), Some(self.now()), &self.functions)?;
-        conform(&rows, &table.schema)
+    /// What expressions of columns may ask for.
+    pub fn around(&self) -> Around<'_> {
+        Around { now: self.now(), functions: &self.functions }
     }
 
     fn replace(&mut self, name: &str, gone: RecordBatch, come: Option<RecordBatch>) -> Result<bool, String> {
@@ -363,11 +270,11 @@ impl Tables {
     }
 }
 
-/// The rows that come, of some changes.
-fn come(updates: &Updates) -> Result<RecordBatch, String> {
+/// Rows that come, without those that go.
+fn come_of(updates: &Updates) -> Result<RecordBatch, String> {
     let Some(diffs) = &updates.diffs else { return Ok(updates.rows.clone()) };
-    let new: BooleanArray = diffs.iter().map(|d| Some(d > Some(0))).collect();
-    filter_record_batch(&updates.rows, &new).map_err(|e| e.to_string())
+    let come: BooleanArray = diffs.iter().map(|d| Some(d > Some(0))).collect();
+    filter_record_batch(&updates.rows, &come).map_err(|e| e.to_string())
 }
 
 /// Rows that go and rows that come, as changes.
@@ -378,13 +285,31 @@ fn replacement(gone: &RecordBatch, come: &RecordBatch) -> Result<Updates, String
 }
 
 impl Table {
+    /// Names of the columns of the primary key.
+    fn key_names(&self) -> impl Iterator<Item = String> + '_ {
+        self.key.iter().filter_map(|i| self.schema.fields().get(*i)).map(|f| f.name().clone())
+    }
+
+    /// Whether each key is there once when some rows have gone and others have come.
+    fn keys_stay(&self, gone: &RecordBatch, come: &RecordBatch, what: &str) -> Result<(), String> {
+        if self.key.is_empty() {
+            return Ok(());
+        }
+        let mut keys = self.key_rows(&without(&self.rows, gone)?)?;
+        keys.extend(self.key_rows(come)?);
+        match keys.iter().collect::<HashSet<_>>().len() < keys.len() {
+            true => Err(format!("{what} would give the table two rows with one key")),
+            false => Ok(()),
+        }
+    }
+
     fn key_rows(&self, rows: &RecordBatch) -> Result<Vec<OwnedRow>, String> {
         encoded(&rows.project(&self.key).map_err(|e| e.to_string())?)
     }
 
     /// Rows that have a key of `new`.
     fn with_keys_of(&self, new: &RecordBatch) -> Result<RecordBatch, String> {
-        let keys: std::collections::HashSet<OwnedRow> = self.key_rows(new)?.into_iter().collect();
+        let keys: HashSet<OwnedRow> = self.key_rows(new)?.into_iter().collect();
         let mask: BooleanArray = self.key_rows(&self.rows)?.iter().map(|k| Some(keys.contains(k))).collect();
         filter_record_batch(&self.rows, &mask).map_err(|e| e.to_string())
     }
@@ -398,7 +323,8 @@ impl Table {
     }
 }
 
-fn encoded(rows: &RecordBatch) -> Result<Vec<OwnedRow>, String> {
+/// Rows as bytes that are equal when the rows are.
+pub fn encoded(rows: &RecordBatch) -> Result<Vec<OwnedRow>, String> {
     let fields = rows.columns().iter().map(|c| SortField::new(c.data_type().clone())).collect();
     let converted = RowConverter::new(fields).and_then(|c| c.convert_columns(rows.columns())).map_err(|e| e.to_string())?;
     Ok(converted.iter().map(|r| r.owned()).collect())
@@ -422,20 +348,9 @@ fn without(rows: &RecordBatch, gone: &RecordBatch) -> Result<RecordBatch, String
     filter_record_batch(rows, &mask).map_err(|e| e.to_string())
 }
 
-/// Rows of named columns as rows of the table; columns not named are null.
-fn by_name(rows: &RecordBatch, names: &[String], schema: &SchemaRef) -> Result<RecordBatch, String> {
-    if rows.num_columns() != names.len() {
-        return Err(format!("{} columns are named, but {} are given", names.len(), rows.num_columns()));
-    }
-    if let Some(unknown) = names.iter().find(|n| schema.column_with_name(n).is_none()) {
-        return Err(format!("the table has no column \"{unknown}\""));
-    }
-    let column = |f: &std::sync::Arc<arrow::datatypes::Field>| match names.iter().position(|n| n == f.name()) {
-        Some(i) => arrow::compute::cast(rows.column(i), f.data_type()).map_err(|e| e.to_string()),
-        None => Ok(arrow::array::new_null_array(f.data_type(), rows.num_rows())),
-    };
-    let columns = schema.fields().iter().map(column).collect::<Result<_, _>>()?;
-    RecordBatch::try_new(schema.clone(), columns).map_err(|e| e.to_string())
+/// An expression from its text.
+fn expression(text: &str) -> Result<Expr, String> {
+    Parser::new(&Sql).try_with_sql(text).and_then(|mut p| p.parse_expr()).map_err(|e| e.to_string())
 }
 
 fn plain_table(factor: Option<&TableFactor>) -> Result<String, String> {
@@ -445,15 +360,17 @@ fn plain_table(factor: Option<&TableFactor>) -> Result<String, String> {
     }
 }
 
-/// The table that a statement takes rows from.
-pub fn takes_away(statement: &Statement) -> Option<String> {
+/// The tables that a statement may take rows from.
+pub fn takes_away(statement: &Statement) -> Vec<String> {
     match statement {
-        Statement::Update(update) => plain_table(Some(&update.table.relation)).ok(),
+        Statement::Update(update) => plain_table(Some(&update.table.relation)).into_iter().collect(),
+        Statement::Merge(merge) => plain_table(Some(&merge.table)).into_iter().collect(),
+        Statement::Truncate(truncate) => truncate.table_names.iter().filter_map(|t| table_name(&t.name).ok()).collect(),
         Statement::Delete(delete) => {
             let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-            plain_table(from.first().map(|f| &f.relation)).ok()
+            plain_table(from.first().map(|f| &f.relation)).into_iter().collect()
         }
-        _ => None,
+        _ => Vec::new(),
     }
 }
 
@@ -461,7 +378,7 @@ pub fn takes_away(statement: &Statement) -> Option<String> {
 pub fn changes(statement: &Statement, sinks: &HashSet<String>) -> bool {
     let sink = |name: &ObjectName| table_name(name).is_ok_and(|name| sinks.contains(&name));
     match statement {
-        Statement::Update(_) | Statement::Delete(_) | Statement::Set(_) => true,
+        Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) | Statement::Truncate(_) | Statement::Set(_) => true,
         Statement::CreateTable(create) => !sink(&create.name),
         Statement::Insert(insert) => !matches!(&insert.table, TableObject::TableName(name) if sink(name)),
         _ => false,

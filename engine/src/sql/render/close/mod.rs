@@ -161,12 +161,12 @@ pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<im
                 match state.epoch(epoch, &batches) {
                     Ok(Some(mut updates)) => rows.session_with_builder(&row_cap).give_container(&mut updates),
                     Ok(None) => {}
-                    Err(error) => tracing::error!(%error, "an epoch cannot be worked through"),
+                    Err(error) => crate::flow::defect::tell("an epoch cannot be worked through", &error),
                 }
                 for updates in state.late() {
                     match late_rows(&view, &updates) {
                         Ok(mut updates) => late_out.session_with_builder(&late_cap).give_container(&mut updates),
-                        Err(error) => tracing::error!(%error, "late rows cannot be told"),
+                        Err(error) => crate::flow::defect::tell("late rows cannot be told", &error),
                     }
                 }
             }

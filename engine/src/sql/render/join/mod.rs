@@ -66,7 +66,7 @@ impl<'s> Renderer<'s> {
         let [left_place, right_place] = &places;
         let (index, peers) = (self.scope.worker().index(), self.scope.worker().peers());
         let made = kept(shape, [left_place, right_place], index, peers);
-        let made = made.map_err(|error| tracing::error!(%error, "a join cannot be kept")).ok();
+        let made = made.map_err(|error| crate::flow::defect::tell("a join cannot be kept", &error)).ok();
         let state = made.map(|state| Rc::new(RefCell::new(state)));
         let mut before = Vec::new();
         if let Some(state) = &state {

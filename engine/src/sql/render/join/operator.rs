@@ -116,7 +116,9 @@ pub fn operate<'s>(
 
 /// What went well; what did not is a defect, and told.
 fn told<T>(view: &str, result: Result<T, ArrowError>) -> Option<T> {
-    result.map_err(|error| tracing::error!(%error, view, "an epoch of a join cannot be worked through")).ok()
+    result
+        .map_err(|error| crate::flow::defect::tell(&format!("an epoch of a join of view \"{view}\" cannot be worked through"), &error))
+        .ok()
 }
 
 impl Waiting {

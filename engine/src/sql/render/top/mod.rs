@@ -60,7 +60,7 @@ impl<'s> Renderer<'s> {
         let input = rows::normal_keys(input, &layout, top.keys.len());
         let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..top.keys.len()).collect()) } else { input };
         let state = TopRows::new(top, &layout, schema.clone());
-        let state = state.map_err(|error| tracing::error!(%error, "the first rows cannot be kept")).ok();
+        let state = state.map_err(|error| crate::flow::defect::tell("the first rows cannot be kept", &error)).ok();
         Some(at_close(input, "top", view, state, &self.giving_place()).0)
     }
 }

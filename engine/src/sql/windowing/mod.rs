@@ -2,27 +2,26 @@
 //! hang on other rows, become nodes below the projection or grouping that calls them.
 //!
 //! A row is in each of the windows of `hop` and `cumulate`: a list of windows, taken apart. A session is found with window
-//! functions: a row starts one when the row before it, by time, is a gap or more away. Its end is its last event and the gap.
+//! functions (`session`). Before that, calls get their canonical form (`normal`).
+
+mod normal;
+mod session;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, plan_err};
-use datafusion::functions::core::expr_fn::named_struct;
-use datafusion::functions_aggregate::expr_fn::{max, min, sum};
-use datafusion::functions_window::expr_fn::lag;
-use datafusion::logical_expr::{
-    Aggregate, Expr, ExprFunctionExt, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Projection, WindowFrame, WindowFunctionDefinition,
-    lit, when,
-};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, Projection};
 
+use super::closing::Known;
 use super::window::{list_function, multiple_windows};
+use session::sessions;
 
-/// Puts window nodes where a plan calls window functions.
+/// Puts window nodes where a plan calls window functions; of tables and views the columns are known that a watermark closes.
 ///
 /// # Errors
 /// When a call stands where it cannot be, or has arguments that do not fit.
-pub fn expand(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub fn expand(plan: LogicalPlan, known: Known<'_>) -> Result<LogicalPlan> {
     let mut counter = 0;
-    let plan = plan.transform_up_with_subqueries(|node| {
+    let plan = normal::calls(plan, known)?.transform_up_with_subqueries(|node| {
         Ok(match node {
             LogicalPlan::Projection(projection) => match calls(&projection.expr) {
                 found if found.is_empty() => Transformed::no(LogicalPlan::Projection(projection)),
@@ -107,7 +106,7 @@ fn windows_of(input: LogicalPlan, call: &Expr, groups: Option<Vec<Expr>>, counte
     let column = Column::new_unqualified(format!("window {counter}"));
     let all = |plan: &LogicalPlan| plan.schema().iter().map(|(q, f)| Expr::Column((q, f).into())).collect::<Vec<Expr>>();
     if function.name() != "session" {
-        let Some(list) = list_function(function.name()) else { return plan_err!("not a window") };
+        let Some(list) = list_function(function.name(), normal::is_on_calendar(&function.args)) else { return plan_err!("not a window") };
         let list = list.call(function.args.clone()).alias(&column.name);
         let exprs: Vec<Expr> = all(&input).into_iter().chain(std::iter::once(list)).collect();
         let plan = LogicalPlanBuilder::from(input).project(exprs)?.unnest_column(column.clone())?.build()?;
@@ -119,40 +118,4 @@ fn windows_of(input: LogicalPlan, call: &Expr, groups: Option<Vec<Expr>>, counte
     let plan = sessions(input, time, gap, keys, &column.name)?;
     let exprs: Vec<Expr> = own.into_iter().chain(std::iter::once(Expr::Column(column.clone()))).collect();
     Ok((LogicalPlanBuilder::from(plan).project(exprs)?.build()?, column))
-}
-
-fn sessions(input: LogicalPlan, time: &Expr, gap: &Expr, keys: Vec<Expr>, name: &str) -> Result<LogicalPlan> {
-    let by_time = || vec![time.clone().sort(true, false)];
-    let (previous, starts, number) = (format!("{name} previous"), format!("{name} starts"), format!("{name} number"));
-    let before = lag(time.clone(), Some(1), None).partition_by(keys.clone()).order_by(by_time()).build()?.alias(&previous);
-    let plan = LogicalPlanBuilder::from(input).filter(time.clone().is_not_null())?.window(vec![before])?;
-    let named = |n: &str| Expr::Column(Column::new_unqualified(n));
-    let starts_one =
-        when(named(&previous).is_null().or(time.clone().gt_eq(named(&previous) + gap.clone())), lit(1i64)).otherwise(lit(0i64))?;
-    let exprs: Vec<Expr> =
-        plan.schema().iter().map(|(q, f)| Expr::Column((q, f).into())).chain(std::iter::once(starts_one.alias(&starts))).collect();
-    let over = |e: Expr, keys: Vec<Expr>, order: bool| {
-        let builder = aggregate_over(e)?.partition_by(keys);
-        // Rows of one time are in one session, in whatever order they stand.
-        if order { builder.order_by(by_time()).window_frame(WindowFrame::new(Some(false))).build() } else { builder.build() }
-    };
-    let plan = plan.project(exprs)?.window(vec![over(sum(named(&starts)), keys.clone(), true)?.alias(&number)])?;
-    let within: Vec<Expr> = keys.into_iter().chain(std::iter::once(named(&number))).collect();
-    let (first, last) = (format!("{name} first"), format!("{name} last"));
-    let plan = plan.window(vec![
-        over(min(time.clone()), within.clone(), false)?.alias(&first),
-        over(max(time.clone()), within, false)?.alias(&last),
-    ])?;
-    let kind = super::window::window_time(&time.get_type(plan.schema())?)?;
-    let cast = |e: Expr| datafusion::logical_expr::cast(e, kind.clone());
-    let window = named_struct(vec![lit("start"), cast(named(&first)), lit("end"), cast(named(&last) + gap.clone())]).alias(name);
-    let exprs: Vec<Expr> = plan.schema().iter().map(|(q, f)| Expr::Column((q, f).into())).chain(std::iter::once(window)).collect();
-    plan.project(exprs)?.build()
-}
-
-/// An aggregate call as a window function.
-fn aggregate_over(call: Expr) -> Result<Expr> {
-    let Expr::AggregateFunction(f) = call else { return plan_err!("not an aggregate") };
-    let fun = WindowFunctionDefinition::AggregateUDF(f.func);
-    Ok(Expr::from(datafusion::logical_expr::expr::WindowFunction::new(fun, f.params.args)))
 }

@@ -1,0 +1,13 @@
+//! Functions of a row's values that DataFusion has not: JSON held as text, and sums of times and spans.
+//!
+//! Each is immutable, as rows that are taken back are computed again. Window functions stand in `window.rs`.
+
+mod json;
+mod times;
+
+use datafusion::logical_expr::ScalarUDF;
+
+/// All of them.
+pub fn functions() -> Vec<ScalarUDF> {
+    json::functions().into_iter().chain(times::functions()).collect()
+}

@@ -1,0 +1,88 @@
+//! Expressions that other engines spell otherwise, in DataFusion's words; calls of functions stand in `calls.rs`.
+
+use datafusion::sql::sqlparser::ast::{AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, UnaryOperator};
+
+use super::{calls, expression};
+use crate::sql::program::normal;
+
+/// The expression in DataFusion's words; none when it is said so already.
+pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
+    let text = match expr {
+        Expr::Function(function) => return calls::rewritten(function),
+        Expr::BinaryOp { left, op, right } => match operator(left, op, right) {
+            Some(text) => text,
+            None => return Ok(None),
+        },
+        Expr::RLike { negated, expr, pattern, .. } => format!("{}regexp_like({expr}, {pattern})", not(*negated)),
+        Expr::Like { any: true, negated, expr, pattern, escape_char } => any_like("LIKE", *negated, expr, pattern, escape_char.is_some())?,
+        Expr::ILike { any: true, negated, expr, pattern, escape_char } => {
+            any_like("ILIKE", *negated, expr, pattern, escape_char.is_some())?
+        }
+        Expr::InUnnest { expr, array_expr, negated } => format!("{}({expr} = ANY({array_expr}))", not(*negated)),
+        Expr::Floor { expr, field: CeilFloorKind::DateTimeField(field) } if *field != DateTimeField::NoDateTime => {
+            format!("date_trunc('{field}', {expr})")
+        }
+        Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(field) } if *field != DateTimeField::NoDateTime => format!(
+            "CASE WHEN date_trunc('{field}', {expr}) = {expr} THEN {expr} ELSE date_trunc('{field}', {expr}) + INTERVAL '1 {field}' END"
+        ),
+        Expr::CompoundFieldAccess { root, access_chain } if access_chain.iter().any(|a| field(a).is_some()) => {
+            access_chain.iter().fold(root.to_string(), |whole, access| match field(access) {
+                Some(name) => format!("get_field({whole}, '{}')", name.replace('\'', "''")),
+                None => format!("{whole}{access}"),
+            })
+        }
+        // The planner does not look for columns of queries around a list, but around a call.
+        Expr::Array(array) => {
+            let elements: Vec<String> = array.elem.iter().map(Expr::to_string).collect();
+            format!("make_array({})", elements.join(", "))
+        }
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr } => {
+            let (left, right) = (expr.clone(), Box::new(expression("-1")?));
+            return Ok(Some(Expr::Nested(Box::new(Expr::BinaryOp { left, op: BinaryOperator::BitwiseXor, right }))));
+        }
+        _ => return Ok(None),
+    };
+    expression(&format!("({text})")).map(Some)
+}
+
+/// Operators on JSON as functions of text; and a number of intervals.
+fn operator(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<String> {
+    let of = |function: &str| Some(format!("{function}({left}, {right})"));
+    match op {
+        BinaryOperator::Arrow => of("json_get"),
+        BinaryOperator::LongArrow => of("json_as_text"),
+        BinaryOperator::HashArrow => of("json_at"),
+        BinaryOperator::HashLongArrow => of("json_text_at"),
+        BinaryOperator::Question => of("json_contains"),
+        BinaryOperator::Multiply if is_interval(left) => of("interval_times"),
+        BinaryOperator::Multiply if is_interval(right) => Some(format!("interval_times({right}, {left})")),
+        _ => None,
+    }
+}
+
+/// The name of a field that is read with a dot.
+fn field(access: &AccessExpr) -> Option<String> {
+    match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(normal(name)),
+        _ => None,
+    }
+}
+
+fn is_interval(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_interval(inner),
+        other => matches!(other, Expr::Interval(_)),
+    }
+}
+
+fn not(negated: bool) -> &'static str {
+    if negated { "NOT " } else { "" }
+}
+
+fn any_like(word: &str, negated: bool, expr: &Expr, pattern: &Expr, escape: bool) -> Result<String, String> {
+    let (Expr::Tuple(patterns), false) = (pattern, escape) else {
+        return Err(format!("{word} ANY other than of a list is not supported yet"));
+    };
+    let each: Vec<String> = patterns.iter().map(|p| format!("{expr} {word} {p}")).collect();
+    Ok(format!("{}({})", not(negated), each.join(" OR ")))
+}

@@ -1,0 +1,179 @@
+//! What `WITH (…)` says of a table or sink: its file, its event time, and when it is idle. Keys may be quoted; what is not known is
+//! refused.
+
+use std::path::PathBuf;
+
+use datafusion::sql::sqlparser::ast::{CreateTable, CreateTableOptions, SqlOption};
+
+/// All that options say.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The file.
+    pub file: Option<FileOptions>,
+    /// How far a row may be ahead of the newest one and still move the watermark, in microseconds.
+    pub jump: Option<i64>,
+    /// For how long a table without rows still counts for watermarks.
+    pub idle: Option<Idle>,
+    /// The event-time column.
+    pub event_time: Option<String>,
+    /// The column that gives the watermark.
+    pub watermark: Option<String>,
+    /// Whether rows only come.
+    pub append_only: bool,
+}
+
+/// For how long a table without rows still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Epochs.
+    Epochs(u64),
+    /// Microseconds of the clock.
+    Micros(i64),
+}
+
+/// A file that a table reads or writes.
+#[derive(Clone, Debug)]
+pub struct FileOptions {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How rows are written in it.
+    pub format: Format,
+    /// Whether rows that are put into the table go to the file.
+    pub sink: bool,
+}
+
+/// How rows are written in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Comma-separated values with a header line.
+    Csv,
+    /// A JSON object a line.
+    Json,
+    /// Parquet.
+    Parquet,
+    /// A change a line, as Debezium writes them.
+    Debezium,
+    /// A line a row, of one column.
+    Lines,
+}
+
+impl Format {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "csv" => Format::Csv,
+            "json" => Format::Json,
+            "parquet" => Format::Parquet,
+            "debezium_json" | "debezium-json" => Format::Debezium,
+            "raw_string" => Format::Lines,
+            _ => return None,
+        })
+    }
+
+    fn by_ending(path: &std::path::Path) -> Option<Self> {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("csv") => Some(Format::Csv),
+            Some("json" | "jsonl" | "ndjson") => Some(Format::Json),
+            Some("parquet") => Some(Format::Parquet),
+            _ => None,
+        }
+    }
+}
+
+/// Options by name, for the nearest of a wrong one.
+const KNOWN: [&str; 10] = [
+    "connector",
+    "path",
+    "format",
+    "type",
+    "event_time_field",
+    "watermark_field",
+    "watermark.max_jump",
+    "watermark.idle",
+    "append_only",
+    "json.unstructured",
+];
+
+/// Reads the options of a `CREATE TABLE`, with the format that `FORMAT … ENCODE …` may have said.
+///
+/// # Errors
+/// With what is wrong or not known in them.
+pub fn of(create: &CreateTable, encoded: Option<&str>) -> Result<Options, String> {
+    let written: &[SqlOption] = match &create.table_options {
+        CreateTableOptions::None => &[],
+        CreateTableOptions::With(options) | CreateTableOptions::Options(options) => options,
+        _ => return Err("these options of CREATE TABLE are not supported yet".into()),
+    };
+    let (mut out, mut path, mut format, mut sink, mut lines) = (Options::default(), None, None, false, false);
+    if let Some(name) = encoded {
+        format = Format::of(name);
+    }
+    for option in written {
+        let SqlOption::KeyValue { key, value } = option else { return Err(format!("option {option} is not supported yet")) };
+        let (key, value) = (key.value.to_lowercase(), value.to_string().trim_matches('\'').to_string());
+        match (key.as_str(), value.as_str()) {
+            ("connector", "file" | "filesystem" | "single_file") | ("type", "source") => {}
+            // Tables of other engines that are kept whole, as all are here.
+            ("materialized", "true") => {}
+            ("type", "sink") => sink = true,
+            ("path", _) => path = Some(PathBuf::from(value.strip_prefix("file://").unwrap_or(&value))),
+            ("format", name) if Format::of(name).is_some() => format = Format::of(name),
+            ("event_time_field", _) => out.event_time = Some(value),
+            ("watermark_field", _) => out.watermark = Some(value),
+            ("watermark.max_jump", text) => out.jump = Some(duration(text)?),
+            ("watermark.idle" | "scan.watermark.idle-timeout" | "idle_time", text) => out.idle = Some(idle(text)?),
+            ("append_only", "true" | "false") => out.append_only = value == "true",
+            ("json.unstructured", "true" | "false") => lines = value == "true",
+            (key @ ("connector" | "type" | "format" | "append_only" | "json.unstructured" | "materialized"), value) => {
+                return Err(format!("{key} = '{value}' is not supported yet in CREATE TABLE"));
+            }
+            (key, _) => {
+                let near = KNOWN.iter().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
+                return Err(format!("unknown option \"{key}\" of CREATE TABLE; did you mean \"{}\"?", near.unwrap_or(&"path")));
+            }
+        }
+    }
+    let Some(path) = path else {
+        return match (sink, format) {
+            (false, None) => Ok(out),
+            _ => Err("CREATE TABLE with a connector needs path = '…'".into()),
+        };
+    };
+    let format = format.or_else(|| Format::by_ending(&path));
+    let format = format.ok_or_else(|| format!("the format of \"{}\" is not known; give format = '…'", path.display()))?;
+    let format = match (lines, format) {
+        (false, format) => format,
+        (true, Format::Json) => Format::Lines,
+        (true, _) => return Err("json.unstructured needs format = 'json'".into()),
+    };
+    out.file = Some(FileOptions { path, format, sink });
+    Ok(out)
+}
+
+/// A length of time such as `10 seconds`, in microseconds.
+fn duration(text: &str) -> Result<i64, String> {
+    let wrong = || format!("\"{text}\" is not a length of time; write one such as '10 minutes'");
+    let text_only = text.trim();
+    let digits = text_only.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text_only.split_at_checked(digits).ok_or_else(wrong)?;
+    let number: i64 = number.parse().map_err(|_| wrong())?;
+    let unit = match unit.trim() {
+        "ms" | "millisecond" | "milliseconds" => 1_000,
+        "s" | "sec" | "second" | "seconds" => 1_000_000,
+        "min" | "minute" | "minutes" => 60_000_000,
+        "h" | "hour" | "hours" => 3_600_000_000,
+        "d" | "day" | "days" => 86_400_000_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(unit).filter(|m| *m > 0).ok_or_else(wrong)
+}
+
+/// `10 epochs`, or a length of time.
+fn idle(text: &str) -> Result<Idle, String> {
+    match text.trim().strip_suffix("epochs").or_else(|| text.trim().strip_suffix("epoch")) {
+        Some(number) => match number.trim().parse() {
+            Ok(epochs @ 1..) => Ok(Idle::Epochs(epochs)),
+            _ => Err(format!("\"{text}\" is not a number of epochs; write one such as '10 epochs'")),
+        },
+        None => duration(text).map(Idle::Micros),
+    }
+}

@@ -1,0 +1,121 @@
+//! Sinks: files that `INSERT INTO sink SELECT …` writes, one after another, and that `CREATE SINK` writes at the end of a script.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::SchemaRef;
+use datafusion::sql::sqlparser::ast::{CreateTable, Insert, Query, Statement, TableObject};
+
+use super::definition::Definition;
+use super::options::FileOptions;
+use super::outlet::{Outlet, Target};
+use super::{QUERY, Script, batch, table_name};
+use crate::sql::program::normal;
+use crate::sql::statement::Taken;
+
+/// A file that is written.
+pub struct Sink {
+    /// Its columns; a sink without columns of its own has those of the first query.
+    schema: Option<SchemaRef>,
+    /// Columns of its primary key.
+    key: Vec<usize>,
+    file: FileOptions,
+    /// Whether it was written to.
+    begun: bool,
+}
+
+impl Script {
+    /// Adds a sink that `INSERT` writes.
+    pub(super) fn add_sink(&mut self, name: &str, definition: Definition, file: FileOptions) {
+        let schema = (!definition.schema.fields().is_empty()).then_some(definition.schema);
+        self.sinks.insert(name.to_string(), Sink { schema, key: definition.key, file, begun: false });
+    }
+
+    /// The sink that a statement writes to.
+    pub(super) fn sink_of(&self, insert: &Insert) -> Option<String> {
+        let TableObject::TableName(name) = &insert.table else { return None };
+        table_name(name).ok().filter(|name| self.sinks.contains_key(name))
+    }
+
+    /// Writes a query's rows, or its changes, to a sink.
+    pub(super) fn write(&mut self, insert: &Insert, emit_final: bool) -> Result<(), String> {
+        let name = self.sink_of(insert).ok_or("there is no such sink")?;
+        let source = insert.source.clone().ok_or("INSERT needs VALUES or a query")?;
+        if insert.on.is_some() || insert.or.is_some() || insert.ignore || insert.replace_into {
+            return Err(format!("ON CONFLICT is only for tables, and \"{name}\" is a sink"));
+        }
+        let columns: Vec<String> =
+            insert.columns.iter().map(|c| c.0.last().and_then(|p| p.as_ident()).map(normal).unwrap_or_default()).collect();
+        self.write_query(&name, source, &columns, emit_final)
+    }
+
+    /// Makes a sink that is given a query's rows, or its changes, once all epochs are over.
+    pub(super) fn create_sink(
+        &mut self,
+        name: &str,
+        create: &CreateTable,
+        taken: &Taken,
+        query: Box<Query>,
+        emit_final: bool,
+    ) -> Result<(), String> {
+        let file = super::definition::sink(create, taken)?;
+        // What is wrong with the query is told where it stands, not at the end.
+        self.catalog.plan(Statement::Query(query.clone())).map_err(|e| crate::sql::problem::said(&e))?;
+        self.sinks.insert(name.to_string(), Sink { schema: None, key: Vec::new(), file, begun: false });
+        self.fed.push((name.to_string(), query, emit_final));
+        Ok(())
+    }
+
+    /// Writes the sinks that queries feed.
+    pub(super) fn write_fed(&mut self) -> Result<(), String> {
+        for (name, query, emit_final) in std::mem::take(&mut self.fed) {
+            self.write_query(&name, query, &[], emit_final).map_err(|e| format!("sink \"{name}\": {e}"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a query to a sink as its epochs close. One that has an order is there as a whole first.
+    fn write_query(&mut self, name: &str, query: Box<Query>, columns: &[String], emit_final: bool) -> Result<(), String> {
+        let plan = self.planned(Statement::Query(query), emit_final)?;
+        let written = self.outlet(name, columns, plan.hidden).and_then(|outlet| match plan.order.is_empty() {
+            true => self.answer(QUERY, &[], 0, Some(outlet)).map(|_| ()),
+            false => self.answer(QUERY, &plan.order, plan.hidden, None).and_then(|answer| outlet.whole(&answer)),
+        });
+        self.forget_query();
+        self.sinks.get_mut(name).into_iter().for_each(|sink| sink.begun = true);
+        written
+    }
+
+    /// The file of a sink for the query that was planned, whose last `hidden` columns only order its rows.
+    fn outlet(&mut self, name: &str, columns: &[String], hidden: usize) -> Result<Outlet, String> {
+        let given = self.program.schema(QUERY).ok_or("the query is not there")?;
+        let sink = self.sinks.get_mut(name).ok_or("there is no such sink")?;
+        if sink.schema.is_none() {
+            let shown: Vec<usize> = (0..given.fields().len() - hidden).collect();
+            sink.schema = Some(batch::micros(&Arc::new(given.project(&shown).map_err(|e| e.to_string())?)));
+        }
+        let schema = sink.schema.clone().ok_or("a sink has columns")?;
+        Ok(Outlet::new(Target { name, schema, key: &sink.key, columns, file: &sink.file, begun: sink.begun }))
+    }
+}
+
+/// Rows with a sink's columns: by position, or by the names that are given; columns that are not named are null.
+pub fn placed(rows: &RecordBatch, names: &[String], schema: &SchemaRef) -> Result<RecordBatch, String> {
+    if names.is_empty() {
+        return batch::conform(rows, schema);
+    }
+    if names.len() != rows.num_columns() {
+        return Err(format!("{} columns are named, but {} are given", names.len(), rows.num_columns()));
+    }
+    if let Some(unknown) = names.iter().find(|n| schema.column_with_name(n).is_none()) {
+        return Err(format!("the sink has no column \"{unknown}\""));
+    }
+    let column = |f: &std::sync::Arc<arrow::datatypes::Field>| match names.iter().position(|n| n == f.name()) {
+        Some(at) => rows.column(at).clone(),
+        None => new_null_array(f.data_type(), rows.num_rows()),
+    };
+    let columns: Vec<_> = schema.fields().iter().map(column).collect();
+    let kinds = columns.iter().zip(schema.fields()).map(|(c, f)| arrow::datatypes::Field::new(f.name(), c.data_type().clone(), true));
+    let given = arrow::datatypes::Schema::new(kinds.collect::<Vec<_>>());
+    batch::conform(&RecordBatch::try_new(given.into(), columns).map_err(|e| e.to_string())?, schema)
+}

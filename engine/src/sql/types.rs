@@ -1,0 +1,65 @@
+//! Types of other engines by name: JSON is text, times with a zone are kept in UTC, to the microsecond.
+//!
+//! Types that would change what values mean, such as UUID, whose text has several spellings, are refused by name.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::sql::sqlparser::ast::{DataType as Written, ObjectName, TimezoneInfo};
+
+/// The zone of times that have one.
+pub const UTC: &str = "+00:00";
+
+/// Knows types that DataFusion does not.
+#[derive(Debug)]
+pub struct Types;
+
+impl TypePlanner for Types {
+    fn plan_type_field(&self, written: &Written) -> Result<Option<FieldRef>> {
+        Ok(of(written)?.map(|kind| Arc::new(Field::new("", kind, true))))
+    }
+}
+
+fn of(written: &Written) -> Result<Option<DataType>> {
+    use Written as W;
+    Ok(Some(match written {
+        W::JSON | W::JSONB => DataType::Utf8,
+        W::Character(_) | W::CharacterVarying(_) | W::CharVarying(_) | W::Nvarchar(_) | W::Clob(_) | W::CharacterLargeObject(_) => {
+            DataType::Utf8
+        }
+        W::TinyText | W::MediumText | W::LongText => DataType::Utf8,
+        W::Bytes(_) | W::Binary(_) | W::Varbinary(_) | W::Blob(_) => DataType::Binary,
+        W::Timestamp(_, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => utc(),
+        W::Datetime(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        W::Time(Some(_), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Time64(TimeUnit::Nanosecond),
+        W::Int64 => DataType::Int64,
+        W::Int32 => DataType::Int32,
+        W::Int16 => DataType::Int16,
+        W::Float64 => DataType::Float64,
+        W::Float32 => DataType::Float32,
+        W::UBigInt | W::UInt64 => DataType::UInt64,
+        W::USmallInt | W::UInt16 => DataType::UInt16,
+        W::UTinyInt | W::UInt8 => DataType::UInt8,
+        W::UInt32 => DataType::UInt32,
+        W::Custom(name, _) => return named(name),
+        W::Uuid => return plan_err!("type UUID is not supported yet (write VARCHAR)"),
+        W::Map(..) => return plan_err!("type {written} is not supported yet"),
+        _ => return Ok(None),
+    }))
+}
+
+fn utc() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
+}
+
+fn named(name: &ObjectName) -> Result<Option<DataType>> {
+    Ok(match name.to_string().to_lowercase().as_str() {
+        "timestamp_ltz" => Some(utc()),
+        "long" => Some(DataType::Int64),
+        "uinteger" => Some(DataType::UInt32),
+        "serial" | "bigserial" | "smallserial" => return plan_err!("type {name} is not supported yet: nothing numbers rows"),
+        _ => return plan_err!("type {name} is not known"),
+    })
+}

@@ -1,0 +1,236 @@
+//! What is not supported is an error that names it: each script with the words that its error must have.
+#![cfg(feature = "sql")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use littoral_engine::sql::script::{ScriptOptions, run};
+
+const TABLES: &str = "CREATE TABLE t (id BIGINT, g VARCHAR, v BIGINT, ts TIMESTAMP, l BIGINT[]); CREATE TABLE u (k BIGINT, w VARCHAR); CREATE TABLE k (a BIGINT PRIMARY KEY, b BIGINT); CREATE TABLE marked (ts TIMESTAMP, v BIGINT, WATERMARK FOR ts);";
+
+/// Queries, and what the error says.
+const QUERIES: &[(&str, &str)] = &[
+    ("SELECT id FROM t ORDER BY id FETCH FIRST 2 ROWS WITH TIES", "FETCH … WITH TIES is not supported yet"),
+    ("SELECT id FROM t ORDER BY id FETCH FIRST 50 PERCENT ROWS ONLY", "FETCH … PERCENT is not supported yet"),
+    ("SELECT id FROM t LIMIT 2 FETCH FIRST 1 ROWS ONLY", "FETCH beside LIMIT"),
+    ("SELECT TOP 5 PERCENT id FROM t", "TOP … PERCENT is not supported yet"),
+    ("SELECT id FROM t TABLESAMPLE (10)", "TABLESAMPLE is not supported yet"),
+    ("SELECT * FROM t PIVOT (sum(v) FOR g IN ('a', 'b'))", "PIVOT (write aggregates with FILTER) is not supported yet"),
+    ("SELECT * FROM t UNPIVOT (x FOR n IN (id, v))", "UNPIVOT (write UNION ALL) is not supported yet"),
+    (
+        "SELECT * FROM t MATCH_RECOGNIZE (PARTITION BY g ORDER BY ts MEASURES A.id AS i PATTERN (A) DEFINE A AS v > 1)",
+        "MATCH_RECOGNIZE is not supported yet",
+    ),
+    ("SELECT * FROM t WITH (NOLOCK)", "a hint on a table is not supported yet"),
+    ("SELECT * FROM t PARTITION (p)", "PARTITION of a table is not supported yet"),
+    ("SELECT * FROM t WITH ORDINALITY", "WITH ORDINALITY of this table is not supported yet"),
+    ("SELECT * FROM nothing_known(1, 2)", "nothing_known(…) as a table is not supported yet"),
+    ("SELECT * FROM t FOR SYSTEM_TIME AS OF TIMESTAMP '2024-01-01 00:00:00'", "FOR SYSTEM_TIME AS OF"),
+    ("SELECT id FROM t LATERAL VIEW explode(l) q AS e", "LATERAL VIEW (write CROSS JOIN UNNEST (…)) is not supported yet"),
+    ("SELECT id FROM t ORDER BY g COLLATE \"C\"", "COLLATE is not supported yet"),
+    ("SELECT CONVERT('1', SIGNED)", "CONVERT (write CAST) is not supported yet"),
+    ("SELECT id FROM t WHERE (id, g) IN (SELECT k, w FROM u)", "(a, b) IN (SELECT …) (write EXISTS) is not supported yet"),
+    ("SELECT ARRAY(SELECT k FROM u)", "ARRAY (SELECT …) (write array_agg) is not supported yet"),
+    ("SELECT * RENAME (v AS w) FROM t", "SELECT * RENAME (write * EXCEPT (…), a AS b) is not supported yet"),
+    ("SELECT id FROM t FOR UPDATE", "FOR UPDATE or FOR SHARE is not supported yet"),
+    ("SELECT id INTO n FROM t", "SELECT INTO (make a view) is not supported yet"),
+    ("SELECT id FROM t DISTRIBUTE BY id", "CLUSTER, DISTRIBUTE or SORT BY is not supported yet"),
+    ("SELECT id FROM t GROUP BY id WITH ROLLUP", "GROUP BY … WITH (write GROUP BY ROLLUP (…), CUBE or GROUPING SETS) is not supported yet"),
+    ("SELECT id FROM t LIMIT 1 BY g", "LIMIT … BY is not supported yet"),
+    ("SELECT g LIKE ANY (SELECT w FROM u) FROM t", "LIKE ANY other than of a list"),
+    ("SELECT to_char(ts, 'Month') FROM t", "\"MONTH\" in the pattern 'Month' is not supported yet"),
+    ("SELECT date_format(ts, 'YYYY') FROM t", "\"YYYY\" in the pattern 'YYYY' is not supported yet"),
+    ("SELECT max_by(id, v) OVER (ORDER BY id) FROM t", "max_by OVER (…) is not supported yet"),
+    ("SELECT json_get(v, 'a') FROM t", "json_get is json_get(json [, key or number …]), and JSON is text"),
+    ("SELECT timestampadd(DAY, 1.5, ts) FROM t", "it is timestampadd(unit, whole number, time)"),
+    ("SELECT CAST(g AS UUID) FROM t", "type UUID is not supported yet (write VARCHAR)"),
+    ("SELECT CAST(id AS SERIAL) FROM t", "type SERIAL is not supported yet: nothing numbers rows"),
+    ("SELECT upper(g) FILTER (WHERE v > 1) FROM t", "FILTER, DISTINCT or an order in upper, which is no aggregate, is not supported yet"),
+    ("SELECT upper(DISTINCT g) FROM t", "FILTER, DISTINCT or an order in upper, which is no aggregate, is not supported yet"),
+    ("SELECT tumble(ts, '1 day', 'Mars/Base') FROM t", "\"Mars/Base\" is no time zone such as Europe/Berlin or +02:00"),
+    ("SELECT tumble(ts, id) FROM t", "sizes of a window must be constant: tumble(time, size [, offset] [, zone])"),
+    ("SELECT tumble(ts, INTERVAL '0' SECOND) FROM t", "sizes of a window are intervals above 0"),
+    ("SELECT tumble(ts, INTERVAL '1 month 1 day') FROM t", "sizes of a window are intervals above 0, in months or without"),
+    (
+        "SELECT hop(ts, '1 hour', '1 day', 'Europe/Berlin') FROM t",
+        "the slide of hop is whole days or months where a zone, or months, are given",
+    ),
+    ("SELECT hop(ts, '1 second', '1 day') FROM t", "a row would be in more than 10000 windows"),
+    ("SELECT cumulate(ts, '1 hour', '90 minutes') FROM t", "the size of cumulate must be a multiple, up to 10000, of its step"),
+    ("SELECT cumulate(ts, '1 hour', '36 hours', 'Europe/Berlin') FROM t", "the size of cumulate is whole days or months"),
+    ("SELECT session(ts, INTERVAL '1' MONTH) FROM t", "the gap of session is an interval without months"),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION SELECT max(n) + 1 FROM r) SELECT n FROM r",
+        "WITH RECURSIVE whose step aggregates, or computes over, its own result is not supported yet",
+    ),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION SELECT row_number() OVER (ORDER BY n) FROM r) SELECT n FROM r",
+        "WITH RECURSIVE whose step aggregates, or computes over, its own result is not supported yet",
+    ),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION SELECT n FROM (SELECT n + 1 AS n FROM r ORDER BY n LIMIT 1)) SELECT n FROM r",
+        "WITH RECURSIVE whose step orders or limits its own result is not supported yet",
+    ),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION SELECT k FROM u WHERE k NOT IN (SELECT n FROM r)) SELECT n FROM r",
+        "WITH RECURSIVE whose step asks what is not in its own result is not supported yet",
+    ),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION SELECT r.n FROM u LEFT JOIN r ON k = n) SELECT n FROM r",
+        "WITH RECURSIVE whose step asks what is not in its own result is not supported yet",
+    ),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION SELECT k FROM u WHERE k > 3 OR k IN (SELECT n FROM r)) SELECT n FROM r",
+        "WITH RECURSIVE whose step asks, beside other conditions, what is in its own result is not supported yet",
+    ),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT x.n + y.n FROM r x, r y) SELECT n FROM r",
+        "WITH RECURSIVE whose step (of UNION ALL) joins two readings of its own result is not supported yet",
+    ),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT k FROM u WHERE k IN (SELECT n FROM r)) SELECT n FROM r",
+        "WITH RECURSIVE whose step (of UNION ALL) looks for partners in its own result is not supported yet",
+    ),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 5) SELECT n FROM r",
+        "WITH, ORDER BY or LIMIT beside the UNION of a WITH RECURSIVE is not supported yet (\"r\" reads its own result)",
+    ),
+    ("WITH RECURSIVE r(n) AS (SELECT n FROM r) SELECT n FROM r", "WITH RECURSIVE without a UNION of where it begins and a step"),
+    ("WITH RECURSIVE r(n) AS (SELECT n FROM r UNION SELECT 1) SELECT n FROM r", "WITH RECURSIVE that does not begin with a part"),
+    (
+        "WITH RECURSIVE a(n) AS (SELECT 1 UNION SELECT n FROM b), b(n) AS (SELECT 2 UNION SELECT n FROM a) SELECT n FROM a",
+        "WITH RECURSIVE in which \"a\" reads \"b\", which is defined after it, is not supported yet",
+    ),
+    ("SELECT q.id FROM (SELECT t.id, w.id FROM t, t w) q", "column \"q.id\" is ambiguous: give one of its name another with AS"),
+    ("SELECT id FROM t, t w", "column \"id\" is ambiguous: write its table in front"),
+    ("SELECT x FROM (SELECT id AS x, v AS x FROM t) q", "two columns have the name \"x\"; give one another with AS"),
+    ("SELECT *, id FROM t", "two columns have the name \"t.id\"; give one another with AS"),
+    ("SELECT tumble('1 hour') FROM t", "tumble needs a time as its first argument, or rows with a column that has a WATERMARK FOR it"),
+    (
+        "SELECT tumble('1 hour') FROM marked AS a JOIN marked AS b ON a.v = b.v",
+        "tumble without a time could mean a.ts or b.ts: give it the time first",
+    ),
+    ("SELECT tumble(g, '1 hour') FROM t", "a window needs a timestamp, but got Utf8"),
+    ("SELECT random() FROM t", "function random, whose value depends on when it is called, is not supported yet"),
+    ("SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY v) FROM t", "Invalid function 'percentile_disc'"),
+    (
+        "SELECT id, (SELECT max(k) FROM t b FULL JOIN u ON k = b.id AND k = t.v) FROM t",
+        "a Full JOIN in a subquery that reads the query around it is not supported yet",
+    ),
+];
+
+/// Statements, and what the error says. `k` has a key.
+const STATEMENTS: &[(&str, &str)] = &[
+    ("CREATE TABLE n (a BIGINT, UNIQUE (a))", "constraint UNIQUE (a) is not supported yet"),
+    ("CREATE TABLE n (a BIGINT CHECK (a > 1))", "\"CHECK (a > 1)\" of column \"a\" is not supported yet"),
+    ("CREATE TABLE n (a BIGINT GENERATED ALWAYS AS IDENTITY)", "of column \"a\" is not supported yet"),
+    ("CREATE TABLE n (a BIGINT METADATA FROM 'offset')", "a METADATA column is not supported yet"),
+    ("CREATE TABLE n (a BIGINT, p AS PROCTIME())", "PROCTIME() is not supported yet"),
+    ("CREATE TABLE n (a BIGINT, p AS now())", "now() in a computed column is not supported yet"),
+    ("CREATE TABLE n (a BIGINT, p AS random())", "function random, whose value depends on when it is called"),
+    ("CREATE TABLE n (m MAP<VARCHAR, INT>)", "type MAP is not supported yet"),
+    ("CREATE TABLE n (a BIGINT, ts TIMESTAMP, WATERMARK FOR ts, WATERMARK FOR ts)", "a table has one WATERMARK"),
+    ("CREATE TABLE n (a BIGINT, WATERMARK FOR a)", "the watermark's column \"a\" is no TIMESTAMP"),
+    (
+        "CREATE TABLE n (ts TIMESTAMP, WATERMARK FOR ts AS ts + INTERVAL '1' DAY)",
+        "a watermark is its column, or its column less an interval",
+    ),
+    ("CREATE TABLE n (a BIGINT) PARTITIONED BY (a)", "PARTITIONED BY is not supported yet"),
+    ("CREATE TABLE n (a BIGINT) WITH (connector = 'kafka', topic = 'x')", "connector = 'kafka' is not supported yet in CREATE TABLE"),
+    ("CREATE TABLE n (a BIGINT) WITH (conector = 'file')", "unknown option \"conector\" of CREATE TABLE; did you mean \"connector\"?"),
+    ("CREATE TABLE n (a BIGINT) WITH ('watermark.idle' = '3 epochs')", "option watermark.idle needs WATERMARK FOR"),
+    ("CREATE TABLE n (a BIGINT) FORMAT UPSERT ENCODE JSON", "FORMAT UPSERT ENCODE JSON is not supported yet"),
+    ("CREATE TABLE n (LIKE t)", "CREATE TABLE … LIKE is not supported yet"),
+    ("CREATE TABLE n (a BIGINT) STRICT", "this clause of CREATE TABLE is not supported yet"),
+    (
+        "CREATE VIEW n WITH (emit_final = 'ts') AS SELECT 1 AS a",
+        "WITH (…) of a view (for emit_final write EMIT FINAL) is not supported yet",
+    ),
+    (
+        "CREATE VIEW v AS SELECT id FROM t; CREATE VIEW w AS SELECT id FROM v; CREATE OR REPLACE VIEW v AS SELECT g FROM t",
+        "view \"v\" cannot be replaced by one with other columns: view \"w\" reads it",
+    ),
+    ("CREATE VIEW v AS SELECT id FROM t; CREATE OR REPLACE TABLE t (a BIGINT)", "table \"t\" cannot be dropped: view \"v\" reads it"),
+    ("CREATE VIEW v AS SELECT id FROM t EMIT AFTER WATERMARK", "EMIT is only known as"),
+    ("CREATE FUNCTION f(a BIGINT) RETURNS BIGINT AS 'a + 1'", "CREATE FUNCTION is not supported yet"),
+    ("CREATE FUNCTION twice(a INT) RETURNS INT AS a * 2", "CREATE FUNCTION is not supported yet"),
+    ("CREATE TEMPORARY FUNCTION f AS 'com.example.F' LANGUAGE JAVA", "CREATE FUNCTION is not supported yet"),
+    ("SUBSCRIBE TO t", "SUBSCRIBE is not supported yet"),
+    (
+        "CREATE SOURCE a FROM LOAD GENERATOR AUCTION FOR ALL TABLES",
+        "CREATE SOURCE or TABLE … FROM a source of several is not supported yet",
+    ),
+    ("CREATE TABLE n (a INT) FROM pg TABLE 'public.n'", "CREATE SOURCE or TABLE … FROM a source of several is not supported yet"),
+    ("CREATE TABLE n (a INT) WITH (connector = 'kafka', properties.bootstrap.server = 'b')", "connector = 'kafka' is not supported yet"),
+    ("CREATE TABLE n (a INT) WITH (path = 'not/there.csv')", "could not read \"not/there.csv\""),
+    (
+        "CREATE TABLE n (a BIGINT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts); SELECT * FROM t JOIN n FOR SYSTEM_TIME AS OF t.ts ON n.a = t.id",
+        "FOR SYSTEM_TIME AS OF table \"n\" is not supported yet: its PRIMARY KEY keeps only the newest version of a row",
+    ),
+    (
+        "SELECT * FROM t JOIN u FOR SYSTEM_TIME AS OF PROCTIME() ON t.id = u.k",
+        "FOR SYSTEM_TIME AS OF PROCTIME() is not supported yet: times are given by rows",
+    ),
+    (
+        "SELECT * FROM TABLE(TUMBLE(TABLE t PARTITION BY id, DESCRIPTOR(ts), INTERVAL '1' HOUR))",
+        "PARTITION BY in a window is known as SESSION(TABLE t PARTITION BY key, DESCRIPTOR(time), gap)",
+    ),
+    ("CREATE TYPE p AS (a INT)", "CREATE TYPE is not supported yet"),
+    ("CREATE DATABASE d", "CREATE DATABASE is not supported yet"),
+    ("USE CATALOG c", "USE is not supported yet"),
+    ("DECLARE RECURSIVE VIEW r (a INT)", "DECLARE is not supported yet"),
+    ("ALTER TABLE t ADD COLUMN z BIGINT", "ALTER TABLE is not supported yet"),
+    ("SET updating_ttl = '5 seconds'", "SET updating_ttl is not supported yet: state is let go by watermarks, not by age"),
+    ("SET 'table.local-time-zone' = 'Europe/Berlin'", "times are kept in UTC; give a window its zone as an argument"),
+    ("SET nothing_known = 1", "SET nothing_known is not supported yet; SET now = TIMESTAMP '…' is"),
+    ("EXPLAIN VERBOSE SELECT 1", "this kind of EXPLAIN is not supported yet"),
+    ("EXPLAIN (FORMAT JSON) SELECT 1", "EXPLAIN with options is not supported yet"),
+    ("EXPLAIN UPDATE t SET v = 1", "EXPLAIN UPDATE t is not supported yet"),
+    ("SHOW TABLES LIKE 'a%'", "SHOW with conditions is not supported yet"),
+    ("SELECT id FROM t WHERE id BETWEEN SYMMETRIC 3 AND 1", "BETWEEN SYMMETRIC is not supported yet"),
+    ("SELECT * FROM other.t", "there is no schema \"other\": tables have plain names"),
+    ("WITH MUTUALLY RECURSIVE r (n int) AS (SELECT 1) SELECT * FROM r", "WITH MUTUALLY RECURSIVE is not supported yet"),
+    ("INSERT OVERWRITE t SELECT 1, 'a', 2, NULL, NULL", "INSERT OVERWRITE is not supported yet"),
+    ("INSERT INTO t (id) VALUES (1) RETURNING id", "RETURNING is not supported yet"),
+    ("INSERT INTO t (id) VALUES (1) ON CONFLICT DO NOTHING", "ON CONFLICT needs a PRIMARY KEY of table \"t\""),
+    ("INSERT INTO k VALUES (1, 1) ON CONFLICT (b) DO NOTHING", "ON CONFLICT (b) is not the PRIMARY KEY of table \"k\""),
+    ("INSERT INTO k VALUES (1, 1), (1, 2) ON CONFLICT (a) DO UPDATE SET b = 0", "ON CONFLICT DO UPDATE would change a row twice"),
+    ("INSERT INTO k VALUES (1, 1) ON DUPLICATE KEY UPDATE b = 2", "ON DUPLICATE KEY UPDATE is not supported yet (write ON CONFLICT)"),
+    ("INSERT INTO k (b, z) VALUES (1, 2)", "the table has no column \"z\""),
+    ("INSERT INTO k VALUES (1, 1), (2, 2); UPDATE k SET a = 1", "UPDATE would give the table two rows with one key"),
+    (
+        "INSERT INTO k VALUES (1, 1); UPDATE k SET b = s.b FROM (VALUES (1, 5), (1, 6)) AS s(a, b) WHERE k.a = s.a",
+        "UPDATE … FROM would change a row twice",
+    ),
+    (
+        "INSERT INTO k VALUES (1, 1); MERGE INTO k USING (VALUES (1), (1)) AS s(a) ON k.a = s.a WHEN MATCHED THEN UPDATE SET b = 2",
+        "MERGE would change a row twice",
+    ),
+    (
+        "MERGE INTO k USING (VALUES (1), (1)) AS s(a) ON k.a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (s.a, 2)",
+        "MERGE would give the table two rows with one key",
+    ),
+    ("CREATE TABLE c (a BIGINT, d AS a + 1); INSERT INTO c (a, d) VALUES (1, 2)", "column \"d\" is computed, and cannot be given"),
+    ("CREATE TABLE c (a BIGINT, d AS a + 1); UPDATE c SET d = 2", "column \"d\" is computed, and cannot be given"),
+    ("CREATE TABLE c (a BIGINT) APPEND ONLY; DELETE FROM c", "rows of table \"c\" only come: it is APPEND ONLY"),
+];
+
+#[test]
+fn each_statement_is_refused_by_name() {
+    refused(STATEMENTS);
+}
+
+#[test]
+fn each_query_is_refused_by_name() {
+    refused(QUERIES);
+}
+
+fn refused(all: &[(&str, &str)]) {
+    let mut wrong = Vec::new();
+    for (query, words) in all {
+        match run("refused.sql", &format!("{TABLES}\n{query};"), &ScriptOptions::default()) {
+            Ok(_) => wrong.push(format!("{query}\n  was taken")),
+            Err(error) if error.to_string().contains(words) && !error.to_string().contains("Span(") => {}
+            Err(error) => wrong.push(format!("{query}\n  {error}\n  instead of {words}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
+}
