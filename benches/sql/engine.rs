@@ -10,6 +10,7 @@ use littoral_engine::flow::updates::Updates;
 use littoral_engine::sql::catalog::Catalog;
 use littoral_engine::sql::{END, InputTable, Program};
 use timely::container::NoopBuilder;
+use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::generic::Operator;
@@ -17,7 +18,8 @@ use timely::dataflow::operators::probe::Handle as ProbeHandle;
 
 use crate::workload::{Run, Workload, sum_of};
 
-type Input = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Updates>>;
+/// A table's input.
+pub type Input = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Updates>>;
 
 pub fn littoral(workload: &Workload) -> Run {
     littoral_on(workload, 1)
@@ -60,12 +62,7 @@ pub fn littoral_on(workload: &Workload, workers: usize) -> Run {
             let mut rendered = program.render(scope, streams, &["v".to_string()]);
             let probe = ProbeHandle::new();
             let view = rendered.views.remove("v").unwrap();
-            view.unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, "sum", move |_, _| {
-                move |input, _output| {
-                    input.for_each_stamp(|_, data| data.for_each(|u| seen.set(seen.get() + sum_of(u))));
-                }
-            })
-            .probe_with(&probe);
+            each(view, move |u| seen.set(seen.get() + sum_of(u))).probe_with(&probe);
             (inputs, probe)
         });
         let mut started = Instant::now();
@@ -101,4 +98,11 @@ pub fn littoral_on(workload: &Workload, workers: usize) -> Run {
 fn latest(updates: &Updates) -> i64 {
     let times = updates.rows.column(1).as_primitive::<TimestampMicrosecondType>();
     times.values().last().copied().unwrap_or(i64::MIN)
+}
+
+/// Calls a function for all that a view gives; a stream of nothing that ends when it has.
+pub fn each<'s>(view: Stream<'s, u64, Updates>, mut of: impl FnMut(&Updates) + 'static) -> Stream<'s, u64, Updates> {
+    view.unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, "each", move |_, _| {
+        move |input, _output| input.for_each_stamp(|_, data| data.for_each(|u| of(u)))
+    })
 }

@@ -8,6 +8,7 @@ mod compare;
 mod differential;
 mod engine;
 mod hand;
+mod latency;
 mod slope;
 mod workload;
 
@@ -15,6 +16,7 @@ use compare::{System, compare};
 use differential::differential;
 use engine::{littoral, littoral_on};
 use hand::{batch, by_hand, hours_by_hand};
+use latency::latency;
 use littoral_engine::flow::updates::Updates;
 use slope::slope;
 use workload::{Epochs, Workload, changelog, pairs, readings};
@@ -87,5 +89,8 @@ fn main() {
     }
     if "slope".contains(&word) {
         slope(small);
+    }
+    if "latency".contains(&word) {
+        latency(small, TUMBLE);
     }
 }
