@@ -1,4 +1,5 @@
-//! What joins and groups keep, in columns: values by slot (`column`), keys by number (`index`), rows of a group (`rows`).
+//! What joins and groups keep, in columns: values by slot (`column`), keys by number (`index`), rows of a group (`rows`),
+//! or in an order (`places`).
 //!
 //! A slot is a place that is used again once its row has gone, so that a store is as large as the most rows it ever held,
 //! and a row is found, read and overwritten where it lies. Time is an epoch after the other here: nothing is versioned.
@@ -7,13 +8,15 @@
 mod column;
 mod columns;
 mod index;
+mod order;
+mod places;
 mod rows;
 mod spans;
 mod words;
 
 pub use index::{Dated, Index};
+pub use places::{Given, Places};
 pub use rows::{Batch, Rows};
-pub use spans::Spans;
 
 /// The slot that is none.
 pub const NOWHERE: u32 = u32::MAX;

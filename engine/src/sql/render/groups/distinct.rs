@@ -6,14 +6,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, UInt32Array};
-use arrow::buffer::OffsetBuffer;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, UInt32Array};
 use arrow::compute::{filter, take};
-use arrow::datatypes::{DataType, Field, Int64Type};
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
 use super::accumulate::Accumulator;
-use super::saved::numbers;
+use super::saved::{counted_values, each_list, missing, numbers};
 use crate::sql::store::{Index, NOWHERE};
 
 /// The values of groups, with how often each is there.
@@ -132,35 +131,24 @@ impl Accumulator for Distinct {
     }
     fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         let pairs: Vec<u32> = groups.iter().flat_map(|g| self.of(*g)).collect();
-        let lengths = OffsetBuffer::from_lengths(groups.iter().map(|g| self.of(*g).count()));
-        let list = |values: ArrayRef| {
-            let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
-            Ok::<_, ArrowError>(Arc::new(ListArray::try_new(field, lengths.clone(), values, None)?) as ArrayRef)
-        };
-        let values = self.index.columns(&pairs)?.pop().ok_or_else(not_saved)?;
+        let values = self.index.columns(&pairs)?.pop().ok_or_else(|| missing(0))?;
         let counts = numbers(pairs.iter().filter_map(|p| self.pairs.get(*p as usize)).map(|p| p.count));
-        let mut columns = vec![list(values)?, list(counts)?];
+        let mut columns = counted_values(groups.iter().map(|g| self.of(*g).count()), values, counts)?;
         columns.extend(self.inner.save(groups)?);
         Ok(columns)
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
-        let lists = |i: usize| columns.get(i).and_then(|c| c.as_list_opt::<i32>()).ok_or_else(not_saved);
-        let (values, counts) = (lists(0)?, lists(1)?);
-        for (row, group) in groups.iter().enumerate().filter(|(row, _)| *row < values.len().min(counts.len())) {
-            let (values, counts) = (values.value(row), counts.value(row));
-            let counts = counts.as_primitive_opt::<Int64Type>().ok_or_else(not_saved)?;
-            let pairs = self.assign(&values, &UInt32Array::from(vec![*group; values.len()]))?;
+        each_list(columns, |row, values, counts| {
+            let group = groups.get(row).copied().ok_or_else(|| missing(0))?;
+            let pairs = self.assign(&values, &UInt32Array::from(vec![group; values.len()]))?;
             for (pair, count) in pairs.iter().zip(counts.values()) {
                 self.pairs.get_mut(*pair as usize).into_iter().for_each(|p| p.count += count);
             }
-        }
+            Ok(())
+        })?;
         Ok(2 + self.inner.restore(groups, columns.get(2..).unwrap_or_default())?)
     }
     fn bytes(&self) -> usize {
         self.inner.bytes() + self.index.bytes() + self.pairs.len() * size_of::<Pair>() + self.heads.len() * 4
     }
-}
-
-fn not_saved() -> ArrowError {
-    ArrowError::SchemaError("saved values that are taken once are two lists".into())
 }

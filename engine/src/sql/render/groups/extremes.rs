@@ -6,75 +6,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, UInt64Array, new_null_array};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array, UInt64Array};
+use arrow::compute::{SortOptions, cast, take};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
+use arrow::row::SortField;
 
 use super::accumulate::{Accumulator, each};
-use super::saved::{counted_bytes, counted_numbers, each_bytes, each_number};
+use super::saved::{counted_numbers, counted_values, each_list, each_number, missing, numbers};
+use crate::sql::store::Places;
 
 /// Whether a type is kept as 64 bits.
 pub fn is_number(kind: &DataType) -> bool {
     use DataType::{Date32, Date64, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp, UInt8, UInt16, UInt32, UInt64};
     matches!(kind, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 | Float64 | Date32 | Date64 | Timestamp(..))
-}
-
-/// The values of one group.
-#[derive(Clone)]
-enum Values<K> {
-    /// None yet, where rows only come.
-    None,
-    /// The best, where rows only come.
-    Best(K),
-    /// All, in order, with how often each is there.
-    All(BTreeMap<K, i64>),
-}
-
-impl<K: Ord + Clone> Values<K> {
-    fn empty(append_only: bool) -> Self {
-        if append_only { Values::None } else { Values::All(BTreeMap::new()) }
-    }
-
-    fn take_in(&mut self, least: bool, key: impl Into<K>, diff: i64) {
-        match self {
-            Values::None => *self = Values::Best(key.into()),
-            Values::Best(best) => {
-                let key = key.into();
-                if if least { key < *best } else { key > *best } {
-                    *best = key;
-                }
-            }
-            Values::All(all) => {
-                let key = key.into();
-                let count = all.entry(key.clone()).or_insert(0);
-                *count += diff;
-                if *count == 0 {
-                    all.remove(&key);
-                }
-            }
-        }
-    }
-
-    /// Each value with how often it is there.
-    fn all(&self) -> impl Iterator<Item = (&K, i64)> {
-        let (best, all) = match self {
-            Values::None => (None, None),
-            Values::Best(best) => (Some((best, 1)), None),
-            Values::All(all) => (None, Some(all.iter().map(|(k, count)| (k, *count)))),
-        };
-        best.into_iter().chain(all.into_iter().flatten())
-    }
-
-    fn best(&self, least: bool) -> Option<&K> {
-        match self {
-            Values::None => None,
-            Values::Best(best) => Some(best),
-            Values::All(all) if least => all.first_key_value().map(|(k, _)| k),
-            Values::All(all) => all.last_key_value().map(|(k, _)| k),
-        }
-    }
 }
 
 const SIGN: u64 = 1 << 63;
@@ -189,14 +134,8 @@ fn count<K: Ord>(all: &mut BTreeMap<K, i64>, key: K, diff: i64) {
     }
 }
 
-/// Extremes of everything else.
-pub struct ByBytes {
-    least: bool,
-    append_only: bool,
-    rows: RowConverter,
-    kind: DataType,
-    states: Vec<Values<Box<[u8]>>>,
-}
+/// Extremes of everything else: values in order, the best first; where rows only come, the best alone.
+pub struct ByBytes(Places);
 
 impl ByBytes {
     /// No groups yet.
@@ -204,53 +143,52 @@ impl ByBytes {
     /// # Errors
     /// When the type has no row encoding.
     pub fn new(least: bool, append_only: bool, kind: &DataType) -> Result<Self, ArrowError> {
-        let rows = RowConverter::new(vec![SortField::new(kind.clone())])?;
-        Ok(ByBytes { least, append_only, rows, kind: kind.clone(), states: Vec::new() })
+        let field = SortField::new_with_options(kind.clone(), SortOptions { descending: !least, nulls_first: false });
+        Ok(ByBytes(Places::new(vec![field], append_only.then_some(1))?))
     }
 }
 
 impl Accumulator for ByBytes {
     fn grow(&mut self, groups: usize) {
-        self.states.resize(groups, Values::empty(self.append_only));
+        self.0.grow(groups);
     }
     fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
-        let encoded = self.rows.convert_columns(std::slice::from_ref(values))?;
-        let (least, states) = (self.least, &mut self.states);
-        each(values, diffs, groups, |row, group, diff| {
-            if let Some(state) = states.get_mut(group) {
-                state.take_in(least, encoded.row(row).data(), diff);
-            }
-        });
-        Ok(())
+        let mut there = Vec::with_capacity(groups.len());
+        each(values, diffs, groups, |row, _, _| there.push(row as u32));
+        if there.len() == groups.len() {
+            return self.0.take_in(std::slice::from_ref(values), groups, |row| diffs.and_then(|d| d.get(row)).copied().unwrap_or(1));
+        }
+        let of: Vec<u32> = there.iter().filter_map(|row| groups.get(*row as usize)).copied().collect();
+        let diff = |row: usize| there.get(row).and_then(|row| diffs?.get(*row as usize)).copied().unwrap_or(1);
+        self.0.take_in(&[take(values, &UInt32Array::from(there.clone()), None)?], &of, diff)
     }
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
-        // A null's own encoding stands for groups without a value.
-        let null = self.rows.convert_columns(&[new_null_array(&self.kind, 1)])?;
-        let null = null.row(0);
-        let parser = self.rows.parser();
-        let best = groups.iter().filter_map(|g| self.states.get(*g as usize)).map(|s| s.best(self.least));
-        let columns = self.rows.convert_rows(best.map(|b| parser.parse(b.map_or(null.data(), |b| b))))?;
-        columns.into_iter().next().ok_or_else(|| ArrowError::ComputeError("no values".into()))
+        let best: Vec<Option<u32>> = groups.iter().map(|g| self.0.first(*g)).collect();
+        let values = self.0.columns(best.iter().flatten().copied())?.pop().ok_or_else(|| missing(0))?;
+        let mut next = 0..;
+        let at: UInt32Array = best.iter().map(|b| b.and_then(|_| next.next())).collect();
+        take(&values, &at, None)
+    }
+    fn settle(&mut self, _: &[u32]) {
+        self.0.sweep();
     }
     fn clear(&mut self, group: u32) {
-        if let Some(state) = self.states.get_mut(group as usize) {
-            *state = Values::empty(self.append_only);
-        }
+        self.0.clear(group);
     }
     fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let states = groups.iter().filter_map(|g| self.states.get(*g as usize));
-        Ok(counted_bytes(states.map(|s| s.all().map(|(k, count)| (&**k, count)))))
+        let all = self.0.all(groups);
+        let values = self.0.columns(all.iter().map(|(_, slot, _)| *slot))?.pop().ok_or_else(|| missing(0))?;
+        let lengths = groups.iter().map(|g| self.0.len(*g));
+        counted_values(lengths, values, numbers(all.iter().map(|(.., count)| *count)))
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
-        each_bytes(columns, |row, key, count| {
-            if let Some(state) = groups.get(row).and_then(|g| self.states.get_mut(*g as usize)) {
-                state.take_in(self.least, key, count);
-            }
+        each_list(columns, |row, values, counts| {
+            let group = groups.get(row).copied().ok_or_else(|| missing(0))?;
+            self.0.take_in(&[values], &vec![group; counts.len()], |at| counts.values().get(at).copied().unwrap_or(0))
         })?;
         Ok(2)
     }
     fn bytes(&self) -> usize {
-        let one = |s: &Values<Box<[u8]>>| s.all().map(|(k, _)| k.len() + size_of::<(Box<[u8]>, i64)>()).sum::<usize>();
-        self.states.iter().map(|s| size_of_val(s) + one(s)).sum()
+        self.0.size().1
     }
 }

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, Int64Array, Int64Builder, ListBuilder, PrimitiveArray,
-    UInt64Builder,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, Int64Builder, ListArray, ListBuilder, PrimitiveArray, UInt64Builder,
 };
-use arrow::datatypes::{Int64Type, UInt64Type};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{Field, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
 
 /// Groups that are written together.
@@ -22,7 +22,8 @@ pub fn column<T: ArrowPrimitiveType>(columns: &[ArrayRef], index: usize) -> Resu
     columns.get(index).and_then(|c| c.as_primitive_opt::<T>()).ok_or_else(|| missing(index))
 }
 
-fn missing(index: usize) -> ArrowError {
+/// What is told of a column that is not there or of another type.
+pub fn missing(index: usize) -> ArrowError {
     ArrowError::SchemaError(format!("a saved state has no column {index} of its type"))
 }
 
@@ -31,43 +32,31 @@ pub fn numbers(values: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
 }
 
-/// Bytes with how often they are there, many a group.
-pub fn counted_bytes<'a, G: Iterator<Item = (&'a [u8], i64)>>(groups: impl Iterator<Item = G>) -> Vec<ArrayRef> {
-    counted(groups, BinaryBuilder::new(), |values, value| values.append_value(value))
+/// Values with how often they are there, so many of each group.
+///
+/// # Errors
+/// When there are not as many values as the groups have.
+pub fn counted_values(lengths: impl Iterator<Item = usize>, values: ArrayRef, counts: ArrayRef) -> Result<Vec<ArrayRef>, ArrowError> {
+    let lengths = OffsetBuffer::from_lengths(lengths);
+    let list = |values: ArrayRef| {
+        let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+        Ok::<_, ArrowError>(Arc::new(ListArray::try_new(field, lengths.clone(), values, None)?) as ArrayRef)
+    };
+    Ok(vec![list(values)?, list(counts)?])
 }
 
 /// Numbers with how often they are there, many a group.
 pub fn counted_numbers<G: Iterator<Item = (u64, i64)>>(groups: impl Iterator<Item = G>) -> Vec<ArrayRef> {
-    counted(groups, UInt64Builder::new(), |values, value| values.append_value(value))
-}
-
-fn counted<V, B: ArrayBuilder, G: Iterator<Item = (V, i64)>>(
-    groups: impl Iterator<Item = G>,
-    values: B,
-    append: impl Fn(&mut B, V),
-) -> Vec<ArrayRef> {
-    let (mut values, mut counts) = (ListBuilder::new(values), ListBuilder::new(Int64Builder::new()));
+    let (mut values, mut counts) = (ListBuilder::new(UInt64Builder::new()), ListBuilder::new(Int64Builder::new()));
     for group in groups {
         for (value, count) in group {
-            append(values.values(), value);
+            values.values().append_value(value);
             counts.values().append_value(count);
         }
         values.append(true);
         counts.append(true);
     }
     vec![Arc::new(values.finish()), Arc::new(counts.finish())]
-}
-
-/// Reads bytes with their counts back: for each its row, the bytes, how often.
-///
-/// # Errors
-/// When the columns are not what `counted_bytes` gives.
-pub fn each_bytes(columns: &[ArrayRef], mut of: impl FnMut(usize, &[u8], i64)) -> Result<(), ArrowError> {
-    each_list(columns, |row, values, counts| {
-        let values = values.as_binary_opt::<i32>().ok_or_else(|| missing(0))?;
-        values.iter().zip(counts.values()).for_each(|(value, count)| of(row, value.unwrap_or_default(), *count));
-        Ok(())
-    })
 }
 
 /// Reads numbers with their counts back: for each its row, the number, how often.
@@ -82,7 +71,14 @@ pub fn each_number(columns: &[ArrayRef], mut of: impl FnMut(usize, u64, i64)) ->
     })
 }
 
-fn each_list(columns: &[ArrayRef], mut of: impl FnMut(usize, ArrayRef, &Int64Array) -> Result<(), ArrowError>) -> Result<(), ArrowError> {
+/// Reads lists of values with their counts back: for each its row, the values, how often each is there.
+///
+/// # Errors
+/// When the columns are none of them.
+pub fn each_list(
+    columns: &[ArrayRef],
+    mut of: impl FnMut(usize, ArrayRef, &Int64Array) -> Result<(), ArrowError>,
+) -> Result<(), ArrowError> {
     let list = |i: usize| columns.get(i).and_then(|c| c.as_list_opt::<i32>()).ok_or_else(|| missing(i));
     let (values, counts) = (list(0)?, list(1)?);
     for row in 0..values.len().min(counts.len()) {

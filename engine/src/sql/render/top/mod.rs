@@ -1,10 +1,7 @@
-//! ORDER BY … LIMIT, and ROW_NUMBER() … <= n: the first rows of each group, kept in order (`places.rs`), so that a change costs
+//! ORDER BY … LIMIT, and ROW_NUMBER() … <= n: the first rows of each group, kept in order (`store::Places`), so that a change costs
 //! what the window of first rows holds and not what the group does.
 //!
 //! What an epoch changes is told as the difference of the first rows of each group that it touched, before and after.
-
-mod order;
-mod places;
 
 use std::sync::Arc;
 
@@ -14,8 +11,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::SortField;
 
-use self::places::{Given, Places};
 use super::close::{Keeper, Routing, at_close};
+use super::groups::zero_behind_nulls;
 use super::rows::batch;
 use super::{Changes, Renderer, rows};
 use crate::flow::exchange::exchange_by;
@@ -23,7 +20,7 @@ use crate::flow::updates::Updates;
 use crate::sql::arrange::{from_diffs, with_diffs};
 use crate::sql::plan::Top;
 use crate::sql::snapshot::Size;
-use crate::sql::store::Index;
+use crate::sql::store::{Given, Index, Places};
 
 /// Rows that are written together.
 const SAVED_ROWS: usize = 1 << 13;
@@ -105,7 +102,7 @@ impl TopRows {
     /// Rows that are given.
     fn rows(&self, given: &[Given]) -> Result<Updates, ArrowError> {
         let columns = self.places.columns(given.iter().map(|g| g.0))?;
-        let mut columns: Vec<ArrayRef> = columns.into_iter().skip(self.order).collect();
+        let mut columns: Vec<ArrayRef> = columns.into_iter().skip(self.order).map(zero_behind_nulls).collect();
         if self.number {
             columns.push(Arc::new(UInt64Array::from_iter_values(given.iter().map(|g| g.1))));
         }
@@ -119,7 +116,7 @@ impl TopRows {
     fn saved(&self, rows: &[(u32, u32, i64)]) -> Result<RecordBatch, ArrowError> {
         let groups: Vec<u32> = rows.iter().map(|r| r.0).collect();
         let mut columns = if self.keys == 0 { Vec::new() } else { self.index.columns(&groups)? };
-        columns.extend(self.places.columns(rows.iter().map(|r| r.1))?);
+        columns.extend(self.places.columns(rows.iter().map(|r| r.1))?.into_iter().map(zero_behind_nulls));
         let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>()));
         let rows_alone = batch(schema, columns, rows.len()).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))?;

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 use super::order::Ordered;
-use crate::sql::store::Spans;
+use super::spans::Spans;
 
 /// Rows in order, by group.
 pub struct Places {
@@ -53,8 +53,7 @@ impl Places {
     /// When they have other columns.
     pub fn take_in(&mut self, columns: &[ArrayRef], groups: &[u32], diff: impl Fn(usize) -> i64) -> Result<(), ArrowError> {
         let encoded = self.converter.as_mut().map(|c| c.convert_columns(columns)).transpose()?;
-        let room = groups.iter().max().map_or(0, |g| *g as usize + 1);
-        self.groups.resize(self.groups.len().max(room), Group::default());
+        self.grow(groups.iter().max().map_or(0, |g| *g as usize + 1));
         for (row, group) in groups.iter().enumerate() {
             match &encoded {
                 Some(rows) => self.change(*group, rows.row(row).data(), diff(row)),
@@ -62,6 +61,25 @@ impl Places {
             }
         }
         Ok(())
+    }
+
+    /// Makes room for so many groups.
+    pub fn grow(&mut self, groups: usize) {
+        self.groups.resize(self.groups.len().max(groups), Group::default());
+    }
+
+    /// The slot of a group's first row.
+    pub fn first(&self, group: u32) -> Option<u32> {
+        let there = |slot: &u32| self.weights.get(*slot as usize).is_some_and(|w| *w > 0);
+        self.groups.get(group as usize)?.slots.iter().find(there)
+    }
+
+    /// Forgets a group.
+    pub fn clear(&mut self, group: u32) {
+        if let Some(group) = self.groups.get_mut(group as usize) {
+            self.dropped.extend(std::mem::take(group).slots.iter());
+            self.sweep();
+        }
     }
 
     fn change(&mut self, at: u32, place: &[u8], diff: i64) {
@@ -147,6 +165,11 @@ impl Places {
         self.groups.get(group as usize).is_none_or(|g| g.slots.is_empty())
     }
 
+    /// How many different rows a group has.
+    pub fn len(&self, group: u32) -> usize {
+        self.groups.get(group as usize).map_or(0, |g| g.slots.iter().count())
+    }
+
     /// Every row of some groups: its group, its slot, how often it is there.
     pub fn all(&self, groups: &[u32]) -> Vec<(u32, u32, i64)> {
         let weight = |slot: u32| self.weights.get(slot as usize).copied().unwrap_or(0);
@@ -161,8 +184,7 @@ impl Places {
     pub fn columns(&self, slots: impl Iterator<Item = u32>) -> Result<Vec<ArrayRef>, ArrowError> {
         let Some(converter) = &self.converter else { return Ok(Vec::new()) };
         let parser = converter.parser();
-        let columns = converter.convert_rows(slots.map(|slot| parser.parse(self.bytes.get(slot))))?;
-        Ok(columns.into_iter().map(super::super::groups::zero_behind_nulls).collect())
+        converter.convert_rows(slots.map(|slot| parser.parse(self.bytes.get(slot))))
     }
 
     /// How many rows are held, and bytes.
