@@ -101,3 +101,23 @@ fn snapshots_that_do_not_fit_are_refused_by_name() {
     std::fs::remove_dir_all(at.join("state/answer-1/000000000004")).unwrap();
     assert_eq!(text(&littoral(at, &script, &["--restore", "state"])), text(&littoral(at, &script, &[])));
 }
+
+/// Two equal rows of a side may stand apart, the second behind many others of its key: both have their partners again.
+#[test]
+fn equal_rows_that_stand_apart_have_their_partners_again() {
+    let rows = |k: i64, from: i64, to: i64| (from..to).map(|v| format!("({k}, {v})")).collect::<Vec<_>>().join(", ");
+    let script = format!(
+        "CREATE TABLE l (k BIGINT, v BIGINT);\nCREATE TABLE r (k BIGINT, w BIGINT);\n\
+         INSERT INTO l VALUES {};\nINSERT INTO r VALUES (1, 1000), (1, 1);\nINSERT INTO l VALUES (1, 7), {};\nINSERT INTO l VALUES (1, 7);\n\
+         DELETE FROM l WHERE k = 2;\nDELETE FROM r WHERE w = 1;\nINSERT INTO l VALUES {};\n",
+        rows(2, 0, 10),
+        rows(1, 100, 119),
+        rows(1, 200, 210)
+    );
+    let query = "SELECT l.v, r.w FROM l LEFT JOIN r ON l.k = r.k AND l.v < r.w;\n";
+    let folder = tempfile::tempdir().unwrap();
+    text(&littoral(folder.path(), &format!("{script}{query}"), &["--snapshot-dir", "state"]));
+    let longer = format!("{script}DELETE FROM r WHERE w = 1000;\nINSERT INTO l VALUES (1, 7);\nDELETE FROM l WHERE v = 7;\n{query}");
+    let restored = text(&littoral(folder.path(), &longer, &["--restore", "state", "--changes"]));
+    assert_eq!(restored, text(&littoral(folder.path(), &longer, &["--changes"])));
+}

@@ -7,10 +7,11 @@ use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, JoinType, LogicalPlan, Operator};
 
 use super::window::calendar::Calendar;
 use super::window::{Arguments, micros_of};
+use super::windowing::is_session;
 
 /// How a watermark closes the values of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
         }
         LogicalPlan::Join(j) => {
             let (mut left, mut right) = (of(&j.left, known), of(&j.right, known));
+            // A pair may still come, or a row find its partner, as long as either side may.
+            let tables: Vec<String> = left.iter().chain(&right).flatten().flat_map(|c| c.tables.clone()).collect();
             match j.join_type {
                 JoinType::Inner => {}
                 JoinType::Left => right.iter_mut().for_each(|c| *c = None),
@@ -100,8 +103,6 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
                 JoinType::RightSemi | JoinType::RightAnti => left.clear(),
                 _ => (left, right) = (Vec::new(), Vec::new()),
             }
-            // A pair may still come as long as either side may.
-            let tables: Vec<String> = left.iter().chain(&right).flatten().flat_map(|c| c.tables.clone()).collect();
             left.into_iter().chain(right).map(|c| c.map(|c| Closing { tables: merged(&c.tables, &tables), ..c })).collect()
         }
         LogicalPlan::Union(u) => {
@@ -155,13 +156,20 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
     match expr {
         Expr::Alias(alias) => inner(&alias.expr),
         Expr::Column(column) => input.get(frame.index_of_column(column).ok()?).cloned().flatten(),
-        Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(..)) => inner(&cast.expr),
+        Expr::Cast(cast) => cast_to(inner(&cast.expr)?, &cast.expr.get_type(frame).ok()?, cast.field.data_type()),
         Expr::BinaryExpr(b) if b.op == Operator::Plus => {
             let closing = inner(&b.left)?;
             let more = literal(&b.right)?;
-            (more >= 0 && closing.shape == Shape::Time).then_some(closing).and_then(|c| shaped(c, Shape::Bound))
+            match (closing.shape, more) {
+                (Shape::Time, 0) => Some(closing),
+                (Shape::Time, _) => shaped(closing, Shape::Bound),
+                _ => None,
+            }
         }
-        Expr::WindowFunction(w) if matches!(w.fun.name(), "min" | "max") => inner(w.params.args.first()?),
+        // Within a session; over any other partition the value may change as long as rows come.
+        Expr::WindowFunction(w) if matches!(w.fun.name(), "min" | "max") && w.params.partition_by.iter().any(is_session) => {
+            inner(w.params.args.first()?)
+        }
         Expr::ScalarFunction(f) => {
             let argument = |i: usize| f.args.get(i);
             match f.name() {
@@ -199,6 +207,21 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
                 _ => None,
             }
         }
+        _ => None,
+    }
+}
+
+/// How a time is closed once it is cast: a coarser one holds times of a whole unit, and one on the clock of a zone tells no instant.
+fn cast_to(closing: Closing, from: &DataType, to: &DataType) -> Option<Closing> {
+    let (DataType::Timestamp(_, before), DataType::Timestamp(unit, after)) = (from, to) else { return None };
+    let is_utc = |zone: &Option<std::sync::Arc<str>>| zone.as_deref().is_none_or(|z| ["UTC", "+00:00", "Z"].contains(&z));
+    if before != after && !(is_utc(before) && is_utc(after)) {
+        return None;
+    }
+    match (unit, closing.shape) {
+        (TimeUnit::Nanosecond | TimeUnit::Microsecond, _) => Some(closing),
+        (TimeUnit::Millisecond, Shape::Time) => Some(Closing { shape: Shape::Start(Span::Fixed(1_000)), ..closing }),
+        (TimeUnit::Second, Shape::Time) => Some(Closing { shape: Shape::Start(Span::Fixed(1_000_000)), ..closing }),
         _ => None,
     }
 }

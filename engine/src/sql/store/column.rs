@@ -263,6 +263,9 @@ impl Column {
             }
             Values::Text(spans) => {
                 let lengths = slots.iter().map(|s| spans.get(*s).len());
+                if lengths.clone().sum::<usize>() > i32::MAX as usize {
+                    return Err(ArrowError::OffsetOverflowError(i32::MAX as usize));
+                }
                 let offsets = OffsetBuffer::<i32>::from_lengths(lengths);
                 let mut bytes = Vec::with_capacity(offsets.last().map_or(0, |o| *o as usize));
                 slots.iter().for_each(|s| bytes.extend_from_slice(spans.get(*s)));

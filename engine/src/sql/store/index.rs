@@ -89,6 +89,9 @@ impl Index {
     /// # Errors
     /// When the columns are not of the types.
     pub fn assign(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Vec<u32>, ArrowError> {
+        if self.groups.len() + rows >= NOWHERE as usize {
+            return Err(ArrowError::ComputeError("a state holds more than 4,294,967,294 groups".into()));
+        }
         let columns = columns.get(..self.width).unwrap_or(columns);
         let incoming = self.keys.incoming(columns)?;
         let Index { keys, table, groups, free, .. } = self;

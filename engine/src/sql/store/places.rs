@@ -8,6 +8,7 @@ use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
+use super::NOWHERE;
 use super::order::Ordered;
 use super::spans::Spans;
 
@@ -52,6 +53,9 @@ impl Places {
     /// # Errors
     /// When they have other columns.
     pub fn take_in(&mut self, columns: &[ArrayRef], groups: &[u32], diff: impl Fn(usize) -> i64) -> Result<(), ArrowError> {
+        if self.weights.len() + groups.len() >= NOWHERE as usize {
+            return Err(ArrowError::ComputeError("an order holds more than 4,294,967,294 rows".into()));
+        }
         let encoded = self.converter.as_mut().map(|c| c.convert_columns(columns)).transpose()?;
         self.grow(groups.iter().max().map_or(0, |g| *g as usize + 1));
         for (row, group) in groups.iter().enumerate() {

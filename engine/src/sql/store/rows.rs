@@ -99,6 +99,9 @@ impl Rows {
     /// # Errors
     /// When they are of other types.
     pub fn batch(&self, columns: &[ArrayRef], rows: usize) -> Result<Batch, ArrowError> {
+        if self.slots.len() + rows >= NOWHERE as usize {
+            return Err(ArrowError::ComputeError("a side of a join holds more than 4,294,967,294 rows".into()));
+        }
         let hashes = if self.retracts { hash_rows(columns, rows)? } else { Vec::new() };
         Ok(Batch { incoming: self.columns.incoming(columns)?, hashes })
     }
@@ -197,9 +200,9 @@ impl Rows {
         slots.clear();
     }
 
-    /// Takes away the rows of a batch that go; `touch` is told each slot and its weight before. How many were not there: they
+    /// Takes away the rows of a batch that go; `touch` is told each row, its slot and its weight before. How many were not there: they
     /// are kept with a weight below 0, so that sums stay right.
-    pub fn retract(&mut self, batch: &Batch, groups: &[u32], diffs: &[i64], mut touch: impl FnMut(u32, i64)) -> usize {
+    pub fn retract(&mut self, batch: &Batch, groups: &[u32], diffs: &[i64], mut touch: impl FnMut(usize, u32, i64)) -> usize {
         let going: Vec<u32> = diffs.iter().zip(0..).filter(|(d, _)| **d < 0).map(|(_, row)| row).collect();
         going.chunks(AHEAD).map(|part| self.retract_part(batch, groups, diffs, part, &mut touch)).sum()
     }
@@ -209,13 +212,20 @@ impl Rows {
         let going: Vec<u32> = diffs.iter().zip(0..).filter(|(d, _)| **d < 0).map(|(_, row)| row).collect();
         let mut missing = 0;
         for part in going.chunks(AHEAD) {
-            missing += self.retract_part(batch, groups, diffs, part, &mut |_, _| ());
+            missing += self.retract_part(batch, groups, diffs, part, &mut |_, _, _| ());
             self.sweep(|_| ());
         }
         missing
     }
 
-    fn retract_part(&mut self, batch: &Batch, groups: &[u32], diffs: &[i64], going: &[u32], touch: &mut impl FnMut(u32, i64)) -> usize {
+    fn retract_part(
+        &mut self,
+        batch: &Batch,
+        groups: &[u32],
+        diffs: &[i64],
+        going: &[u32],
+        touch: &mut impl FnMut(usize, u32, i64),
+    ) -> usize {
         let (slots, before): (Vec<u32>, Vec<u32>) = self.candidates(batch, groups, going).into_iter().unzip();
         let mut same: Vec<bool> = slots.iter().map(|s| *s != NOWHERE).collect();
         self.columns.keep_equal(&slots, &batch.incoming, going, &mut same);
@@ -233,7 +243,7 @@ impl Rows {
                         ((self.owed(batch, row, group), NOWHERE), left)
                     }
                 };
-                touch(slot, self.weight_of(slot));
+                touch(row, slot, self.weight_of(slot));
                 self.change(slot, before, -part);
                 left -= part;
             }
@@ -561,7 +571,7 @@ mod tests {
                 rows.insert(&batch, &groups, Some(&diffs), |_, _, _, _| ());
                 let missing = match swept_at_once {
                     true => rows.retract_and_sweep(&batch, &groups, &diffs),
-                    false => rows.retract(&batch, &groups, &diffs, |_, _| ()),
+                    false => rows.retract(&batch, &groups, &diffs, |_, _, _| ()),
                 };
                 assert_eq!(missing, 0);
                 rows.sweep(|_| ());
@@ -584,7 +594,7 @@ mod tests {
         rows.grow(1);
         let one: [ArrayRef; 1] = [Arc::new(Int64Array::from(vec![7]))];
         let batch = rows.batch(&one, 1).unwrap();
-        assert_eq!(rows.retract(&batch, &[0], &[-2], |_, _| ()), 1);
+        assert_eq!(rows.retract(&batch, &[0], &[-2], |_, _, _| ()), 1);
         assert_eq!(rows.weight(0), -2);
         rows.insert(&batch, &[0], Some(&[2]), |_, _, _, _| ());
         rows.sweep(|_| ());

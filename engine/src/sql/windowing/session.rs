@@ -11,10 +11,18 @@ use datafusion::logical_expr::{
 
 use crate::sql::window::window_time;
 
+/// What the name of a column ends with that numbers the sessions of a key.
+const NUMBER: &str = " number of session";
+
+/// Whether an expression is the number of a session.
+pub fn is_session(expr: &Expr) -> bool {
+    matches!(expr, Expr::Column(column) if column.relation.is_none() && column.name.ends_with(NUMBER))
+}
+
 /// The input with a column that holds the session of each row; rows without a time are left out.
 pub fn sessions(input: LogicalPlan, time: &Expr, gap: &Expr, keys: Vec<Expr>, name: &str) -> Result<LogicalPlan> {
     let by_time = || vec![time.clone().sort(true, false)];
-    let (previous, starts, number) = (format!("{name} previous"), format!("{name} starts"), format!("{name} number"));
+    let (previous, starts, number) = (format!("{name} previous"), format!("{name} starts"), format!("{name}{NUMBER}"));
     let before = lag(time.clone(), Some(1), None).partition_by(keys.clone()).order_by(by_time()).build()?.alias(&previous);
     let plan = LogicalPlanBuilder::from(input).filter(time.clone().is_not_null())?.window(vec![before])?;
     let named = |n: &str| Expr::Column(Column::new_unqualified(n));

@@ -8,7 +8,7 @@ mod kept;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, StringArray};
+use arrow::array::{Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
@@ -76,10 +76,12 @@ pub trait Keeper {
 
 /// The columns of a collection of late rows.
 pub fn late_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("view", DataType::Utf8, false), Field::new("row", DataType::Utf8, false)]))
+    let text = |name: &str| Field::new(name, DataType::Utf8, false);
+    Arc::new(Schema::new(vec![text("view"), text("row"), Field::new("diff", DataType::Int64, false)]))
 }
 
-/// Late rows as rows of a collection: the view, and each row as a JSON object.
+/// Late rows as rows of a collection, which only come: the view, each row as a JSON object, and how often it came, or went if that
+/// is below 0.
 pub fn late_rows(view: &str, updates: &Updates) -> Result<Updates, ArrowError> {
     let mut writer = LineDelimitedWriter::new(Vec::new());
     writer.write(&updates.rows)?;
@@ -87,7 +89,8 @@ pub fn late_rows(view: &str, updates: &Updates) -> Result<Updates, ArrowError> {
     let text = String::from_utf8(writer.into_inner()).map_err(|e| ArrowError::JsonError(e.to_string()))?;
     let lines = StringArray::from(text.lines().collect::<Vec<_>>());
     let views = StringArray::from(vec![view; updates.rows.num_rows()]);
-    Ok(Updates { rows: RecordBatch::try_new(late_schema(), vec![Arc::new(views), Arc::new(lines)])?, diffs: updates.diffs.clone() })
+    let diffs: Int64Array = (0..updates.rows.num_rows()).map(|row| Some(updates.diff(row))).collect();
+    Ok(Updates::insertions(RecordBatch::try_new(late_schema(), vec![Arc::new(views), Arc::new(lines), Arc::new(diffs)])?))
 }
 
 /// Epochs that wait, with the capability of each.

@@ -139,9 +139,20 @@ impl JoinState {
 
     fn give_slots(&self, (side, form): (usize, Form), slots: &mut Slots, out: &mut Given) -> Result<(), ArrowError> {
         let Slots { slots, diffs } = std::mem::take(slots);
-        match &of(&self.sides, side).rows {
-            Some(rows) if !slots.is_empty() => self.give(side, form, rows.take(&slots)?, &diffs, out),
-            _ => Ok(()),
+        self.give_some(side, form, (&slots, &diffs), out)
+    }
+
+    fn give_some(&self, side: usize, form: Form, (slots, diffs): (&[u32], &[i64]), out: &mut Given) -> Result<(), ArrowError> {
+        let Some(rows) = of(&self.sides, side).rows.as_ref().filter(|_| !slots.is_empty()) else { return Ok(()) };
+        match rows.take(slots) {
+            // More than 2 GiB of text, which a column does not hold.
+            Err(ArrowError::OffsetOverflowError(_)) if slots.len() > 1 => {
+                let middle = slots.len() / 2;
+                let (slots, diffs) = (slots.split_at(middle), diffs.split_at(middle));
+                self.give_some(side, form, (slots.0, diffs.0), out)?;
+                self.give_some(side, form, (slots.1, diffs.1), out)
+            }
+            own => self.give(side, form, own?, diffs, out),
         }
     }
 

@@ -25,6 +25,14 @@ struct Pairs {
 }
 
 impl Pairs {
+    /// Two parts, where all together are more than 2 GiB of text, which a column does not hold.
+    fn halves(&self) -> [Pairs; 2] {
+        let middle = self.rows.len() / 2;
+        let (rows, slots, diffs) = (self.rows.split_at(middle), self.slots.split_at(middle), self.diffs.split_at(middle));
+        let part = |rows: &[u32], slots: &[u32], diffs: &[i64]| Pairs { rows: rows.to_vec(), slots: slots.to_vec(), diffs: diffs.to_vec() };
+        [part(rows.0, slots.0, diffs.0), part(rows.1, slots.1, diffs.1)]
+    }
+
     fn clear(&mut self) {
         self.rows.clear();
         self.slots.clear();
@@ -78,10 +86,20 @@ impl JoinState {
             while !ended {
                 ended = self.look_up(&taken, 0, &mut at, &mut pairs);
                 // What fails was told when the pairs first met.
-                let put = self.put_together(&taken, 0, &pairs, &mut Vec::new())?;
-                out.rows.extend(put.map(|(rows, fits)| changes(rows, &pairs.diffs, fits.as_ref())).transpose()?.flatten());
+                self.give_stored(&taken, &pairs, out)?;
             }
         }
+        Ok(())
+    }
+
+    fn give_stored(&self, taken: &Taken, pairs: &Pairs, out: &mut Given) -> Result<(), ArrowError> {
+        let put = match self.put_together(taken, 0, pairs, &mut Vec::new()) {
+            Err(ArrowError::OffsetOverflowError(_)) if pairs.rows.len() > 1 => {
+                return pairs.halves().iter().try_for_each(|half| self.give_stored(taken, half, out));
+            }
+            put => put?,
+        };
+        out.rows.extend(put.map(|(rows, fits)| changes(rows, &pairs.diffs, fits.as_ref())).transpose()?.flatten());
         Ok(())
     }
 
@@ -116,7 +134,13 @@ impl JoinState {
     }
 
     fn give_pairs(&mut self, taken: &Taken, side: usize, pairs: &Pairs, out: &mut Given) -> Result<(), ArrowError> {
-        let Some((rows, fits)) = self.put_together(taken, side, pairs, &mut out.errors)? else { return Ok(()) };
+        let put = match self.put_together(taken, side, pairs, &mut out.errors) {
+            Err(ArrowError::OffsetOverflowError(_)) if pairs.rows.len() > 1 => {
+                return pairs.halves().iter().try_for_each(|half| self.give_pairs(taken, side, half, out));
+            }
+            put => put?,
+        };
+        let Some((rows, fits)) = put else { return Ok(()) };
         self.count_hits(taken, side, pairs, fits.as_ref());
         if self.shape.gives_pairs() {
             out.rows.extend(changes(rows, &pairs.diffs, fits.as_ref())?);

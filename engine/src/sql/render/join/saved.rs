@@ -92,13 +92,7 @@ impl JoinState {
         let mut taken = self.take(side, &Updates::changes(rows, weights))?;
         self.grow();
         let round = self.round;
-        let kept = of_mut(&mut self.sides, side);
-        kept.insert(&mut taken, round);
-        kept.retract(&taken, round);
-        if let Some(hits) = hits {
-            taken.slots.iter().zip(hits.values()).for_each(|(slot, count)| kept.set_hits(*slot, *count));
-            kept.take_touched();
-        }
+        of_mut(&mut self.sides, side).restore(&mut taken, hits.as_ref(), round);
         Ok(())
     }
 

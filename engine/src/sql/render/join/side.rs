@@ -143,7 +143,7 @@ impl Side {
         let (touched, seen) = (&mut self.touched, &mut self.seen);
         match &mut self.hits {
             None => rows.retract_and_sweep(batch, &taken.groups, diffs),
-            Some(hits) => rows.retract(batch, &taken.groups, diffs, |slot, weight| {
+            Some(hits) => rows.retract(batch, &taken.groups, diffs, |_, slot, weight| {
                 touch(hits, touched, seen, round, (slot, weight, false));
             }),
         }
@@ -191,14 +191,24 @@ impl Side {
         }
     }
 
-    /// Puts back how many partners a row had.
-    pub fn set_hits(&mut self, slot: u32, count: i64) {
-        if let Some(hits) = &mut self.hits {
+    /// Takes in rows that were saved, each with how many partners it had where those are counted.
+    pub fn restore(&mut self, taken: &mut Taken, partners: Option<&Int64Array>, round: u32) {
+        let (Some(rows), Some(batch), Some(hits), Some(partners)) = (&mut self.rows, &taken.batch, &mut self.hits, partners) else {
+            self.insert(taken, round);
+            self.retract(taken, round);
+            return;
+        };
+        let diffs = taken.diffs.as_ref().map(|d| d.values().as_ref());
+        let mut put = |row: usize, slot: u32| {
             if hits.len() <= slot as usize {
                 hits.resize(slot as usize + 1, 0);
             }
+            // Equal rows have the same partners, and may share a slot.
+            let count = if partners.len() > row { partners.value(row) } else { 0 };
             hits.get_mut(slot as usize).into_iter().for_each(|own| *own = count);
-        }
+        };
+        rows.insert(batch, &taken.groups, diffs, |row, slot, _, _| put(row, slot));
+        rows.retract(batch, &taken.groups, diffs.unwrap_or_default(), |row, slot, _| put(row, slot));
     }
 
     /// Rows, or groups where only their number is kept, and bytes.
