@@ -31,6 +31,8 @@ struct TopRows {
     order: usize,
     index: Index,
     places: Places,
+    /// Whether the epoch has touched a group, by group.
+    is_touched: Vec<bool>,
     skip: i64,
     end: i64,
     number: bool,
@@ -40,8 +42,6 @@ struct TopRows {
 /// The first rows that groups had before an epoch touched them.
 #[derive(Default)]
 struct Touched {
-    /// By group.
-    is_touched: Vec<bool>,
     groups: Vec<u32>,
     before: Vec<Given>,
 }
@@ -76,6 +76,7 @@ impl TopRows {
             order: top.order.len(),
             index: Index::new(&(0..keys).map(kind).collect::<Vec<_>>())?,
             places: Places::new(fields, Some(end).filter(|_| top.input.append_only))?,
+            is_touched: Vec::new(),
             skip,
             end,
             number: top.number,
@@ -87,9 +88,9 @@ impl TopRows {
     fn take_in(&mut self, updates: &Updates, touched: &mut Touched) -> Result<(), ArrowError> {
         let rows = updates.rows.num_rows();
         let groups = self.index.assign(updates.rows.columns(), rows)?;
-        touched.is_touched.resize(self.index.len(), false);
+        self.is_touched.resize(self.index.len(), false);
         for group in &groups {
-            if let Some(is_touched @ false) = touched.is_touched.get_mut(*group as usize) {
+            if let Some(is_touched @ false) = self.is_touched.get_mut(*group as usize) {
                 *is_touched = true;
                 touched.groups.push(*group);
                 self.places.given(*group, self.skip, self.end, self.number, &mut touched.before);
@@ -125,6 +126,9 @@ impl TopRows {
 
     fn let_go(&mut self, groups: &[u32]) {
         self.places.sweep();
+        for group in groups {
+            self.is_touched.get_mut(*group as usize).into_iter().for_each(|is_touched| *is_touched = false);
+        }
         groups.iter().filter(|g| self.places.is_empty(**g)).for_each(|g| self.index.release(*g));
     }
 }
