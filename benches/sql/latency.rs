@@ -46,8 +46,9 @@ pub fn latency(small: bool, window: &'static str) {
     let rate = rate_of(small, peak_of(changelog(3, keys, filled, 20, updates), updates));
     let ticks = seconds * 1_000;
     let table = changelog(3, keys, filled, ticks, rate);
-    let due = |tick: usize, _: u64| table[tick].clone();
-    open_loop("count and sum of a changelog", sql, (pairs(&[]).schema(), false), &due, ticks, rate);
+    // The first are the rows that the table is filled with.
+    let due = |tick: usize, _: u64| table[tick + 1].clone();
+    open_loop("count and sum of a changelog", sql, (pairs(&[]).schema(), false), (table[0].clone(), &due), ticks, rate);
     drop(table);
     let rows = if small { 20_000 } else { 10_000_000 };
     let peak = readings("peak", window, 1_000, rows, 131_072.min(rows));
@@ -61,7 +62,7 @@ pub fn latency(small: bool, window: &'static str) {
         Updates::insertions(arrow::array::RecordBatch::try_new(rows.schema(), columns).unwrap())
     };
     let schema = peak.tables[0].1.clone();
-    open_loop("tumbling window of 1,000 keys, given as it changes", window, (schema, true), &due, ticks, rate);
+    open_loop("tumbling window of 1,000 keys, given as it changes", window, (schema.clone(), true), (due(0, 0), &due), ticks, rate);
 }
 
 /// Rows that are due at each instant.
@@ -69,7 +70,14 @@ fn rate_of(small: bool, peak: f64) -> usize {
     if small { 100 } else { (peak / 2.0 * TICK.as_secs_f64()) as usize }
 }
 
-fn open_loop(name: &str, sql: &str, table: (arrow::datatypes::SchemaRef, bool), due: &Due<'_>, ticks: usize, rate: usize) {
+fn open_loop(
+    name: &str,
+    sql: &str,
+    table: (arrow::datatypes::SchemaRef, bool),
+    (mut filled, due): (Updates, &Due<'_>),
+    ticks: usize,
+    rate: usize,
+) {
     let (schema, append_only) = table;
     let (mut catalog, mut program) = (Catalog::new(), Program::new(Vec::new()));
     catalog.add_table("t", schema.clone());
@@ -96,9 +104,12 @@ fn open_loop(name: &str, sql: &str, table: (arrow::datatypes::SchemaRef, bool), 
         .probe_with(&probe);
         input
     });
+    input.send_batch(&mut filled);
+    input.advance_to(1);
+    worker.step_while(|| probe.less_than(&1));
     let first = Instant::now() + TICK;
     let at = |tick: usize| first + TICK * tick as u32;
-    let (mut done, mut epoch, mut latencies, mut last) = (0usize, 0u64, Vec::with_capacity(ticks), first);
+    let (mut done, mut epoch, mut latencies, mut last) = (0usize, 1u64, Vec::with_capacity(ticks), first);
     while done < ticks {
         let passed = Instant::now().saturating_duration_since(first).as_micros() / TICK.as_micros();
         let until = ticks.min(passed as usize).min(done + EPOCH_TICKS);
@@ -128,8 +139,9 @@ fn open_loop(name: &str, sql: &str, table: (arrow::datatypes::SchemaRef, bool), 
     latencies.sort_by(f64::total_cmp);
     let of = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
     println!(
-        "  {name}: {:.2} M rows/s, {epoch} epochs, {} changes given, {snapshots} snapshots of {:.1} MB: p50 {:.2}, p99 {:.2}, p99.9 {:.2}, most {:.2} ms",
+        "  {name}: {:.2} M rows/s, {} epochs, {} changes given, {snapshots} snapshots of {:.1} MB: p50 {:.2}, p99 {:.2}, p99.9 {:.2}, most {:.2} ms",
         rate as f64 / TICK.as_secs_f64() / 1e6,
+        epoch - 1,
         changed.get(),
         bytes as f64 / 1e6 / f64::from(snapshots.max(1)),
         of(0.5),

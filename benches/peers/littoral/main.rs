@@ -12,6 +12,10 @@ mod nexmark;
 
 use std::path::PathBuf;
 
+/// The allocator of the `littoral` program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "peers window FOLDER ROWS
     writes window-ROWS.ndjson and the answer, window-ROWS.csv
 peers nexmark FOLDER EVENTS RATE
