@@ -137,12 +137,15 @@ fn open_loop(
     while worker.step() {}
     let (snapshots, bytes) = writer.end();
     latencies.sort_by(f64::total_cmp);
+    print(name, rate, epoch - 1, changed.get(), (snapshots, bytes), &latencies);
+}
+
+/// Prints what a run took; latencies in order.
+fn print(name: &str, rate: usize, epochs: u64, changed: usize, (snapshots, bytes): (u32, u64), latencies: &[f64]) {
     let of = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
     println!(
-        "  {name}: {:.2} M rows/s, {} epochs, {} changes given, {snapshots} snapshots of {:.1} MB: p50 {:.2}, p99 {:.2}, p99.9 {:.2}, most {:.2} ms",
+        "  {name}: {:.2} M rows/s, {epochs} epochs, {changed} changes given, {snapshots} snapshots of {:.1} MB: p50 {:.2}, p99 {:.2}, p99.9 {:.2}, most {:.2} ms",
         rate as f64 / TICK.as_secs_f64() / 1e6,
-        epoch - 1,
-        changed.get(),
         bytes as f64 / 1e6 / f64::from(snapshots.max(1)),
         of(0.5),
         of(0.99),

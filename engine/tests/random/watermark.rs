@@ -332,7 +332,9 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
         let mut closed = Vec::new();
         for (model, (table, _)) in models.iter_mut().zip(&case.sources).filter(|_| epoch <= epochs) {
             let (at, lateness) = (place(table), table.watermark.unwrap_or(0));
-            let before = epoch.checked_sub(1).and_then(|e| steps.watermark(at, lateness, e));
+            let own = epoch.checked_sub(1).and_then(|e| steps.watermark(at, lateness, e));
+            // While a table is idle what joins it with others closes by those alone, and lets go of its windows.
+            let before = own.max(passed.filter(|_| case.sources.len() > 1));
             model.epoch(&state(&steps.answers[at].changes, steps.ends[epoch], &steps.answers[at].schema), before);
             if !steps.is_idle(at, table.idle, epoch) {
                 closed.push(steps.watermark(at, lateness, epoch));
