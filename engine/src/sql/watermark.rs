@@ -19,10 +19,13 @@ pub const NOW: &str = "now()";
 #[derive(Clone, Debug, Default)]
 pub struct Watermarks(Arc<Mutex<All>>);
 
+/// By epoch: the epoch that it was said of at first, the table, how it stands.
+type Said = BTreeMap<u64, Vec<(u64, String, Mark)>>;
+
 #[derive(Debug, Default)]
 struct All {
-    /// How each table stands, by epoch, in the order in which it was said.
-    said: BTreeMap<u64, Vec<(String, Mark)>>,
+    /// How each table stands, by epoch, in the order in which it was said, with the epoch that it was said of at first.
+    said: Said,
     /// How each table stood last.
     latest: HashMap<String, Mark>,
     /// What was found for tables that were asked for together.
@@ -48,9 +51,13 @@ struct Joint {
 }
 
 impl Watermarks {
-    /// Says what a table's watermark is at the end of an epoch, or that it is idle; what says nothing new is left out. Of one epoch
-    /// what is said of tables with rows comes first.
+    /// Says what a table's watermark is at the end of an epoch, or that it is idle; what says nothing new is left out.
     pub fn set(&self, table: &str, epoch: u64, micros: i64) {
+        self.set_in_run(table, epoch, epoch, micros);
+    }
+
+    /// The same, in a run that begins with an epoch: what was said before is known there, in the order of its epochs.
+    pub fn set_in_run(&self, table: &str, epoch: u64, begins_at: u64, micros: i64) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all.latest.get(table).copied().unwrap_or_default();
         let mark = match micros {
@@ -59,7 +66,7 @@ impl Watermarks {
         };
         if mark != before {
             all.latest.insert(table.to_string(), mark);
-            all.said.entry(epoch).or_default().push((table.to_string(), mark));
+            all.said.entry(epoch.max(begins_at)).or_default().push((epoch, table.to_string(), mark));
         }
     }
 
@@ -76,11 +83,11 @@ impl Watermarks {
         // Of each table how it stands now is kept, for those who ask later.
         let mut seen: Vec<String> = Vec::new();
         for (_, marks) in said.range_mut(..=epoch).rev() {
-            let mut kept: Vec<(String, Mark)> = Vec::new();
-            for (table, mark) in marks.drain(..).rev() {
+            let mut kept: Vec<(u64, String, Mark)> = Vec::new();
+            for (first, table, mark) in marks.drain(..).rev() {
                 if !seen.contains(&table) {
                     seen.push(table.clone());
-                    kept.push((table, mark));
+                    kept.push((first, table, mark));
                 }
             }
             kept.reverse();
@@ -106,25 +113,23 @@ impl Watermarks {
     pub fn moved(&self, tables: &[String], from: u64, to: Option<u64>) -> Vec<u64> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let within = all.said.range(from..).take_while(|(e, _)| to.is_none_or(|to| **e < to));
-        within.filter(|(_, marks)| marks.iter().any(|(t, _)| tables.contains(t))).map(|(e, _)| *e).collect()
+        within.filter(|(_, marks)| marks.iter().any(|(_, t, _)| tables.contains(t))).map(|(e, _)| *e).collect()
     }
 }
 
 impl Joint {
-    /// Takes in what was said up to an epoch.
-    ///
-    /// Of one epoch rows come before idleness, so that nothing passes in between that has not passed at its end.
-    fn look(&mut self, said: &BTreeMap<u64, Vec<(String, Mark)>>, epoch: u64) {
+    /// Takes in what was said up to an epoch. What passes shows at the end of an epoch, once all that is said of it is in.
+    fn look(&mut self, said: &Said, epoch: u64) {
         if epoch < self.next {
             return;
         }
         let mut passed = self.passed.last_key_value().map(|(_, micros)| *micros);
         for (at, marks) in said.range(self.next..=epoch) {
-            for (table, mark) in marks {
-                if let Some(own) = self.marks.get_mut(table) {
-                    *own = *mark;
-                    passed = passed.max(self.together());
+            for of_epoch in marks.chunk_by(|a, b| a.0 == b.0) {
+                for (_, table, mark) in of_epoch {
+                    self.marks.get_mut(table).into_iter().for_each(|own| *own = *mark);
                 }
+                passed = passed.max(self.together());
             }
             if let Some(micros) = passed {
                 self.passed.insert(*at, micros);
@@ -177,5 +182,14 @@ mod tests {
         marks.set("b", 5, IDLE);
         let at = |epoch: u64| marks.at(&all, epoch);
         assert_eq!((at(2), at(3), at(4), at(5)), (None, Some(10), Some(10), Some(10)));
+        // One comes back behind in the epoch in which the other moves on: nothing passes in between.
+        let (marks, both) = (Watermarks::default(), ["a".to_string(), "b".to_string()]);
+        [("a", 1, 10), ("b", 1, IDLE), ("a", 2, 90), ("b", 2, 1)].iter().for_each(|(t, e, micros)| marks.set(t, *e, *micros));
+        assert_eq!((marks.at(&both, 1), marks.at(&both, 2)), (Some(10), Some(10)));
+        // The same in a run that begins later.
+        let marks = Watermarks::default();
+        let known = [("a", 1, 10), ("b", 1, IDLE), ("a", 2, 90), ("b", 2, 1)];
+        known.iter().for_each(|(t, e, micros)| marks.set_in_run(t, *e, 7, *micros));
+        assert_eq!(marks.at(&both, 7), Some(10));
     }
 }

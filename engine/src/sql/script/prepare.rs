@@ -33,10 +33,10 @@ pub fn prepare(
     // What is known of watermarks belongs to this run. One that goes on from a snapshot knows how they stood there.
     program.watermarks = Watermarks::default();
     for (table, epoch, micros) in &tables.watermarks {
-        program.watermarks.set(table, (*epoch).max(begins_at.unwrap_or(0)), *micros);
+        program.watermarks.set_in_run(table, *epoch, begins_at.unwrap_or(0), *micros);
     }
     for (epoch, micros) in &tables.clock {
-        program.watermarks.set(NOW, (*epoch).max(begins_at.unwrap_or(0)), *micros);
+        program.watermarks.set_in_run(NOW, *epoch, begins_at.unwrap_or(0), *micros);
     }
     let shared = Arc::new(Shared::new(workers, begins_at.unwrap_or(0)));
     let (streams, readers) = open_files(&program, tables, view, &durable, &shared)?;
