@@ -49,9 +49,9 @@ impl Script {
             return self.attach_file(name, found, true);
         }
         // Computed columns are worked out over whole rows.
-        let mut reading = FileRows::by_name(found.clone(), given, 0, None)?.reading(|_| true);
+        let mut reading = FileRows::by_name(found, given, 0, None)?.reading(|_| true);
         let mut rows = Vec::new();
-        for batch in found.whole().map_err(unread)? {
+        for batch in reading.file().whole().map_err(unread)? {
             rows.push(self.filled(name, columns, reading.rows(&batch)?, schema)?);
         }
         self.tables.load(name, &rows)

@@ -74,7 +74,7 @@ impl Tables {
         let (keyed, before) = (!table.key.is_empty(), self.history.len());
         if held || keyed {
             let mut columns = rows.reading(|_| true);
-            let whole = rows.file.whole().map_err(|e| e.to_string())?;
+            let whole = columns.file().whole().map_err(|e| e.to_string())?;
             let whole: Vec<RecordBatch> = whole.iter().map(|batch| columns.rows(batch)).collect::<Result<_, _>>()?;
             self.load(name, &whole)?;
         } else {
