@@ -14,9 +14,8 @@ use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 
 use crate::differential::each_pair;
+use crate::engine::Input;
 use crate::workload::{Run, Workload, sum_of};
-
-type Input = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Updates>>;
 
 /// The hours that begin every 36 seconds, by slices of 36 seconds in a hash map. Only its output is of interest.
 pub fn hours_by_hand(workload: &Workload) -> Run {

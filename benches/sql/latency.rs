@@ -109,6 +109,7 @@ fn open_loop(
     worker.step_while(|| probe.less_than(&1));
     let first = Instant::now() + TICK;
     let at = |tick: usize| first + TICK * tick as u32;
+    let mut stood = Duration::ZERO;
     let (mut done, mut epoch, mut latencies, mut last) = (0usize, 1u64, Vec::with_capacity(ticks), first);
     while done < ticks {
         let passed = Instant::now().saturating_duration_since(first).as_micros() / TICK.as_micros();
@@ -130,6 +131,7 @@ fn open_loop(
         if last.elapsed() >= SNAPSHOT && writer.is_idle() {
             last = Instant::now();
             writer.snapshot(epoch, &states);
+            stood = stood.max(last.elapsed());
         }
         (done, epoch) = (until, epoch + 1);
     }
@@ -137,16 +139,17 @@ fn open_loop(
     while worker.step() {}
     let (snapshots, bytes) = writer.end();
     latencies.sort_by(f64::total_cmp);
-    print(name, rate, epoch - 1, changed.get(), (snapshots, bytes), &latencies);
+    print(name, rate, epoch - 1, changed.get(), (snapshots, bytes, stood), &latencies);
 }
 
 /// Prints what a run took; latencies in order.
-fn print(name: &str, rate: usize, epochs: u64, changed: usize, (snapshots, bytes): (u32, u64), latencies: &[f64]) {
+fn print(name: &str, rate: usize, epochs: u64, changed: usize, (snapshots, bytes, stood): (u32, u64, Duration), latencies: &[f64]) {
     let of = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
     println!(
-        "  {name}: {:.2} M rows/s, {epochs} epochs, {changed} changes given, {snapshots} snapshots of {:.1} MB: p50 {:.2}, p99 {:.2}, p99.9 {:.2}, most {:.2} ms",
+        "  {name}: {:.2} M rows/s, {epochs} epochs, {changed} changes given, {snapshots} snapshots of {:.1} MB, handed over in at most {:.1} ms: p50 {:.2}, p99 {:.2}, p99.9 {:.2}, most {:.2} ms",
         rate as f64 / TICK.as_secs_f64() / 1e6,
         bytes as f64 / 1e6 / f64::from(snapshots.max(1)),
+        stood.as_secs_f64() * 1e3,
         of(0.5),
         of(0.99),
         of(0.999),
@@ -207,9 +210,13 @@ fn write(store: &Store, told: &Receiver<Told>, busy: &AtomicBool, bytes: &Atomic
         match message {
             Told::Piece(piece) => {
                 let parts: &mut PartWriter = parts.get_or_insert_with(|| PartWriter::new(store, format!("{number}/worker-0")));
-                if let Some(rows) = &piece.rows {
-                    parts.write(rows).unwrap();
-                    waiting.give_back(rows);
+                match &piece.rows {
+                    Some(rows) => {
+                        parts.write(rows).unwrap();
+                        waiting.give_back(rows);
+                    }
+                    // A state begins, which may have other columns.
+                    None => _ = bytes.fetch_add(parts.end_state().unwrap().iter().map(|p| p.bytes).sum(), Ordering::SeqCst),
                 }
             }
             Told::End => {

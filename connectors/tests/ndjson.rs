@@ -47,11 +47,10 @@ fn check(decoder: &mut Decoder, schema: &SchemaRef, block: &[u8]) -> bool {
     let slow = decoder.slow_blocks();
     let (got, expected) = (decoder.decode(block), by_arrow(schema, block));
     let text = String::from_utf8_lossy(block);
-    if text.matches("\\ud8").count() != text.matches("\\ud83d\\ude00").count() {
-        // Broken bytes have made another pair, which arrow-json may read as another character.
-        return decoder.slow_blocks() == slow;
-    }
+    // Broken bytes may have made another pair, which arrow-json may read as another character.
+    let pairs_differ = text.matches("\\ud8").count() != text.matches("\\ud83d\\ude00").count();
     match (got, expected) {
+        (Ok(Some(_)), Ok(_)) if pairs_differ => {}
         (Ok(Some(got)), Ok(expected)) => {
             assert_eq!(got.schema(), expected.schema());
             assert_eq!(got, expected, "{text}\n{schema:?}");

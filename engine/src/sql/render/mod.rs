@@ -20,6 +20,7 @@ use crate::flow::updates::Updates;
 
 mod aggregate;
 mod close;
+mod divisions;
 mod exists;
 mod groups;
 mod join;

@@ -126,7 +126,8 @@ impl Driver {
 
     /// Once all files are read it is known which epoch is the last; after it everything is closed.
     fn look_for_the_end(&mut self, job: &Job) -> Result<(), String> {
-        if self.last.is_some() {
+        // A file that is being read says so without its lock, which another worker may hold for long.
+        if self.last.is_some() || job.streams.iter().any(|stream| stream.epoch() < u64::MAX) {
             return Ok(());
         }
         let Some(of_files) = job.streams.iter().map(|s| s.with_placer(|p| p.last_epoch())).collect::<Option<Vec<u64>>>() else {

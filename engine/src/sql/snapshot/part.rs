@@ -5,6 +5,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
+use super::handover::bytes_of;
 use super::manifest::Part;
 use super::{SnapshotError, Store};
 
@@ -47,7 +48,7 @@ impl PartWriter {
             None => (StreamWriter::try_new(zstd::Encoder::new(Vec::new(), ZSTD_LEVEL).map_err(ArrowError::from)?, &rows.schema())?, 0, 0),
         };
         writer.write(rows)?;
-        let size: usize = rows.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+        let size = bytes_of(rows);
         self.open = Some((writer, count + rows.num_rows() as u64, bytes + size));
         if bytes + size >= PART_BYTES { self.close() } else { Ok(()) }
     }

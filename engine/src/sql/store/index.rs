@@ -59,20 +59,14 @@ impl Index {
 
     /// The numbers of all groups that are there, in order.
     pub fn live(&self) -> Vec<u32> {
-        let mut live: Vec<u32> = match &self.table {
-            Table::Words(words, null) => words.numbers().chain(Some(*null).filter(|g| *g != NOWHERE)).collect(),
-            Table::Hashes(table) => table.iter().map(|(_, group)| *group).collect(),
-        };
-        live.sort_unstable();
+        let mut live = Vec::with_capacity(self.count());
+        live.extend(self.groups.iter().zip(0u32..).filter(|(group, _)| group.live).map(|(_, number)| number));
         live
     }
 
     /// How many groups are there.
     pub fn count(&self) -> usize {
-        match &self.table {
-            Table::Words(words, null) => words.len() + usize::from(*null != NOWHERE),
-            Table::Hashes(table) => table.len(),
-        }
+        self.groups.len() - self.free.len()
     }
 
     /// Bytes that it holds.
@@ -183,7 +177,7 @@ impl Numbers<'_> {
 fn by_words(words: &mut Words, null: &mut u32, numbers: &mut Numbers<'_>, rows: usize) -> Vec<u32> {
     let mut out = Vec::with_capacity(rows);
     let Some(column) = numbers.incoming.first() else { return out };
-    let mut block = Vec::with_capacity(BLOCK);
+    let (mut block, mut found) = (Vec::with_capacity(BLOCK), Vec::new());
     for from in (0..rows).step_by(BLOCK) {
         block.clear();
         match column.words() {
@@ -195,16 +189,20 @@ fn by_words(words: &mut Words, null: &mut u32, numbers: &mut Numbers<'_>, rows: 
             words.numbers_of(&block, &mut out, |at| numbers.next(block.get(at).copied().unwrap_or(0), from + at));
             continue;
         }
-        for (at, word) in block.iter().enumerate() {
-            let row = from + at;
-            if column.is_null(row) {
-                if *null == NOWHERE {
-                    *null = numbers.next(0, row);
-                }
-                out.push(*null);
-            } else {
-                words.numbers_of(&[*word], &mut out, |_| numbers.next(*word, row));
+        // Those that are not null are looked up together.
+        let there: Vec<usize> = (0..block.len()).filter(|at| !column.is_null(from + at)).collect();
+        let words_there: Vec<u64> = there.iter().filter_map(|at| block.get(*at)).copied().collect();
+        found.clear();
+        words.numbers_of(&words_there, &mut found, |i| {
+            let (word, at) = (words_there.get(i).copied().unwrap_or(0), there.get(i).copied().unwrap_or(0));
+            numbers.next(word, from + at)
+        });
+        let mut next = found.iter().copied();
+        for row in from..from + block.len() {
+            if column.is_null(row) && *null == NOWHERE {
+                *null = numbers.next(0, row);
             }
+            out.push(if column.is_null(row) { *null } else { next.next().unwrap_or(NOWHERE) });
         }
     }
     out

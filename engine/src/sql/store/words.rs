@@ -32,16 +32,6 @@ impl Words {
         Words { entries: vec![NO_ENTRY; ENTRIES_MIN], len: 0 }
     }
 
-    /// How many values there are.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// All numbers.
-    pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
-        self.entries.iter().map(|e| e.number).filter(|n| *n != NOWHERE)
-    }
-
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
         self.entries.len() * size_of::<Entry>()
@@ -166,7 +156,7 @@ mod tests {
                 table.remove(*word);
                 map.remove(word);
             }
-            assert_eq!(table.len(), map.len());
+            assert_eq!(table.len, map.len());
         }
     }
 }

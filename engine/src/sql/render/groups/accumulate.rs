@@ -116,7 +116,7 @@ impl Accumulator for Counts {
         Ok(())
     }
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
-        Ok(Arc::new(Int64Array::from_iter_values(groups.iter().filter_map(|g| self.0.get(*g as usize).copied()))))
+        Ok(Arc::new(Int64Array::from_iter_values(groups.iter().map(|g| self.0.get(*g as usize).copied().unwrap_or(0)))))
     }
     fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
         for (group, more) in groups.iter().zip(column::<Int64Type>(columns, 0)?.values()) {
@@ -201,7 +201,7 @@ impl Accumulator for Wholes {
         self.sums.get_mut(group as usize).into_iter().for_each(|sum| *sum = 0);
     }
     fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let of = |column: &[i64]| numbers(groups.iter().filter_map(|g| column.get(*g as usize).copied()));
+        let of = |column: &[i64]| numbers(groups.iter().map(|g| column.get(*g as usize).copied().unwrap_or(0)));
         Ok(vec![of(&self.counts), of(&self.sums)])
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {

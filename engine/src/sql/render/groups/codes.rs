@@ -2,8 +2,8 @@
 //!
 //! Key columns of a fixed width become digits: the value less the least one where the range is small, else its place in a
 //! dictionary of the batch, which costs little where equal values follow each other, as windows of ascending times do. The
-//! digits of all columns make one number, which indexes a table. Numbers mean nothing beyond their batch; `index.rs` holds
-//! the groups that last. Keys that differ in their bits alone may get two numbers.
+//! digits of all columns make one number, which indexes a table. Numbers mean nothing beyond their batch; `store::Index`
+//! holds the groups that last. Keys that differ in their bits alone may get two numbers.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};

@@ -3,25 +3,20 @@
 //!
 //! As long as memory lasts there is one division and nothing is done here.
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 
 use super::{Groups, Partial, States};
-use crate::flow::hash::hash_rows;
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
 use crate::sql::arrange::{Accounted, Spilled, is_limited, is_over_limit};
 use crate::sql::plan::Aggregate;
 use crate::sql::render::aggregate::{Closes, Shape};
 use crate::sql::render::close::{Keeper, Routing};
+use crate::sql::render::divisions::{BYTES_MIN, DIVISIONS, divided};
 use crate::sql::snapshot::Size;
 use crate::sql::watermark::{END, Watermarks};
-
-/// Divisions, once there are several: each then holds a small part of what did not fit.
-const DIVISIONS: usize = 64;
-/// Groups smaller than this are not divided: others hold the memory.
-const BYTES_MIN: u64 = 1 << 20;
 
 /// Groups in divisions.
 pub struct Paged {
@@ -143,7 +138,7 @@ impl Paged {
         let Some(saved) = self.one().map(Keeper::save).transpose()? else { return Ok(()) };
         let mut parts: Vec<Groups> = (0..DIVISIONS).map(|_| self.fresh()).collect::<Result<_, _>>()?;
         for rows in &saved {
-            for (at, picked) in self.divided(rows)? {
+            for (at, picked) in divided(rows, self.shape.keys)? {
                 if let Some(groups) = parts.get_mut(at) {
                     groups.restore(&take_rows(rows, &picked)?)?;
                 }
@@ -151,19 +146,6 @@ impl Paged {
         }
         self.divisions = parts.into_iter().map(|groups| Division::new(groups, self.epoch)).collect();
         Ok(())
-    }
-
-    /// The rows of each division that has any.
-    fn divided(&self, rows: &RecordBatch) -> Result<Vec<(usize, UInt32Array)>, ArrowError> {
-        let keys: Vec<ArrayRef> = rows.columns().iter().take(self.shape.keys).cloned().collect();
-        let mut of: Vec<Vec<u32>> = vec![Vec::new(); DIVISIONS];
-        // Workers are told apart by the high bits of the hash.
-        for (row, hash) in hash_rows(&keys, rows.num_rows())?.into_iter().enumerate() {
-            if let Some(list) = of.get_mut(hash as usize % DIVISIONS) {
-                list.push(row as u32);
-            }
-        }
-        Ok(of.into_iter().map(UInt32Array::from).enumerate().filter(|(_, list)| !arrow::array::Array::is_empty(list)).collect())
     }
 
     fn account(&mut self) {
@@ -195,7 +177,7 @@ impl Paged {
     fn work_divided(&mut self, epoch: u64, batches: &[Updates]) -> Result<(Vec<Updates>, Vec<Updates>), ArrowError> {
         let mut of: Vec<Vec<Updates>> = vec![Vec::new(); self.divisions.len()];
         for updates in batches {
-            for (at, picked) in self.divided(&updates.rows)? {
+            for (at, picked) in divided(&updates.rows, self.shape.keys)? {
                 let diffs = updates.diffs.as_ref().map(|d| picked.values().iter().map(|row| d.value(*row as usize)).collect());
                 if let Some(list) = of.get_mut(at) {
                     list.push(Updates { rows: take_rows(&updates.rows, &picked)?, diffs });

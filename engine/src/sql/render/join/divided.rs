@@ -4,20 +4,15 @@
 //!
 //! As long as memory lasts there is one division and nothing is done here. A join without keys is one group and stays whole.
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
 use super::state::{Given, JoinState, Shape, Work};
-use crate::flow::hash::hash_rows;
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
 use crate::sql::arrange::{Accounted, Spilled, is_over_limit};
+use crate::sql::render::divisions::{BYTES_MIN, DIVISIONS, divided};
 use crate::sql::render::groups::in_time;
-
-/// Divisions, once there are several: each then holds a small part of what did not fit.
-const DIVISIONS: usize = 64;
-/// State smaller than this is not divided: others hold the memory.
-const BYTES_MIN: u64 = 1 << 20;
 
 /// The state of a join, in divisions.
 pub struct Divided {
@@ -36,8 +31,8 @@ struct Division {
 
 enum Place {
     Memory(Box<JoinState>),
-    /// The rows of each side.
-    Disk([Option<Spilled>; 2]),
+    /// The rows of each side, and how many they are.
+    Disk([(Option<Spilled>, u64); 2]),
 }
 
 /// A division's number, and rows of both sides for it.
@@ -110,7 +105,7 @@ impl Divided {
         if let Place::Disk(sides) = &division.place {
             let mut state = JoinState::new(self.shape.clone())?;
             for (side, spilled) in sides.iter().enumerate() {
-                for rows in spilled.as_ref().map(Spilled::read).transpose()?.unwrap_or_default() {
+                for rows in spilled.0.as_ref().map(Spilled::read).transpose()?.unwrap_or_default() {
                     state.restore(side, &rows)?;
                 }
             }
@@ -204,7 +199,7 @@ impl Divided {
             match &division.place {
                 Place::Memory(state) => state.save(side, out)?,
                 Place::Disk(sides) => {
-                    let spilled = super::state::of(sides, side).as_ref();
+                    let spilled = super::state::of(sides, side).0.as_ref();
                     spilled.map(Spilled::read).transpose()?.unwrap_or_default().into_iter().try_for_each(&mut *out)?;
                 }
             }
@@ -235,27 +230,21 @@ impl Divided {
                 let (rows, bytes) = state.size(side);
                 (rows as u64, bytes as u64)
             }
-            Place::Disk(sides) => (0, super::state::of(sides, side).as_ref().map_or(0, Spilled::bytes)),
+            Place::Disk(sides) => {
+                let (spilled, rows) = super::state::of(sides, side);
+                (*rows, spilled.as_ref().map_or(0, Spilled::bytes))
+            }
         };
         self.divisions.iter().map(of).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
     }
 }
 
-fn written(state: &JoinState, side: usize) -> Result<Option<Spilled>, ArrowError> {
-    let mut all = Vec::new();
+fn written(state: &JoinState, side: usize) -> Result<(Option<Spilled>, u64), ArrowError> {
+    let mut all: Vec<RecordBatch> = Vec::new();
     state.save(side, &mut |rows| {
         all.push(rows);
         Ok::<_, ArrowError>(())
     })?;
-    if all.is_empty() { Ok(None) } else { Spilled::write(&all).map(Some) }
-}
-
-/// The rows of each division, by their first columns. Workers are told apart by the high bits of the hash.
-fn divided(rows: &RecordBatch, keys: usize) -> Result<Vec<(usize, UInt32Array)>, ArrowError> {
-    let keys: Vec<ArrayRef> = rows.columns().iter().take(keys).cloned().collect();
-    let mut of: Vec<Vec<u32>> = vec![Vec::new(); DIVISIONS];
-    for (row, hash) in hash_rows(&keys, rows.num_rows())?.into_iter().enumerate() {
-        of.get_mut(hash as usize % DIVISIONS).into_iter().for_each(|list| list.push(row as u32));
-    }
-    Ok(of.into_iter().map(UInt32Array::from).enumerate().filter(|(_, list)| !list.is_empty()).collect())
+    let rows = all.iter().map(|rows| rows.num_rows() as u64).sum();
+    Ok((if all.is_empty() { None } else { Some(Spilled::write(&all)?) }, rows))
 }

@@ -24,7 +24,7 @@ use crate::sql::render::rows::error_rows;
 /// Rows that are looked at before others may run.
 const ROWS_AT_ONCE: usize = 1 << 18;
 
-/// An epoch that waits: its capabilities for rows and errors, and the rows of both sides.
+/// An epoch that waits: its capabilities for rows, errors and late rows, and the rows of both sides.
 struct Waiting {
     rows: Capability<u64>,
     errors: Capability<u64>,
