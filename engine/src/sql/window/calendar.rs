@@ -96,7 +96,7 @@ impl Calendar {
     /// The time as shown at which the window of an instant begins, and its bounds.
     fn whole(&self, instant: i64) -> (i64, i64, i64) {
         let shown = instant.saturating_add(self.zone.ahead(instant));
-        let mut first = self.length.floor(shown.saturating_sub(self.offset)).saturating_add(self.offset);
+        let mut first = self.multiple(shown);
         // A clock may go back over midnight: the day goes on until the next begins for the first time.
         for _ in 0..2 {
             let (start, end) = (self.zone.first(first), self.zone.first(self.length.after(first, 1)));
@@ -111,6 +111,7 @@ impl Calendar {
         (first, self.zone.first(first), self.zone.first(self.length.after(first, 1)))
     }
 
+    /// The greatest time that begins a window and is not after a time, both as shown.
     fn multiple(&self, shown: i64) -> i64 {
         self.length.floor(shown.saturating_sub(self.offset)).saturating_add(self.offset)
     }

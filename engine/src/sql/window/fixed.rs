@@ -19,7 +19,8 @@ pub fn starts(micros: &TimestampMicrosecondArray, size: i64, offset: i64) -> Tim
     TimestampMicrosecondArray::new(times.collect(), micros.nulls().cloned())
 }
 
-fn floor(t: i64, size: i64, offset: i64) -> i64 {
+/// The start of the window that a time is in.
+pub fn floor(t: i64, size: i64, offset: i64) -> i64 {
     t.saturating_sub(offset).div_euclid(size).saturating_mul(size).saturating_add(offset)
 }
 

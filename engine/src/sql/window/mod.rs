@@ -3,7 +3,7 @@
 //! Each gives a struct of `start` and `end`; `tumble_start` and `tumble_end` give one of the two. Windows start at multiples of
 //! their size (or slide) since 1970, moved by an optional offset (`fixed`); with a zone, or a size in months, on the zone's clock
 //! (`calendar`). A row is in one window of `tumble`; in several, or none, of `hop` and `cumulate`; the window of `session` hangs on
-//! other rows. What those mean for a plan stands in `windowing.rs`. A row without a time is in no window but that of `tumble`,
+//! other rows. What those mean for a plan stands in `windowing/`. A row without a time is in no window but that of `tumble`,
 //! which is null.
 
 mod arguments;
@@ -22,7 +22,7 @@ use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArg
 
 pub use arguments::{Arguments, interval};
 use calendar::Calendar;
-pub use fixed::hop;
+pub use fixed::{floor, hop};
 use zone::Zone;
 
 /// Windows that one row may be in.
@@ -141,7 +141,7 @@ impl ScalarUDFImpl for Window {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let (shape, count) = self.shape();
         let kinds: Vec<&DataType> = args.arg_fields.iter().map(|f| f.data_type()).collect();
-        // The time may be left out where the rows say which it is: `windowing.rs` puts it in.
+        // The time may be left out where the rows say which it is: `windowing/normal.rs` puts it in.
         let left_out = is_window(self.name()) && kinds.first().is_some_and(|t| matches!(t, DataType::Interval(_)) || t.is_string());
         if !count.contains(&(kinds.len() + usize::from(left_out))) {
             return plan_err!("{} arguments are given, but it is {shape}", kinds.len());

@@ -15,7 +15,7 @@ use super::early::in_time;
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Hop, HopKey};
 use crate::sql::render::aggregate::Closes;
-use crate::sql::window::{hop, window_type};
+use crate::sql::window::{self, hop, window_type};
 
 fn plain(error: DataFusionError) -> ArrowError {
     ArrowError::ComputeError(error.strip_backtrace())
@@ -23,7 +23,7 @@ fn plain(error: DataFusionError) -> ArrowError {
 
 /// The start of the last window that a time may be in.
 pub fn floor(time: i64, hop: &Hop) -> i64 {
-    time.saturating_sub(hop.offset).div_euclid(hop.slide).saturating_mul(hop.slide).saturating_add(hop.offset)
+    window::floor(time, hop.slide, hop.offset)
 }
 
 /// The start of the first window that ends after a time.
