@@ -1,6 +1,7 @@
 //! Whole pipelines through the command itself: the loop, placement, determinism, real recordings, bad records.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -115,7 +116,8 @@ fn recordings() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let folder = std::env::var("LITTORAL_RECORDINGS").map_or(default, PathBuf::from).join("cwru");
     if !folder.is_dir() {
-        println!("SKIPPED: no recordings at {}; set LITTORAL_RECORDINGS", folder.display());
+        // Straight to the terminal: what a test that passes prints is not shown.
+        writeln!(std::io::stderr(), "SKIPPED: no recordings at {}; set LITTORAL_RECORDINGS", folder.display()).unwrap();
         return None;
     }
     Some(folder)

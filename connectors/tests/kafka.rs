@@ -2,6 +2,7 @@
 #![cfg(feature = "kafka")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ fn broker() -> Option<String> {
         Ok(address) => Some(address),
         Err(_) if std::env::var_os("CI").is_some() => panic!("CI needs a broker: scripts/kafka start, then set LITTORAL_KAFKA"),
         Err(_) => {
-            println!("SKIPPED: no broker; scripts/kafka start prints what to set");
+            // Straight to the terminal: what a test that passes prints is not shown.
+            writeln!(std::io::stderr(), "SKIPPED: no broker; scripts/kafka start prints what to set").unwrap();
             None
         }
     }
