@@ -14,6 +14,7 @@ mod partial;
 mod saved;
 mod slices;
 mod sliding;
+mod spread;
 
 use std::collections::BTreeMap;
 
@@ -26,19 +27,19 @@ use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Sch
 use arrow::error::ArrowError;
 
 use self::accumulate::{Accumulator, accumulator};
-use self::codes::Coder;
 pub use self::early::Early;
 pub use self::early::{closing_times, in_time};
 
 pub use self::paged::Paged;
 pub use self::partial::{Partial, merges};
 use self::saved::{SAVED_GROUPS, column, numbers};
-use self::slices::{key_types, put_late, windows};
+use self::slices::{key_types, others_of, put_late};
 pub use self::sliding::Sliding;
+use self::spread::Spread;
 use super::aggregate::{Closes, Shape};
 use super::close::{Keeper, Routing};
 use crate::flow::updates::Updates;
-use crate::sql::plan::{Aggregate, Hop, HopKey};
+use crate::sql::plan::{Aggregate, HopKey};
 use crate::sql::snapshot::Size;
 use crate::sql::store::{Dated, Index};
 use crate::sql::watermark::{END, Watermarks};
@@ -61,10 +62,8 @@ pub struct Groups {
     partial: Option<Partial>,
     /// Whether rows come with states already.
     merging: bool,
-    /// Finds the groups of one batch.
-    coder: Coder,
-    /// Sliding windows, and names for the columns of late rows.
-    hop: Option<(Hop, SchemaRef)>,
+    /// Sliding windows.
+    hop: Option<Spread>,
     schema: SchemaRef,
     /// The one group of an aggregation without keys is to have its first row.
     global_new: bool,
@@ -84,9 +83,13 @@ pub enum States {
     Merged(Vec<usize>),
 }
 
-/// Rows of an epoch: with arguments, or with a weight and states.
+/// Rows of an epoch, each with its group.
 struct Batch {
-    updates: Updates,
+    groups: Vec<u32>,
+    /// Arguments; or a weight and states.
+    columns: Vec<ArrayRef>,
+    /// One diff a row; none means +1.
+    diffs: Option<Int64Array>,
     merged: bool,
 }
 
@@ -120,8 +123,7 @@ impl Groups {
             widths,
             partial,
             merging,
-            coder: Coder::default(),
-            hop: shape.hop.clone().map(|hop| (hop, shape.schema.clone())),
+            hop: shape.hop.clone().map(|hop| Spread::new(hop, &shape.prepared)).transpose()?,
             schema: shape.schema.clone(),
             global_new: false,
             closes,
@@ -150,18 +152,7 @@ impl Groups {
     }
 
     fn assign(&mut self, rows: &RecordBatch) -> Result<Vec<u32>, ArrowError> {
-        let keys: Vec<ArrayRef> = rows.columns().iter().take(self.keys).cloned().collect();
-        // Many slices of a batch are in one window: each group is looked up once.
-        let local = if self.hop.is_some() { self.coder.groups(&keys, rows.num_rows()) } else { None };
-        let groups = match local {
-            None => self.index.assign(&keys, rows.num_rows())?,
-            Some(mut local) => {
-                let first = UInt32Array::from(std::mem::take(&mut local.first));
-                let keys: Vec<ArrayRef> = keys.iter().map(|k| take(k, &first, None)).collect::<Result<_, _>>()?;
-                let found = self.index.assign(&keys, first.len())?;
-                local.groups.iter().filter_map(|g| found.get(*g as usize).copied()).collect()
-            }
-        };
+        let groups = self.index.assign(rows.columns(), rows.num_rows())?;
         self.grow();
         Ok(groups)
     }
@@ -172,28 +163,23 @@ impl Groups {
 
     fn work_through(&mut self, batches: &[Batch]) -> Result<Option<Updates>, ArrowError> {
         self.round = self.round.wrapping_add(1);
-        let (mut touched, mut assigned) = (Vec::new(), Vec::with_capacity(batches.len()));
+        let mut touched = Vec::new();
         let global_new = std::mem::take(&mut self.global_new);
         if global_new {
             touched.push(0);
             self.touched.iter_mut().take(1).for_each(|t| *t = self.round);
         }
-        for Batch { updates, .. } in batches {
-            let groups = self.assign(&updates.rows)?;
-            self.register(updates, &groups)?;
-            for &group in &groups {
+        for batch in batches {
+            for &group in &batch.groups {
                 if let Some(last) = self.touched.get_mut(group as usize).filter(|last| **last != self.round) {
                     *last = self.round;
                     touched.push(group);
                 }
             }
-            assigned.push(groups);
         }
         let lived: Vec<u32> = touched.iter().copied().filter(|g| self.weight(*g) > 0 && !(global_new && *g == 0)).collect();
         let before = self.values(&lived)?;
-        for (batch, groups) in batches.iter().zip(&assigned) {
-            if batch.merged { self.merge(&batch.updates.rows, groups)? } else { self.add(&batch.updates, groups)? }
-        }
+        batches.iter().try_for_each(|batch| self.take_in(batch))?;
         self.states.iter_mut().for_each(|s| s.settle(&touched));
         let live: Vec<u32> = touched.iter().copied().filter(|g| self.weight(*g) > 0).collect();
         let changes = self.changes(&lived, &before, &live)?;
@@ -205,23 +191,22 @@ impl Groups {
         Ok(changes)
     }
 
-    fn add(&mut self, updates: &Updates, groups: &[u32]) -> Result<(), ArrowError> {
+    fn take_in(&mut self, Batch { groups, columns, diffs, merged }: &Batch) -> Result<(), ArrowError> {
+        if *merged {
+            return self.merge(columns, groups);
+        }
+        let diffs = diffs.as_ref().map(|d| d.values().as_ref());
         for (row, &group) in groups.iter().enumerate() {
             if let Some(weight) = self.weights.get_mut(group as usize) {
-                *weight += updates.diff(row);
+                *weight += diffs.and_then(|d| d.get(row)).copied().unwrap_or(1);
             }
         }
-        let diffs = updates.diffs.as_ref().map(|d| d.values().as_ref());
-        for (state, argument) in self.states.iter_mut().zip(updates.rows.columns().iter().skip(self.keys)) {
-            state.update(argument, diffs, groups)?;
-        }
-        Ok(())
+        self.states.iter_mut().zip(columns).try_for_each(|(state, argument)| state.update(argument, diffs, groups))
     }
 
     /// Takes in rows of states.
-    fn merge(&mut self, rows: &RecordBatch, groups: &[u32]) -> Result<(), ArrowError> {
+    fn merge(&mut self, mut columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
         let missing = || ArrowError::SchemaError("rows of states have a weight".into());
-        let mut columns = rows.columns().get(self.keys..).unwrap_or_default();
         let weights = columns.split_off_first().and_then(|c| c.as_primitive_opt::<Int64Type>()).ok_or_else(missing)?;
         for (group, more) in groups.iter().zip(weights.values()) {
             if let Some(weight) = self.weights.get_mut(*group as usize) {
@@ -271,7 +256,9 @@ impl Groups {
         let group = |of: &[u32], at: &[u32]| at.iter().filter_map(|i| of.get(*i as usize).copied()).collect::<Vec<u32>>();
         let groups: Vec<u32> = group(lived, &gone).into_iter().chain(group(live, &come)).collect();
         let (gone, come) = (UInt32Array::from(gone), UInt32Array::from(come));
-        let both = |(was, is): (&ArrayRef, &ArrayRef)| concat(&[&take(was, &gone, None)?, &take(is, &come, None)?]);
+        // Mostly all of them: a group that counts its rows changes with each.
+        let of = |all: &ArrayRef, at: &UInt32Array| if at.len() == all.len() { Ok(all.clone()) } else { take(all, at, None) };
+        let both = |(was, is): (&ArrayRef, &ArrayRef)| concat(&[&of(was, &gone)?, &of(is, &come)?]);
         let values: Vec<ArrayRef> = before.iter().zip(&after).map(both).collect::<Result<_, _>>()?;
         Ok(Some(Updates { rows: self.rows(&groups, &values)?, diffs }))
     }
@@ -281,8 +268,10 @@ impl Groups {
         let now: UInt32Array = place.iter().copied().collect();
         let mut changed: BooleanArray = place.iter().map(|p| Some(p.is_none())).collect();
         for (was, is) in before.iter().zip(after) {
-            let is = take(is, &now, None)?;
-            changed = or(&changed, &distinct(was, &is)?)?;
+            if changed.true_count() == changed.len() {
+                break;
+            }
+            changed = or(&changed, &distinct(was, &take(is, &now, None)?)?)?;
         }
         arrow::compute::not(&changed)
     }
@@ -294,17 +283,23 @@ impl Groups {
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(groups.len())))
     }
 
-    /// Notes when groups are closed.
+    /// Notes when the groups of rows are closed.
     fn register(&mut self, updates: &Updates, groups: &[u32]) -> Result<(), ArrowError> {
         let Some((key, closing, _)) = &self.closes else { return Ok(()) };
         let times = closing_times(closing, updates, *key)?;
-        for (row, group) in groups.iter().enumerate().filter(|(row, _)| times.is_valid(*row)) {
-            if let Some(registered @ false) = self.registered.get_mut(*group as usize) {
+        let known = groups.iter().enumerate().filter(|(row, _)| times.is_valid(*row));
+        self.close_at(known.map(|(row, group)| (*group, times.value(row))));
+        Ok(())
+    }
+
+    /// Notes the watermarks that close groups.
+    fn close_at(&mut self, closes: impl Iterator<Item = (u32, i64)>) {
+        for (group, closes) in closes {
+            if let Some(registered @ false) = self.registered.get_mut(group as usize) {
                 *registered = true;
-                self.closing.entry(times.value(row)).or_default().push(self.index.dated(*group));
+                self.closing.entry(closes).or_default().push(self.index.dated(group));
             }
         }
-        Ok(())
     }
 
     /// Some groups as rows: keys, weights, states.
@@ -319,26 +314,44 @@ impl Groups {
         RecordBatch::try_new(std::sync::Arc::new(schema), columns)
     }
 
-    /// One row a group, where that saves much.
-    fn reduced(&mut self, updates: Updates) -> Result<Batch, ArrowError> {
+    /// A batch with its groups, as one row a group where that saves much.
+    fn grouped(&mut self, epoch: u64, updates: &Updates) -> Result<Batch, ArrowError> {
+        if self.hop.is_some() {
+            return self.spread(epoch, updates);
+        }
+        let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late)? };
         let reduced = self.partial.as_mut().map(|p| p.reduced(&updates)).transpose()?.flatten();
         let merged = self.merging || reduced.is_some();
-        Ok(Batch { updates: reduced.unwrap_or(updates), merged })
+        let updates = reduced.unwrap_or(updates);
+        let groups = self.assign(&updates.rows)?;
+        self.register(&updates, &groups)?;
+        let columns = updates.rows.columns().get(self.keys..).unwrap_or_default().to_vec();
+        Ok(Batch { groups, columns, diffs: updates.diffs, merged })
+    }
+
+    /// Slices with the groups of their windows.
+    fn spread(&mut self, epoch: u64, updates: &Updates) -> Result<Batch, ArrowError> {
+        let Some(spread) = &mut self.hop else { return Err(ArrowError::SchemaError("no sliding windows".into())) };
+        if !self.merging {
+            put_late(spread.hop(), updates, &self.closes, epoch, &self.schema, &mut self.late)?;
+        }
+        let slices = self.partial.as_mut().map_or_else(|| Ok(updates.clone()), |p| p.always(updates))?;
+        let beside = others_of(spread.hop()) + 1;
+        let cells = spread.cells(&slices.rows, &self.closes, epoch, &mut self.index)?;
+        self.grow();
+        self.close_at(cells.found.into_iter());
+        let rows = UInt32Array::from(cells.rows);
+        let columns = slices.rows.columns().iter().skip(beside).map(|c| take(c, &rows, None)).collect::<Result<_, _>>()?;
+        Ok(Batch { groups: cells.groups, columns, diffs: None, merged: true })
     }
 
     /// Takes an epoch in, and gives the groups that its watermark closes.
     fn give_closed(&mut self, epoch: u64, batches: &[Batch]) -> Result<Option<Updates>, ArrowError> {
         let mut gone: Vec<u32> = Vec::new();
         for batch in batches {
-            let groups = self.assign(&batch.updates.rows)?;
-            self.register(&batch.updates, &groups)?;
-            if batch.merged {
-                self.merge(&batch.updates.rows, &groups)?
-            } else {
-                self.add(&batch.updates, &groups)?
-            }
-            if batch.updates.diffs.is_some() {
-                gone.extend(groups);
+            self.take_in(batch)?;
+            if batch.diffs.is_some() {
+                gone.extend(&batch.groups);
             }
         }
         gone.sort_unstable();
@@ -368,6 +381,7 @@ impl Groups {
         for group in self.closed(now) {
             self.release(group);
         }
+        self.hop.iter_mut().for_each(|spread| spread.let_go(now));
     }
 
     /// The watermark that closes the first of the groups.
@@ -389,21 +403,7 @@ impl Groups {
 
 impl Keeper for Groups {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
-        let mut taken = Vec::with_capacity(batches.len());
-        for updates in batches {
-            if let Some((hop, names)) = &self.hop {
-                if !self.merging {
-                    put_late(hop, updates, &self.closes, epoch, names, &mut self.late)?;
-                }
-                let slices = self.partial.as_mut().map_or_else(|| Ok(updates.clone()), |p| p.always(updates))?;
-                // Windows that are closed were told as late.
-                let updates = in_time(&windows(hop, &slices)?, &self.closes, epoch, &mut Vec::new())?;
-                taken.push(Batch { updates, merged: true });
-                continue;
-            }
-            let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late)? };
-            taken.push(self.reduced(updates)?);
-        }
+        let taken = batches.iter().map(|updates| self.grouped(epoch, updates)).collect::<Result<Vec<_>, _>>()?;
         if self.once {
             return self.give_closed(epoch, &taken);
         }
@@ -450,7 +450,7 @@ impl Keeper for Groups {
     }
 
     fn routing(&self) -> Routing {
-        let Some((hop, _)) = &self.hop else { return Routing::ByKeys(self.keys) };
+        let Some(hop) = self.hop.as_ref().map(Spread::hop) else { return Routing::ByKeys(self.keys) };
         // Windows are where the keys beside their slices are sent, in the order of those.
         let mut columns: Vec<(usize, usize)> = Vec::new();
         for (place, key) in hop.keys.iter().enumerate() {
@@ -472,6 +472,7 @@ impl Keeper for Groups {
 
     fn size(&self) -> Size {
         let bytes = self.index.bytes() + self.weights.len() * 13 + self.states.iter().map(|s| s.bytes()).sum::<usize>();
+        let bytes = bytes + self.hop.as_ref().map_or(0, Spread::bytes);
         Size { rows: self.index.count() as u64, bytes: bytes as u64 }
     }
 }

@@ -1,7 +1,6 @@
-//! From slices to the sliding windows that they are in: each row of a slice becomes a row of each of its windows.
+//! Slices and the sliding windows that they are in; and rows that come too late for some of those, which are listed once a window.
 //!
-//! A row here is mostly what is left of all rows of a slice and a key in a batch, and carries their states. What stands after
-//! the keys is taken along as it is.
+//! Not here: which groups the rows of a slice change (`spread`).
 
 use std::sync::Arc;
 
@@ -17,7 +16,8 @@ use crate::sql::plan::{Hop, HopKey};
 use crate::sql::render::aggregate::Closes;
 use crate::sql::window::{self, hop, window_type};
 
-fn plain(error: DataFusionError) -> ArrowError {
+/// An error of an expression.
+pub fn plain(error: DataFusionError) -> ArrowError {
     ArrowError::ComputeError(error.strip_backtrace())
 }
 
@@ -31,9 +31,17 @@ pub fn first_after(time: i64, hop: &Hop) -> i64 {
     floor(time.saturating_sub(hop.size), hop).saturating_add(hop.slide)
 }
 
+/// How many keys stand beside the slice.
+pub fn others_of(hop: &Hop) -> usize {
+    hop.keys.iter().filter(|k| matches!(k, HopKey::Column(_))).count()
+}
+
 /// The types of the keys of windows' groups.
+///
+/// # Errors
+/// When a key has no type, which is a defect.
 pub fn key_types(of: &Hop, slices: &Schema) -> Result<Vec<DataType>, ArrowError> {
-    let others = of.keys.iter().filter(|k| matches!(k, HopKey::Column(_))).count();
+    let others = others_of(of);
     let window = Schema::new(vec![Field::new("window", window_type(slices.field(others).data_type()), true)]);
     let kind = |key: &HopKey| match key {
         HopKey::Column(at) => Ok(slices.field(*at).data_type().clone()),
@@ -42,9 +50,23 @@ pub fn key_types(of: &Hop, slices: &Schema) -> Result<Vec<DataType>, ArrowError>
     of.keys.iter().map(kind).collect()
 }
 
+/// Windows as the one column that their keys are computed from.
+///
+/// # Errors
+/// When they are not of the type, which is a defect.
+pub fn window_column(time: &DataType, starts: Vec<i64>, ends: Vec<i64>) -> Result<RecordBatch, ArrowError> {
+    let zoned = |v: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(v).with_data_type(time.clone())) as ArrayRef;
+    let bounds = match window_type(time) {
+        DataType::Struct(fields) => fields,
+        _ => Fields::empty(),
+    };
+    let window: ArrayRef = Arc::new(StructArray::try_new(bounds, vec![zoned(starts), zoned(ends)], None)?);
+    RecordBatch::try_from_iter([("window", window)])
+}
+
 /// Rows of columns, slice, and anything: rows of keys, and anything. A row without a time is in no window.
-pub fn windows(of: &Hop, updates: &Updates) -> Result<Updates, ArrowError> {
-    let others = of.keys.iter().filter(|k| matches!(k, HopKey::Column(_))).count();
+fn windows(of: &Hop, updates: &Updates) -> Result<Updates, ArrowError> {
+    let others = others_of(of);
     let columns = updates.rows.columns();
     let missing = || ArrowError::SchemaError("rows of slices hold the start of each".into());
     let slices = columns.get(others).ok_or_else(missing)?;
@@ -59,13 +81,7 @@ pub fn windows(of: &Hop, updates: &Updates) -> Result<Updates, ArrowError> {
     }
     let rows = UInt32Array::from(rows);
     let (starts, ends): (Vec<i64>, Vec<i64>) = bounds.into_iter().unzip();
-    let zoned = |v: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(v).with_data_type(kind.clone())) as ArrayRef;
-    let bounds = match window_type(&kind) {
-        DataType::Struct(fields) => fields,
-        _ => Fields::empty(),
-    };
-    let window: ArrayRef = Arc::new(StructArray::try_new(bounds, vec![zoned(starts), zoned(ends)], None)?);
-    let window = RecordBatch::try_from_iter([("window", window)])?;
+    let window = window_column(&kind, starts, ends)?;
     let mut out: Vec<ArrayRef> = Vec::with_capacity(columns.len() + of.keys.len());
     for key in &of.keys {
         out.push(match key {
@@ -93,7 +109,7 @@ pub fn put_late(
 ) -> Result<(), ArrowError> {
     let Some((_, closing, watermarks)) = closes else { return Ok(()) };
     let Some(before) = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e)) else { return Ok(()) };
-    let others = of.keys.iter().filter(|k| matches!(k, HopKey::Column(_))).count();
+    let others = others_of(of);
     let Some(slices) = updates.rows.columns().get(others).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>()) else {
         return Ok(());
     };

@@ -1,0 +1,256 @@
+//! Which groups a batch of slices changes: a slice is in many windows, and each window with a row's keys is a group.
+//!
+//! Groups of windows are looked up by place, not by hash: rows are numbered by the keys beside their slice, and each window has
+//! the group of each number. This only remembers what `store::Index` says, so all of it may be forgotten at any time, and is
+//! when it would be mostly empty. A row without a time is in no window.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array, new_null_array};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Schema, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+
+use super::early::no_times;
+use super::slices::{others_of, plain, window_column};
+use crate::sql::plan::{Hop, HopKey};
+use crate::sql::render::aggregate::Closes;
+use crate::sql::store::{Dated, Index, NOWHERE};
+use crate::sql::window::hop;
+
+/// Places remembered, empty ones too, for each group that there is, and beside that.
+const PLACES_SHARE: usize = 8;
+const PLACES_MIN: usize = 1 << 16;
+
+/// Remembers the groups of windows.
+pub struct Spread {
+    hop: Hop,
+    /// The types of the keys beside the slice.
+    kinds: Vec<DataType>,
+    numbers: Index,
+    windows: BTreeMap<i64, Window>,
+    /// Places of all windows.
+    places: usize,
+}
+
+/// The groups of one window, by number.
+struct Window {
+    closes: Option<i64>,
+    groups: Vec<Option<Dated>>,
+}
+
+/// What a batch changes.
+pub struct Cells {
+    /// Rows of the batch, one for each window that a row is in.
+    pub rows: Vec<u32>,
+    /// The group of each.
+    pub groups: Vec<u32>,
+    /// Groups that may be new, and the watermarks that close them.
+    pub found: Vec<(u32, i64)>,
+}
+
+/// The windows of a batch, in order.
+struct Listed {
+    starts: Vec<i64>,
+    /// Keys of the window; nulls in the place of those of the row.
+    keys: Vec<ArrayRef>,
+    closes: Closing,
+}
+
+/// The watermark that closes a group.
+enum Closing {
+    Never,
+    OfRow(TimestampMicrosecondArray),
+    OfWindow(TimestampMicrosecondArray),
+}
+
+impl Closing {
+    fn at(&self, row: usize, window: usize) -> Option<i64> {
+        match self {
+            Closing::Never => None,
+            Closing::OfRow(times) => times.is_valid(row).then(|| times.value(row)),
+            Closing::OfWindow(times) => times.is_valid(window).then(|| times.value(window)),
+        }
+    }
+}
+
+/// Rows of one slice, and the windows that it is in.
+struct Slice {
+    rows: Vec<u32>,
+    windows: Range<usize>,
+}
+
+/// A place in `Cells` of which the group is not remembered, and its window.
+struct Unknown {
+    cell: usize,
+    window: u32,
+}
+
+impl Spread {
+    /// Remembers nothing yet, of rows of keys, slice, and anything.
+    ///
+    /// # Errors
+    /// When a key has a type that cannot be kept.
+    pub fn new(hop: Hop, slices: &Schema) -> Result<Self, ArrowError> {
+        let kinds: Vec<DataType> = slices.fields().iter().take(others_of(&hop)).map(|f| f.data_type().clone()).collect();
+        Ok(Spread { numbers: Index::new(&kinds)?, kinds, hop, windows: BTreeMap::new(), places: 0 })
+    }
+
+    /// The windows that are taken in.
+    pub fn hop(&self) -> &Hop {
+        &self.hop
+    }
+
+    /// The groups of each row's windows, but for those that were closed before the epoch.
+    ///
+    /// # Errors
+    /// When the columns are not those of the plan.
+    pub fn cells(&mut self, rows: &RecordBatch, closes: &Closes, epoch: u64, index: &mut Index) -> Result<Cells, ArrowError> {
+        let columns = rows.columns();
+        let (slices, listed) = self.listed(columns, closes)?;
+        let before = closes.as_ref().and_then(|(_, closing, watermarks)| watermarks.at(&closing.tables, epoch.checked_sub(1)?));
+        let numbers = self.numbers.assign(columns.get(..self.kinds.len()).unwrap_or_default(), rows.num_rows())?;
+        let (mut out, mut unknown) = (Cells { rows: Vec::new(), groups: Vec::new(), found: Vec::new() }, Vec::new());
+        let (mut from, mut to) = (0, 0);
+        for (at, start) in listed.starts.iter().enumerate() {
+            while slices.get(to).is_some_and(|s| s.windows.start <= at) {
+                to += 1;
+            }
+            while slices.get(from).is_some_and(|s| s.windows.end <= at) {
+                from += 1;
+            }
+            let known = self.windows.get(start).map_or(&[][..], |w| w.groups.as_slice());
+            for row in slices.get(from..to).unwrap_or_default().iter().flat_map(|s| &s.rows).map(|row| *row as usize) {
+                if before.is_some_and(|before| listed.closes.at(row, at).is_some_and(|closes| closes <= before)) {
+                    continue;
+                }
+                let remembered = numbers.get(row).and_then(|n| *known.get(*n as usize)?);
+                let group = remembered.and_then(|dated| index.still(dated));
+                if group.is_none() {
+                    unknown.push(Unknown { cell: out.rows.len(), window: at as u32 });
+                }
+                out.rows.push(row as u32);
+                out.groups.push(group.unwrap_or(NOWHERE));
+            }
+        }
+        if !unknown.is_empty() {
+            self.look_up(columns, &listed, &unknown, index, &mut out)?;
+            self.remember(&listed, &numbers, &unknown, index, &out)?;
+        }
+        Ok(out)
+    }
+
+    /// The slices of a batch and the windows that they are in, both in order.
+    fn listed(&self, columns: &[ArrayRef], closes: &Closes) -> Result<(Vec<Slice>, Listed), ArrowError> {
+        let missing = || ArrowError::SchemaError("rows of slices hold the start of each".into());
+        let column = columns.get(self.kinds.len()).ok_or_else(missing)?;
+        let times = column.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(missing)?;
+        let mut order: Vec<u32> = (0..times.len() as u32).filter(|row| times.is_valid(*row as usize)).collect();
+        let time = |row: u32| times.value(row as usize);
+        order.sort_by_key(|row| time(*row));
+        let own = |rows: &[u32]| {
+            let mut bounds = Vec::new();
+            rows.first().into_iter().for_each(|row| hop(time(*row), self.hop.slide, self.hop.size, self.hop.offset, &mut bounds));
+            bounds
+        };
+        let of_slices: Vec<_> = order.chunk_by(|a, b| time(*a) == time(*b)).map(|rows| (own(rows), rows)).collect();
+        let mut bounds: Vec<(i64, i64)> = Vec::new();
+        for (own, _) in &of_slices {
+            // Windows of a later slice do not begin earlier.
+            let after = bounds.last().copied();
+            bounds.extend(own.iter().filter(|bound| after.is_none_or(|last| **bound > last)));
+        }
+        let (starts, ends): (Vec<i64>, Vec<i64>) = bounds.into_iter().unzip();
+        let slices = of_slices.into_iter().map(|(own, rows)| {
+            // Windows of a slice follow each other, and so they do here.
+            let first = own.first().and_then(|(start, _)| starts.binary_search(start).ok()).unwrap_or(0);
+            Slice { rows: rows.to_vec(), windows: first..first + own.len() }
+        });
+        let slices = slices.collect();
+        let window = window_column(column.data_type(), starts.clone(), ends)?;
+        let key = |key: &HopKey| match key {
+            HopKey::Column(_) => Ok(new_null_array(&DataType::Null, starts.len())),
+            HopKey::Window(expr) => expr.evaluate(&window).and_then(|v| v.into_array(starts.len())).map_err(plain),
+        };
+        let keys = self.hop.keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        let closes = match closes {
+            None => Closing::Never,
+            Some((key, closing, _)) => match self.hop.keys.get(*key) {
+                Some(HopKey::Column(at)) => Closing::OfRow(columns.get(*at).and_then(|c| closing.times(c)).ok_or_else(no_times)?),
+                _ => Closing::OfWindow(keys.get(*key).and_then(|c| closing.times(c)).ok_or_else(no_times)?),
+            },
+        };
+        Ok((slices, Listed { starts, keys, closes }))
+    }
+
+    /// Finds groups by their keys; new ones are made.
+    fn look_up(
+        &self,
+        columns: &[ArrayRef],
+        listed: &Listed,
+        unknown: &[Unknown],
+        index: &mut Index,
+        out: &mut Cells,
+    ) -> Result<(), ArrowError> {
+        let rows: UInt32Array = unknown.iter().filter_map(|u| out.rows.get(u.cell).copied()).collect();
+        let windows = UInt32Array::from_iter_values(unknown.iter().map(|u| u.window));
+        let mut keys = Vec::with_capacity(self.hop.keys.len());
+        for (key, of_window) in self.hop.keys.iter().zip(&listed.keys) {
+            keys.push(match key {
+                HopKey::Column(at) => {
+                    take(columns.get(*at).ok_or_else(|| ArrowError::SchemaError("a key is not there".into()))?, &rows, None)?
+                }
+                HopKey::Window(_) => take(of_window, &windows, None)?,
+            });
+        }
+        let groups = index.assign(&keys, rows.len())?;
+        for ((cell, row), group) in unknown.iter().zip(rows.values()).zip(groups) {
+            out.groups.get_mut(cell.cell).into_iter().for_each(|g| *g = group);
+            out.found.extend(listed.closes.at(*row as usize, cell.window as usize).map(|closes| (group, closes)));
+        }
+        Ok(())
+    }
+
+    /// Remembers groups that were looked up; forgets all where most places would be empty.
+    fn remember(&mut self, listed: &Listed, numbers: &[u32], unknown: &[Unknown], index: &Index, out: &Cells) -> Result<(), ArrowError> {
+        let most = PLACES_SHARE * index.count() + PLACES_MIN;
+        if self.numbers.len() > most {
+            return self.forget();
+        }
+        for Unknown { cell, window } in unknown {
+            let (Some(row), Some(group)) = (out.rows.get(*cell), out.groups.get(*cell)) else { continue };
+            let (Some(number), Some(start)) = (numbers.get(*row as usize), listed.starts.get(*window as usize)) else { continue };
+            let closes = match &listed.closes {
+                Closing::OfWindow(_) => listed.closes.at(0, *window as usize),
+                _ => None,
+            };
+            let own = self.windows.entry(*start).or_insert_with(|| Window { closes, groups: Vec::new() });
+            let more = (*number as usize + 1).saturating_sub(own.groups.len());
+            if self.places + more > most {
+                return self.forget();
+            }
+            self.places += more;
+            own.groups.resize(own.groups.len() + more, None);
+            own.groups.get_mut(*number as usize).into_iter().for_each(|g| *g = Some(index.dated(*group)));
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) -> Result<(), ArrowError> {
+        (self.windows, self.places, self.numbers) = (BTreeMap::new(), 0, Index::new(&self.kinds)?);
+        Ok(())
+    }
+
+    /// Forgets windows that a watermark has closed.
+    pub fn let_go(&mut self, now: i64) {
+        while let Some(first) = self.windows.first_entry().filter(|w| w.get().closes.is_some_and(|closes| closes <= now)) {
+            self.places -= first.remove().groups.len();
+        }
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        self.numbers.bytes() + self.places * size_of::<Option<Dated>>()
+    }
+}
