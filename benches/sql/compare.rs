@@ -24,7 +24,7 @@ pub fn compare(workload: &Workload, rounds: usize, systems: &[System<'_>]) -> f6
         let (median, n) = (times[times.len() / 2], workload.rows as f64 / 1e6);
         let ratio = *first.get_or_insert(median) / median;
         println!(
-            "  {name:<28} {:8.2} M rows/s ({:.2} to {:.2}), {:.2} of the first",
+            "  {name:<30} {:8.2} M rows/s ({:.2} to {:.2}), {:.2} of the first",
             n / median,
             n / times[times.len() - 1],
             n / times[0],

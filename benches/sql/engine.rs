@@ -94,6 +94,16 @@ pub fn littoral_on(workload: &Workload, workers: usize) -> Run {
     Run { time: runs.iter().map(|r| r.0).max().unwrap(), sum: runs.iter().map(|r| r.1).sum() }
 }
 
+/// As many engines as there are workers, each with one worker and all rows: what the machine gives to those who share nothing.
+pub fn side_by_side(workload: &Workload, engines: u32) -> Run {
+    let runs: Vec<Run> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..engines).map(|_| scope.spawn(|| littoral(workload))).collect();
+        all.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    assert!(runs.iter().all(|run| run.sum == runs[0].sum));
+    Run { time: runs.iter().map(|run| run.time).max().unwrap() / engines, sum: runs[0].sum }
+}
+
 /// The time of the last row; rows are in the order of their times.
 fn latest(updates: &Updates) -> i64 {
     let times = updates.rows.column(1).as_primitive::<TimestampMicrosecondType>();

@@ -24,6 +24,8 @@ use crate::workload::{Workload, changelog, pairs, readings, sum_of};
 const TICK: Duration = Duration::from_millis(1);
 /// Ticks that one epoch takes in at most.
 const EPOCH_TICKS: usize = 64;
+/// An epoch that takes longer is looked at: whether the worker worked, or had no core.
+const LONG: Duration = Duration::from_millis(3);
 /// Between two snapshots.
 const SNAPSHOT: Duration = Duration::from_secs(1);
 
@@ -63,6 +65,22 @@ pub fn latency(small: bool, window: &'static str) {
     };
     let schema = peak.tables[0].1.clone();
     open_loop("tumbling window of 1,000 keys, given as it changes", window, (schema.clone(), true), (due(0, 0), &due), ticks, rate);
+}
+
+/// Epochs that took long.
+#[derive(Default)]
+struct Long {
+    epochs: u32,
+    took: Duration,
+    at_work: Duration,
+    queued: Duration,
+}
+
+/// How long this thread has had a core, and how long it has waited for one, where the system tells (Linux).
+fn at_work() -> (Duration, Duration) {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let mut nanos = text.split_whitespace().map_while(|n| n.parse().ok()).map(Duration::from_nanos);
+    (nanos.next().unwrap_or_default(), nanos.next().unwrap_or_default())
 }
 
 /// Rows that are due at each instant.
@@ -109,7 +127,7 @@ fn open_loop(
     worker.step_while(|| probe.less_than(&1));
     let first = Instant::now() + TICK;
     let at = |tick: usize| first + TICK * tick as u32;
-    let mut stood = Duration::ZERO;
+    let (mut stood, mut long) = (Duration::ZERO, Long::default());
     let (mut done, mut epoch, mut latencies, mut last) = (0usize, 1u64, Vec::with_capacity(ticks), first);
     while done < ticks {
         let passed = Instant::now().saturating_duration_since(first).as_micros() / TICK.as_micros();
@@ -121,6 +139,7 @@ fn open_loop(
         if append_only {
             program.watermarks.set("t", epoch, (at(until - 1) - first).as_micros() as i64);
         }
+        let (begun, had) = (Instant::now(), at_work());
         (done..until).for_each(|tick| input.send_batch(&mut due(tick, (at(tick) - first).as_micros() as u64)));
         input.advance_to(epoch + 1);
         worker.step_while(|| probe.less_than(&(epoch + 1)));
@@ -133,6 +152,13 @@ fn open_loop(
             writer.snapshot(epoch, &states);
             stood = stood.max(last.elapsed());
         }
+        if begun.elapsed() >= LONG {
+            let (worked, queued) = at_work();
+            long.epochs += 1;
+            long.took += begun.elapsed();
+            long.at_work += worked.saturating_sub(had.0);
+            long.queued += queued.saturating_sub(had.1);
+        }
         (done, epoch) = (until, epoch + 1);
     }
     drop(input);
@@ -140,6 +166,16 @@ fn open_loop(
     let (snapshots, bytes) = writer.end();
     latencies.sort_by(f64::total_cmp);
     print(name, rate, epoch - 1, changed.get(), (snapshots, bytes, stood), &latencies);
+    if long.epochs > 0 {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        println!(
+            "    {} epochs took longer than {LONG:?}: {:.1} ms, of which the worker had a core for {:.1} and waited for one for {:.1}",
+            long.epochs,
+            ms(long.took),
+            ms(long.at_work),
+            ms(long.queued)
+        );
+    }
 }
 
 /// Prints what a run took; latencies in order.

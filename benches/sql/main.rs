@@ -14,7 +14,7 @@ mod workload;
 
 use compare::{System, compare};
 use differential::differential;
-use engine::{littoral, littoral_on};
+use engine::{littoral, littoral_on, side_by_side};
 use hand::{batch, by_hand, hours_by_hand};
 use latency::latency;
 use littoral_engine::flow::updates::Updates;
@@ -68,10 +68,11 @@ fn main() {
     let windows = |name, sql, keys| readings(name, sql, keys, rows, batch_rows);
     let tumbling = windows("tumbling window, rows only come", TUMBLE, 1_000);
     let two: System<'_> = ("littoral, two workers", &|w| littoral_on(w, 2));
+    let apart: System<'_> = ("two engines that share nothing", &|w| side_by_side(w, 2));
     compare(&tumbling, rounds, &[("littoral", &littoral), ("timely by hand", &by_hand), ("DataFusion batch", &batch)]);
     let merged: Vec<Vec<(usize, Updates)>> = tumbling.epochs.chunks(8).map(|c| c.iter().flatten().cloned().collect()).collect();
     let wide = Workload { name: "tumbling window, a million rows an epoch", epochs: merged, ..tumbling };
-    compare(&wide, rounds, &[("littoral", &littoral), two]);
+    compare(&wide, rounds, &[("littoral", &littoral), two, apart]);
     drop(wide);
     for closes in [false, true] {
         let names = if closes {
@@ -80,9 +81,9 @@ fn main() {
             ["hours of 100 keys, given as they change", "hours of 100 keys, one every 36 seconds, given as they change"]
         };
         let tumbling = Workload { closes, ..windows(names[0], TUMBLE_HOUR, 100) };
-        let one = compare(&tumbling, rounds, &[("littoral", &littoral), two, ("DataFusion batch", &batch)]);
+        let one = compare(&tumbling, rounds, &[("littoral", &littoral), two, apart, ("DataFusion batch", &batch)]);
         let hop = Workload { closes, ..windows(names[1], HOP_HOUR, 100) };
-        let hundred = compare(&hop, rounds, &[("littoral", &littoral), two, ("slices by hand, once", &hours_by_hand)]);
+        let hundred = compare(&hop, rounds, &[("littoral", &littoral), two, apart, ("slices by hand, once", &hours_by_hand)]);
         if let (Some(one), Some(hundred)) = (one, hundred) {
             println!("  100 slides cost {:.2} times one", hundred / one);
         }
