@@ -18,7 +18,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-pub use self::kept::{Routing, own_rows};
+pub use self::kept::{Pieces, Routing, SAVED_ROWS, own_rows};
 use self::kept::{keep, told};
 use super::Changes;
 use super::rows::Split;
@@ -49,11 +49,12 @@ pub trait Keeper {
         Vec::new()
     }
 
-    /// All it holds, as rows that `restore` takes, in batches of bounded size.
+    /// Hands over all it holds, as rows that `restore` takes, a bounded number at a time: a piece is made when the one before it
+    /// was taken.
     ///
     /// # Errors
-    /// When it cannot be written as columns.
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError>;
+    /// When it cannot be written as columns, or is not taken.
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E>;
 
     /// Takes in some of the rows that were saved.
     ///

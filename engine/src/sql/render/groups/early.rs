@@ -72,8 +72,8 @@ impl Keeper for Early {
         std::mem::take(&mut self.late)
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        Ok(Vec::new())
+    fn save<E: From<ArrowError>>(&self, _: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        Ok(())
     }
 
     fn restore(&mut self, _: &RecordBatch) -> Result<(), ArrowError> {

@@ -32,11 +32,11 @@ pub use self::early::{closing_times, in_time};
 
 pub use self::paged::Paged;
 pub use self::partial::{Partial, merges};
-use self::saved::{SAVED_GROUPS, column, numbers};
+use self::saved::{column, numbers_of};
 use self::slices::{key_types, put_late, windows};
 pub use self::sliding::Sliding;
 use super::aggregate::{Closes, Shape};
-use super::close::{Keeper, Routing};
+use super::close::{Keeper, Routing, SAVED_ROWS};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, Hop, HopKey};
 use crate::sql::snapshot::Size;
@@ -310,7 +310,7 @@ impl Groups {
     /// Some groups as rows: keys, weights, states.
     fn saved(&self, groups: &[u32]) -> Result<RecordBatch, ArrowError> {
         let mut columns = self.index.columns(groups)?;
-        columns.push(numbers(groups.iter().map(|g| self.weight(*g))));
+        columns.push(numbers_of(&self.weights, groups));
         for state in &self.states {
             columns.extend(state.save(groups)?);
         }
@@ -426,8 +426,8 @@ impl Keeper for Groups {
         self.closes.as_ref().filter(|_| self.once).map(|(_, closing, watermarks)| (watermarks.clone(), closing.tables.clone()))
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        self.index.live().chunks(SAVED_GROUPS).map(|groups| self.saved(groups)).collect()
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        self.index.live().chunks(SAVED_ROWS).try_for_each(|groups| out(self.saved(groups)?))
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {

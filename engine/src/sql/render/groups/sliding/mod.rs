@@ -164,15 +164,14 @@ impl Keeper for Sliding {
         std::mem::take(&mut self.late)
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        let one = |mut columns: Vec<ArrayRef>| {
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        self.cells.save(&mut |mut columns: Vec<ArrayRef>| {
             let rows = columns.first().map_or(0, |c| c.len());
             columns.push(Arc::new(Int64Array::from(vec![self.given; rows])));
             let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
             let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
-            RecordBatch::try_new(Arc::new(schema), columns)
-        };
-        self.cells.saved()?.into_iter().map(one).collect()
+            out(RecordBatch::try_new(Arc::new(schema), columns)?)
+        })
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
