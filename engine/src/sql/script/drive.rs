@@ -68,7 +68,7 @@ impl Driver {
             changes.retain(|_| job.durable.every().is_some() && !job.durable.has_written());
         }
         let written = if job.durable.has_written() { (changes.len(), errors.len()) } else { (0, 0) };
-        let digests = job.durable.every().map(|_| Digests::new(&job.tables, &job.streams));
+        let digests = job.durable.every().map(|_| Digests::new(&job.tables, &job.streams, job.durable.saved_tables()));
         let digests = digests.transpose().map_err(|e| e.to_string())?;
         let epoch = job.durable.begins_at().unwrap_or(0);
         Ok(Driver { ends, epoch, step: Step::Open, last: None, digests, outlet, changes, errors, written })
