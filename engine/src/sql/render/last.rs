@@ -51,8 +51,8 @@ impl Keeper for Held {
         Some((self.watermarks.clone(), self.closing.tables.clone()))
     }
 
-    fn late(&mut self) -> Vec<Updates> {
-        std::mem::take(&mut self.late)
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        Ok(self.late.pop())
     }
 
     fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {

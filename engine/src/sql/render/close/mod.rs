@@ -44,9 +44,12 @@ pub trait Keeper {
         None
     }
 
-    /// Rows of the last epoch that came too late.
-    fn late(&mut self) -> Vec<Updates> {
-        Vec::new()
+    /// Some of the rows of the last epoch that came too late, until there are none.
+    ///
+    /// # Errors
+    /// When they do not have the columns of the plan.
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        Ok(None)
     }
 
     /// Hands over all it holds, as rows that `restore` takes, a bounded number at a time: a piece is made when the one before it
@@ -167,10 +170,14 @@ pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<im
                     Ok(None) => {}
                     Err(error) => crate::flow::defect::tell("an epoch cannot be worked through", &error),
                 }
-                for updates in state.late() {
-                    match late_rows(&view, &updates) {
-                        Ok(mut updates) => late_out.session_with_builder(&late_cap).give_container(&mut updates),
-                        Err(error) => crate::flow::defect::tell("late rows cannot be told", &error),
+                loop {
+                    match state.late().and_then(|late| late.map(|updates| late_rows(&view, &updates)).transpose()) {
+                        Ok(Some(mut updates)) => late_out.session_with_builder(&late_cap).give_container(&mut updates),
+                        Ok(None) => break,
+                        Err(error) => {
+                            crate::flow::defect::tell("late rows cannot be told", &error);
+                            break;
+                        }
                     }
                 }
             }

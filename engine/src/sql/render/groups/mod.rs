@@ -33,7 +33,7 @@ pub use self::early::{closing_times, in_time};
 pub use self::paged::Paged;
 pub use self::partial::{Partial, merges};
 use self::saved::{column, numbers_of};
-use self::slices::{key_types, put_late, windows};
+use self::slices::{Late, key_types, put_late, windows};
 pub use self::sliding::Sliding;
 use super::aggregate::{Closes, Shape};
 use super::close::{Keeper, Routing, SAVED_ROWS};
@@ -73,7 +73,7 @@ pub struct Groups {
     once: bool,
     /// Groups by the watermark that closes them.
     closing: BTreeMap<i64, Vec<Dated>>,
-    late: Vec<Updates>,
+    late: Late,
 }
 
 /// How rows come.
@@ -127,7 +127,7 @@ impl Groups {
             closes,
             once: shape.once,
             closing: BTreeMap::new(),
-            late: Vec::new(),
+            late: Late::default(),
         })
     }
 
@@ -391,9 +391,9 @@ impl Keeper for Groups {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
         let mut taken = Vec::with_capacity(batches.len());
         for updates in batches {
-            if let Some((hop, names)) = &self.hop {
+            if let Some((hop, _)) = &self.hop {
                 if !self.merging {
-                    put_late(hop, updates, &self.closes, epoch, names, &mut self.late)?;
+                    put_late(hop, updates, &self.closes, epoch, &mut self.late)?;
                 }
                 let slices = self.partial.as_mut().map_or_else(|| Ok(updates.clone()), |p| p.always(updates))?;
                 // Windows that are closed were told as late.
@@ -401,7 +401,7 @@ impl Keeper for Groups {
                 taken.push(Batch { updates, merged: true });
                 continue;
             }
-            let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late)? };
+            let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late.rows)? };
             taken.push(self.reduced(updates)?);
         }
         if self.once {
@@ -414,8 +414,8 @@ impl Keeper for Groups {
         Ok(changed)
     }
 
-    fn late(&mut self) -> Vec<Updates> {
-        std::mem::take(&mut self.late)
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        self.late.next(self.hop.as_ref(), &self.closes)
     }
 
     fn begins_with_rows(&self) -> bool {

@@ -120,7 +120,8 @@ impl Paged {
     }
 
     /// Works an epoch through in one division; groups on disk come back first.
-    fn work(&mut self, at: usize, epoch: u64, batches: &[Updates]) -> Result<(Option<Updates>, Vec<Updates>), ArrowError> {
+    fn work(&mut self, at: usize, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+        let at_many = self.divisions.len() > 1;
         let spilled = match self.divisions.get_mut(at).map(|d| &mut d.place) {
             Some(Place::Disk(spilled, _)) => Some(spilled.take()),
             _ => None,
@@ -132,12 +133,16 @@ impl Paged {
                 *division = Division::new(groups, epoch);
             }
         }
-        let Some(division) = self.divisions.get_mut(at) else { return Ok((None, Vec::new())) };
-        let Place::Memory(groups) = &mut division.place else { return Ok((None, Vec::new())) };
-        let (changed, late) = (groups.epoch(epoch, batches)?, groups.late());
+        let Some(division) = self.divisions.get_mut(at) else { return Ok(None) };
+        let Place::Memory(groups) = &mut division.place else { return Ok(None) };
+        let changed = groups.epoch(epoch, batches)?;
+        // Of one division late rows are asked for as they are.
+        while at_many && let Some(late) = groups.late()? {
+            self.late_rows.push(late);
+        }
         division.used = epoch;
         division.measure(batches.iter().map(|u| u.rows.num_rows() as u64).sum());
-        Ok((changed, late))
+        Ok(changed)
     }
 
     /// Divides one division into many.
@@ -151,6 +156,11 @@ impl Paged {
             }
             Ok::<_, ArrowError>(())
         })?;
+        if let [Division { place: Place::Memory(groups), .. }] = self.divisions.as_mut_slice() {
+            while let Some(late) = groups.late()? {
+                self.late_rows.push(late);
+            }
+        }
         self.divisions = parts.into_iter().map(|groups| Division::new(groups, self.epoch)).collect();
         Ok(())
     }
@@ -177,7 +187,7 @@ impl Paged {
     }
 
     /// Works an epoch through division by division.
-    fn work_divided(&mut self, epoch: u64, batches: &[Updates]) -> Result<(Vec<Updates>, Vec<Updates>), ArrowError> {
+    fn work_divided(&mut self, epoch: u64, batches: &[Updates]) -> Result<Vec<Updates>, ArrowError> {
         let mut of: Vec<Vec<Updates>> = vec![Vec::new(); self.divisions.len()];
         for updates in batches {
             for (at, picked) in divided(&updates.rows, self.shape.keys)? {
@@ -188,7 +198,7 @@ impl Paged {
             }
         }
         let now = self.watermark(epoch);
-        let (mut changed, mut late) = (Vec::new(), Vec::new());
+        let mut changed = Vec::new();
         for (at, batches) in of.into_iter().enumerate() {
             let due = match self.divisions.get(at).map(|d| &d.place) {
                 // At the end groups without a time are given too.
@@ -199,14 +209,12 @@ impl Paged {
             if batches.is_empty() && !due {
                 continue;
             }
-            let (given, came_late) = self.work(at, epoch, &batches)?;
-            changed.extend(given);
-            late.extend(came_late);
+            changed.extend(self.work(at, epoch, &batches)?);
             if is_over_limit() {
                 self.page_out()?;
             }
         }
-        Ok((changed, late))
+        Ok(changed)
     }
 }
 
@@ -234,16 +242,8 @@ impl Keeper for Paged {
         self.epoch = epoch;
         self.late_rows.clear();
         let changed = match self.divisions.len() {
-            1 => {
-                let (changed, late) = self.work(0, epoch, batches)?;
-                self.late_rows = late;
-                changed
-            }
-            _ => {
-                let (changed, late) = self.work_divided(epoch, batches)?;
-                self.late_rows = late;
-                together(changed)?
-            }
+            1 => self.work(0, epoch, batches)?,
+            _ => together(self.work_divided(epoch, batches)?)?,
         };
         self.account();
         if is_over_limit() {
@@ -267,8 +267,11 @@ impl Keeper for Paged {
         self.one().and_then(Keeper::moved_by)
     }
 
-    fn late(&mut self) -> Vec<Updates> {
-        std::mem::take(&mut self.late_rows)
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        match (self.late_rows.pop(), self.divisions.as_mut_slice()) {
+            (None, [Division { place: Place::Memory(groups), .. }]) => groups.late(),
+            (late, _) => Ok(late),
+        }
     }
 
     fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
