@@ -64,7 +64,7 @@ pub fn run_worker(worker: &mut Worker, tier: &CloudTier, port: Option<(CloudPort
     drop(inputs);
     while worker.step_or_park(Some(LOOK)) {
         held.turn(&probe);
-        sound()?;
+        defect::sound()?;
     }
     held.tell();
     Ok(())
@@ -103,11 +103,6 @@ fn build(worker: &mut Worker, tier: &CloudTier) -> Result<Flow, Fatal> {
         }
         Ok(Flow { inputs, watched, probe, held })
     })
-}
-
-/// Whether this worker's operators have all gone on.
-fn sound() -> Result<(), Fatal> {
-    defect::met().map_or(Ok(()), |why| Err(format!("an operator cannot go on, which is a defect of the engine: {why}").into()))
 }
 
 /// Drives the cloud on the first worker.
@@ -152,7 +147,7 @@ impl Driver<'_> {
         }
         while self.flow.probe.less_than(&(epoch + 1)) && !self.tier.shared.ending.failed() {
             self.worker.step_or_park(Some(Duration::from_millis(1)));
-            sound()?;
+            defect::sound()?;
         }
         self.tier.program.watermarks.settle(epoch);
         self.flow.held.turn(&self.flow.probe);

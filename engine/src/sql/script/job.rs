@@ -140,8 +140,8 @@ impl Job {
             if let Some(error) = states.fault() {
                 self.shared.fail(error.to_string());
             }
-            if let Some(why) = defect::met() {
-                self.shared.fail(format!("an operator cannot go on, which is a defect of the engine: {why}"));
+            if let Err(why) = defect::sound() {
+                self.shared.fail(why);
             }
             if self.shared.asked() > asked {
                 asked = self.shared.asked();
