@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::stream::{FileRows, Mark, Start, Stream, Walk, ends_at, sum_of};
-use super::tables::{FileTable, Tables};
+use super::tables::{FileTable, Tables, passes};
 use crate::flow::hash::hash_rows;
 use crate::flow::updates::Updates;
 use crate::sql::snapshot::{SavedClock, SavedFile, SavedTable, SnapshotError};
@@ -16,8 +16,10 @@ pub struct Digests {
     /// Tables whose changes up to an epoch were in them from the beginning.
     known: HashSet<String>,
     begins_at: u64,
-    /// Changes that are in them.
+    /// Changes that were looked at.
     taken: usize,
+    /// How many more changes of each table are rows of its file.
+    of_files: HashMap<String, usize>,
     files: Vec<OwnFile>,
 }
 
@@ -49,7 +51,8 @@ impl Digests {
         let (known, begins_at) = restored.unwrap_or_default();
         let digest = |t: &SavedTable| Some((t.name.clone(), u64::from_str_radix(&t.digest, 16).ok()?));
         let sums: BTreeMap<String, u64> = known.iter().filter_map(digest).collect();
-        let mut out = Digests { known: sums.keys().cloned().collect(), sums, begins_at, taken: 0, files: Vec::new() };
+        let mut out =
+            Digests { known: sums.keys().cloned().collect(), sums, begins_at, taken: 0, of_files: tables.loaded(), files: Vec::new() };
         let files = &mut out.files;
         for FileTable { table, rows, clock, .. } in tables.files() {
             let stream = streams.iter().find(|s| s.table == *table);
@@ -72,7 +75,7 @@ impl Digests {
     pub fn at(&mut self, history: &[(u64, String, Updates)], epoch: u64) -> Result<Vec<SavedTable>, SnapshotError> {
         while let Some((at, table, updates)) = history.get(self.taken).filter(|(at, ..)| *at <= epoch) {
             let known = *at <= self.begins_at && self.known.contains(table);
-            if !known {
+            if !passes(&mut self.of_files, table) && !known {
                 add(self.sums.entry(table.clone()).or_default(), *at, updates)?;
             }
             self.taken += 1;

@@ -28,11 +28,7 @@ impl Pieces {
     ///
     /// # Errors
     /// When rows are of other columns than those before, or are not taken.
-    pub fn add<E: From<ArrowError>>(
-        &mut self,
-        rows: &RecordBatch,
-        out: &mut dyn FnMut(RecordBatch) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn add<E: From<ArrowError>>(&mut self, rows: &RecordBatch, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
         let mut from = 0;
         while from < rows.num_rows() {
             let count = (rows.num_rows() - from).min(SAVED_ROWS - self.rows);

@@ -312,12 +312,13 @@ impl Keeper for Paged {
 mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
-    use std::sync::Arc;
+    use std::sync::{Arc, PoisonError};
 
     use arrow::array::{Array, ArrayRef, AsArray};
     use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
     use super::*;
+    use crate::flow::hash::ALONE;
     use crate::sql::plan::Function;
     use crate::sql::render::close::SAVED_ROWS;
     use crate::sql::render::groups::accumulate::Accumulator;
@@ -366,6 +367,7 @@ mod tests {
     /// What waits to be written has a limit, so no piece is made before the one before it was taken.
     #[test]
     fn a_piece_is_made_when_the_one_before_it_was_taken() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut paged, asked) = (paged(), Rc::new(Cell::new(0)));
         if let Place::Memory(groups) = &mut paged.divisions[0].place {
             groups.states.push(Box::new(Asked(asked.clone())));
@@ -383,6 +385,7 @@ mod tests {
     /// Groups in memory and on disk go out in pieces of bounded size.
     #[test]
     fn groups_are_saved_piece_by_piece() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut paged = paged();
         for step in ["whole", "divided", "on disk"] {
             match step {
@@ -407,6 +410,7 @@ mod tests {
     /// Groups that do not stand one after the other are saved as they are.
     #[test]
     fn groups_with_gaps_between_them_are_saved() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut paged = paged();
         let odd = take_rows(&rows(), &arrow::array::UInt32Array::from_iter_values((0..GROUPS as u32).step_by(2))).unwrap();
         let gone = Int64Array::from(vec![-1; odd.num_rows()]);

@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, ListArray, PrimitiveArray, UInt64Array,
-};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, ListArray, PrimitiveArray, UInt64Array};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Field, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
