@@ -340,6 +340,23 @@ fn a_file_that_has_changed_before_the_snapshot_is_refused() {
     assert!(error.to_string().contains("is not what it held then"), "{error}");
 }
 
+/// What a change asks of another table beside its source is there to be found, also where that table has a file.
+#[test]
+fn what_changes_ask_of_a_file_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("u.json");
+    std::fs::write(&path, "{\"w\":3}\n{\"w\":8}\n").unwrap();
+    let script = format!(
+        "CREATE TABLE u (w BIGINT) WITH (connector = 'file', path = '{}'); CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT);
+         INSERT INTO t VALUES (1, 1), (2, 2);
+         INSERT INTO t VALUES (1, 5) ON CONFLICT (k) DO UPDATE SET v = (SELECT max(w) FROM u);
+         SELECT k, v FROM t ORDER BY k;",
+        path.display()
+    );
+    let got = told(&run("t.sql", &script, &options(1, None, 100)));
+    assert!(got.contains("| 1 | 8 |") && got.contains("| 2 | 2 |"), "{got}");
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_told_by_its_name() {
     let folder = tempfile::tempdir().unwrap();

@@ -97,6 +97,18 @@ pub fn late_rows(view: &str, updates: &Updates) -> Result<Updates, ArrowError> {
     Ok(Updates::insertions(RecordBatch::try_new(late_schema(), vec![Arc::new(views), Arc::new(lines), Arc::new(diffs)])?))
 }
 
+/// Gives the rows of the last epoch that came too late, as rows of a collection.
+fn tell_late(state: &mut impl Keeper, view: &str, give: &mut dyn FnMut(&mut Updates)) {
+    let mut next = || state.late()?.map(|updates| late_rows(view, &updates)).transpose();
+    loop {
+        match next() {
+            Ok(Some(mut rows)) => give(&mut rows),
+            Ok(None) => return,
+            Err(error) => return crate::flow::defect::tell("late rows cannot be told", &error),
+        }
+    }
+}
+
 /// Epochs that wait, with the capability of each.
 type Waiting = BTreeMap<u64, (Capability<u64>, Capability<u64>, Vec<Updates>)>;
 
@@ -170,16 +182,7 @@ pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<im
                     Ok(None) => {}
                     Err(error) => crate::flow::defect::tell("an epoch cannot be worked through", &error),
                 }
-                loop {
-                    match state.late().and_then(|late| late.map(|updates| late_rows(&view, &updates)).transpose()) {
-                        Ok(Some(mut updates)) => late_out.session_with_builder(&late_cap).give_container(&mut updates),
-                        Ok(None) => break,
-                        Err(error) => {
-                            crate::flow::defect::tell("late rows cannot be told", &error);
-                            break;
-                        }
-                    }
-                }
+                tell_late(&mut *state, &view, &mut |rows| late_out.session_with_builder(&late_cap).give_container(rows));
             }
             held = match (held.take(), frontier) {
                 (Some((row, late)), Some(frontier)) if moved_by.is_some() => {

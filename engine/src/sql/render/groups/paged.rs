@@ -61,7 +61,7 @@ impl Division {
     }
 
     /// Moves it to disk, if it is not there.
-    fn to_disk(&mut self) -> Result<(), ArrowError> {
+    fn page_out(&mut self) -> Result<(), ArrowError> {
         let Place::Memory(groups) = &self.place else { return Ok(()) };
         let mut spilling = Spilling::default();
         groups.save(&mut |rows| spilling.add(&rows))?;
@@ -180,7 +180,7 @@ impl Paged {
                 break;
             }
             let Some(division) = self.divisions.get_mut(at) else { break };
-            division.to_disk()?;
+            division.page_out()?;
             self.account();
         }
         Ok(())
@@ -390,7 +390,7 @@ mod tests {
         for step in ["whole", "divided", "on disk"] {
             match step {
                 "divided" => paged.divide().unwrap(),
-                "on disk" => paged.divisions.iter_mut().step_by(2).for_each(|d| d.to_disk().unwrap()),
+                "on disk" => paged.divisions.iter_mut().step_by(2).for_each(|d| d.page_out().unwrap()),
                 _ => {}
             }
             let (mut groups, mut sum, mut pieces) = (0, 0, 0);
