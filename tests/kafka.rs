@@ -1,5 +1,5 @@
 //! The bearing pipeline fed from a Kafka topic and writing its alerts to another, on a real broker.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::explicit_write)]
 
 use std::io::Write;
 use std::path::Path;

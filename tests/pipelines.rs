@@ -1,5 +1,5 @@
 //! Whole pipelines through the command itself: the loop, placement, determinism, real recordings, bad records.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::explicit_write)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

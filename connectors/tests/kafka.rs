@@ -1,6 +1,6 @@
 //! Kafka against a real broker (`scripts/kafka start`); says visibly when there is none, and fails then in CI.
 #![cfg(feature = "kafka")]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::explicit_write)]
 
 use std::io::Write;
 use std::sync::Arc;
