@@ -73,3 +73,26 @@ fn a_snapshot_that_cannot_be_written_ends_the_run_and_is_none() {
     assert!(error.contains("worker-0-0.arrow"), "{error}");
     assert!(!epoch.join("manifest.json").exists(), "what is not whole is no snapshot");
 }
+
+/// A source that takes away what it never gave: the answer cannot take it away, and its errors say so.
+#[test]
+fn what_a_join_was_to_lose_and_never_had_is_an_error_of_the_view() {
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use littoral_engine::flow::updates::Updates;
+
+    let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 2]));
+    let rows = RecordBatch::try_from_iter_with_nullable([("k", column, true)]).unwrap();
+    let schema = rows.schema();
+    let changes = Updates::changes(rows, vec![1, 1, -1].into());
+    let more = Updates::changes(changes.rows.slice(1, 2), vec![-1, -1].into());
+    let none = Updates::insertions(changes.rows.slice(0, 0));
+    for workers in [1, 3] {
+        let feed = |(name, then): (&str, &Updates)| (name.to_string(), schema.clone(), vec![changes.clone(), then.clone()]);
+        let feeds = [("a", &more), ("b", &none)].map(feed).to_vec();
+        let options = ScriptOptions { workers, feeds, ..ScriptOptions::default() };
+        let answers = run("lost.sql", "SELECT a.k FROM a JOIN b ON a.k = b.k;", &options).unwrap();
+        assert_eq!(answers[0].rows.num_rows(), 1);
+        let told = arrow::util::pretty::pretty_format_batches(std::slice::from_ref(&answers[0].errors)).unwrap().to_string();
+        assert_eq!(told.matches("taken away that had not come").count(), 2, "{told}");
+    }
+}

@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::util::pretty::pretty_format_batches;
 use littoral_engine::sql::script::{Answer, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, run};
+use parquet::arrow::ArrowWriter;
 
 #[path = "random/dice.rs"]
 #[allow(dead_code)]
@@ -51,8 +54,34 @@ fn time(ms: i64) -> String {
     format!("2024-01-01T{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
 }
 
+/// Writes some rows as Parquet, the columns in the table's order or in another; the file's name.
+fn write_parquet(folder: &Path, name: &str, order: &[&str], rows: &[Row]) -> String {
+    let column = |name: &str| -> ArrayRef {
+        match name {
+            "k" => Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.0))),
+            // As `time` writes it.
+            "ts" => Arc::new(
+                rows.iter().map(|r| r.1.map(|ms| (ms + 1_704_067_200_000 + 3_600_000) * 1_000)).collect::<TimestampMicrosecondArray>(),
+            ),
+            "v" => Arc::new(rows.iter().map(|r| r.2).collect::<Int64Array>()),
+            _ => Arc::new(StringArray::from_iter_values(rows.iter().map(|r| &r.3))),
+        }
+    };
+    let batch = RecordBatch::try_from_iter_with_nullable(order.iter().map(|name| (*name, column(name), true))).unwrap();
+    let path = folder.join(format!("{name}.parquet"));
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    path.display().to_string()
+}
+
 /// Writes some rows in a format; the file's name.
 fn write(folder: &Path, name: &str, format: &str, rows: &[Row]) -> String {
+    match format {
+        "parquet" => return write_parquet(folder, name, &["k", "ts", "v", "t"], rows),
+        "parquet in another order" => return write_parquet(folder, name, &["t", "v", "k", "ts"], rows),
+        _ => {}
+    }
     let mut text = if format == "csv" { "k,ts,v,t\n".to_string() } else { String::new() };
     for (k, ts, v, t) in rows {
         let quoted = |ts: &i64| format!("\"{}\"", time(*ts));
@@ -229,6 +258,55 @@ fn a_run_goes_on_behind_the_rows_that_it_has_taken_in() {
     assert!(went_on > cases() / 4 && refused < went_on, "{went_on} went on, {refused} were refused");
 }
 
+/// The newest complete snapshots of a run in a folder, in order.
+fn snapshots(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder.join("answer-1")) else { return Vec::new() };
+    let mut all: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).filter(|p| p.join("manifest.json").exists()).collect();
+    all.sort();
+    all
+}
+
+/// What the newest snapshot has taken in of the tables.
+fn taken_in(folder: &Path) -> serde_json::Value {
+    let text = std::fs::read(snapshots(folder).last().unwrap().join("manifest.json")).unwrap();
+    serde_json::from_slice::<serde_json::Value>(&text).unwrap()["tables"].clone()
+}
+
+/// A run that is stopped in the middle of its files, of any format, goes on as one that never stopped; what its further snapshots have
+/// taken in is what that one's have. A file of Parquet is the same file again, with its columns in any order.
+#[test]
+fn a_run_that_was_stopped_in_the_middle_of_its_files_goes_on() {
+    let mut in_the_middle = 0;
+    for seed in 0..cases() {
+        let mut dice = Dice::new(seed, 24);
+        let format = dice.of(&["parquet", "parquet in another order", "parquet in another order", "csv", "json"]);
+        let case = Case { format, after: "", epoch_rows: Some(5), ..Case::draw(seed + 20_000) };
+        if case.query.contains("late_rows") {
+            continue;
+        }
+        let (held, text) = (dice.percent(30), case.whole(false));
+        let text = if held { case.whole(true) } else { text };
+        let every = 1 + dice.below(5) as u64;
+        let [whole, state] = ["whole", "state"].map(|name| case.folder.path().join(name));
+        let run_with = |folder: &PathBuf, restored: bool, dice: &mut Dice| {
+            let snapshots = Some(SnapshotOptions { folder: folder.clone(), every });
+            let restore = restored.then(|| RestoreOptions { folder: folder.clone(), changed_plan: false });
+            let options = ScriptOptions { snapshots, restore, ..options(1 + dice.below(3), case.epoch_rows, 100 + dice.below(300)) };
+            told(&run("parquet.sql", &text, &options))
+        };
+        let expected = run_with(&whole, false, &mut dice);
+        assert!(!expected.starts_with("error"), "seed {seed}: {expected}");
+        assert_eq!(run_with(&state, false, &mut dice), expected, "seed {seed}");
+        // As if it had been killed before the newest were complete.
+        let complete = snapshots(&state);
+        complete.iter().skip(1).for_each(|path| std::fs::remove_dir_all(path).unwrap());
+        in_the_middle += usize::from(complete.len() > 1);
+        assert_eq!(run_with(&state, true, &mut dice), expected, "seed {seed}, {format}, held {held}: {text}");
+        assert_eq!(taken_in(&state), taken_in(&whole), "seed {seed}, {format}, held {held}: {text}");
+    }
+    assert!(in_the_middle as u64 > cases() / 3, "{in_the_middle}");
+}
+
 /// What a snapshot has taken in of a file must be there still, to the byte; what stands behind it may have changed.
 #[test]
 fn a_file_that_has_changed_before_the_snapshot_is_refused() {
@@ -260,6 +338,23 @@ fn a_file_that_has_changed_before_the_snapshot_is_refused() {
     std::fs::write(&path, text(&[1, 2, 3, 4])).unwrap();
     let error = run("t.sql", &script, &ScriptOptions { restore, ..options(1, Some(3), 30) }).unwrap_err();
     assert!(error.to_string().contains("is not what it held then"), "{error}");
+}
+
+/// What a change asks of another table beside its source is there to be found, also where that table has a file.
+#[test]
+fn what_changes_ask_of_a_file_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("u.json");
+    std::fs::write(&path, "{\"w\":3}\n{\"w\":8}\n").unwrap();
+    let script = format!(
+        "CREATE TABLE u (w BIGINT) WITH (connector = 'file', path = '{}'); CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT);
+         INSERT INTO t VALUES (1, 1), (2, 2);
+         INSERT INTO t VALUES (1, 5) ON CONFLICT (k) DO UPDATE SET v = (SELECT max(w) FROM u);
+         SELECT k, v FROM t ORDER BY k;",
+        path.display()
+    );
+    let got = told(&run("t.sql", &script, &options(1, None, 100)));
+    assert!(got.contains("| 1 | 8 |") && got.contains("| 2 | 2 |"), "{got}");
 }
 
 #[test]

@@ -63,10 +63,10 @@ pub fn run_worker(worker: &mut Worker, tier: &CloudTier, port: Option<(CloudPort
     let Flow { inputs, probe, mut held, .. } = flow;
     drop(inputs);
     while worker.step_or_park(Some(LOOK)) {
-        held.turn(&tier.program, &probe);
-        sound()?;
+        held.turn(&probe);
+        defect::sound()?;
     }
-    held.tell(&tier.program);
+    held.tell();
     Ok(())
 }
 
@@ -82,7 +82,7 @@ fn build(worker: &mut Worker, tier: &CloudTier) -> Result<Flow, Fatal> {
         render_steps(&tier.fragment.steps, &tier.fragment.params, &tier.shared, &mut streams)?;
         let tables = streams.iter().map(|(name, (stream, _))| (name.clone(), stream.clone())).collect();
         let views: Vec<String> = tier.watched.iter().filter(|w| !streams.contains_key(*w)).cloned().collect();
-        let held = HeldStates::new(views.clone(), tier.shared.totals.clone(), index);
+        let held = HeldStates::new(&tier.program, &views, tier.shared.totals.clone(), index);
         let rendered = tier.program.render_with(scope, tables, &views, held.states(), &BTreeSet::new());
         let probe = ProbeHandle::new();
         let totals = tier.shared.totals.clone();
@@ -103,11 +103,6 @@ fn build(worker: &mut Worker, tier: &CloudTier) -> Result<Flow, Fatal> {
         }
         Ok(Flow { inputs, watched, probe, held })
     })
-}
-
-/// Whether this worker's operators have all gone on.
-fn sound() -> Result<(), Fatal> {
-    defect::met().map_or(Ok(()), |why| Err(format!("an operator cannot go on, which is a defect of the engine: {why}").into()))
 }
 
 /// Drives the cloud on the first worker.
@@ -152,10 +147,10 @@ impl Driver<'_> {
         }
         while self.flow.probe.less_than(&(epoch + 1)) && !self.tier.shared.ending.failed() {
             self.worker.step_or_park(Some(Duration::from_millis(1)));
-            sound()?;
+            defect::sound()?;
         }
         self.tier.program.watermarks.settle(epoch);
-        self.flow.held.turn(&self.tier.program, &self.flow.probe);
+        self.flow.held.turn(&self.flow.probe);
         let mut changes = HashMap::new();
         for (name, schema, outbox) in &self.flow.watched {
             if let Some(updates) = outbox.take(epoch, schema)? {
@@ -173,7 +168,7 @@ impl Driver<'_> {
 
     fn finish(mut self) -> Result<(), Fatal> {
         self.flow.inputs.clear();
-        self.flow.held.tell(&self.tier.program);
+        self.flow.held.tell();
         let last = self.effects.finish()?;
         match last {
             Some(epoch) => self.port.closed(epoch, Some(epoch)),

@@ -18,6 +18,14 @@ pub fn tell(what: &str, error: &dyn Display) {
     });
 }
 
+/// Whether all operators of this thread's worker have gone on.
+///
+/// # Errors
+/// With the first defect that one of them met.
+pub fn sound() -> Result<(), String> {
+    met().map_or(Ok(()), |why| Err(format!("an operator cannot go on, which is a defect of the engine: {why}")))
+}
+
 /// The first defect that the worker of this thread has met since it was asked last.
 pub fn met() -> Option<String> {
     MET.with_borrow_mut(Option::take)

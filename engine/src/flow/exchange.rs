@@ -83,13 +83,8 @@ impl Distributor<Updates> for ByKey {
                     }
                 }
             }
-            // Keys were typed when the plan was made. Should they not encode, one worker still holds all of them.
-            Err(error) => {
-                tracing::error!(%error, "keys cannot be hashed");
-                if let Some(first) = pushers.first_mut() {
-                    Message::push_at(container, stamp.clone(), first);
-                }
-            }
+            // Keys were typed when the plan was made, so this is a defect, which ends the run: no row may be where others do not look.
+            Err(error) => super::defect::tell("keys cannot be hashed", &error),
         }
     }
 

@@ -9,7 +9,7 @@ use timely::dataflow::operators::probe::Handle as ProbeHandle;
 
 use crate::clock::{Mark, mark};
 use crate::sql::Program;
-use crate::sql::snapshot::States;
+use crate::sql::snapshot::{SavedNode, States, size_of};
 use crate::telemetry::{Held, Totals};
 
 /// Time between two looks: a look walks over large states.
@@ -18,16 +18,16 @@ const BETWEEN: Duration = Duration::from_secs(1);
 /// The states of a worker.
 pub struct HeldStates {
     states: States,
-    views: Vec<String>,
+    nodes: Vec<SavedNode>,
     totals: Arc<Totals>,
     worker: usize,
     last: Option<Mark>,
 }
 
 impl HeldStates {
-    /// The states of some views on a worker; none are there before they are rendered.
-    pub fn new(views: Vec<String>, totals: Arc<Totals>, worker: usize) -> Self {
-        HeldStates { states: States::tracked(None), views, totals, worker, last: None }
+    /// The states of some views on a worker; none are there before they are rendered. Which nodes have states is found once.
+    pub fn new(program: &Program, views: &[String], totals: Arc<Totals>, worker: usize) -> Self {
+        HeldStates { states: States::tracked(None), nodes: program.nodes_with_state(views), totals, worker, last: None }
     }
 
     /// Where operators announce what they hold.
@@ -36,20 +36,22 @@ impl HeldStates {
     }
 
     /// Lets operators forget how they stood before epochs that are over, and tells what they hold if it is time.
-    pub fn turn(&mut self, program: &Program, probe: &ProbeHandle<u64>) {
+    pub fn turn(&mut self, probe: &ProbeHandle<u64>) {
         if let Some(open) = probe.with_frontier(|frontier| frontier.first().copied()) {
             self.states.settle(open);
         }
         if self.last.is_none_or(|last| last.elapsed() >= BETWEEN) {
-            self.tell(program);
+            self.tell();
         }
     }
 
     /// Tells what operators hold.
-    pub fn tell(&mut self, program: &Program) {
+    pub fn tell(&mut self) {
         self.last = Some(mark());
-        for (view, operator, size) in program.held(&self.views, &self.states.sizes()) {
-            self.totals.set_held((view, operator), self.worker, Held { rows: size.rows, bytes: size.bytes });
+        let sizes = self.states.sizes();
+        for node in &self.nodes {
+            let size = size_of(&node.fingerprint, &sizes);
+            self.totals.set_held((node.view.clone(), node.title.clone()), self.worker, Held { rows: size.rows, bytes: size.bytes });
         }
     }
 }

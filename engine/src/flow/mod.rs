@@ -6,7 +6,6 @@ pub mod captured;
 pub mod channel;
 #[cfg(feature = "sql")]
 pub mod cloud;
-#[cfg(feature = "sql")]
 pub mod defect;
 #[cfg(feature = "sql")]
 pub mod edge;

@@ -18,7 +18,7 @@ use super::lower::{closed, lower};
 use super::plan::Plan;
 use super::problem::said;
 use super::render::{self, At, Changes, Named, Renderer};
-use super::snapshot::{SavedNode, Size, States, fingerprint, of_text};
+use super::snapshot::{SavedNode, Size, States, fingerprint, of_text, size_of};
 use super::statement::{Parsed, parse};
 use super::watermark::Watermarks;
 use crate::flow::updates::Updates;
@@ -438,8 +438,8 @@ impl Program {
         Some((SavedNode { view: view.to_string(), title: "view".into(), fingerprint }, nodes))
     }
 
-    /// What each node of the wanted views holds: the view, what the node does, how much. Nodes that are equal hold it once.
-    pub fn held(&self, wanted: &[String], sizes: &BTreeMap<String, Size>) -> Vec<(String, String, Size)> {
+    /// The nodes of the wanted views that hold something. Nodes that are equal hold it once.
+    pub fn nodes_with_state(&self, wanted: &[String]) -> Vec<SavedNode> {
         let states = States::tracked(None);
         let (named, needed, mut nodes) = (self.named(&states), self.needed(wanted), Vec::new());
         for View { name, plan, .. } in self.views.iter().filter(|v| needed.contains(&v.name)) {
@@ -447,7 +447,7 @@ impl Program {
         }
         let mut seen = BTreeSet::new();
         nodes.retain(|(node, _)| seen.insert(node.fingerprint.clone()));
-        nodes.into_iter().map(|(node, _)| (node.view, node.title, size_of(&node.fingerprint, sizes))).collect()
+        nodes.into_iter().map(|(node, _)| node).collect()
     }
 
     /// The wanted views with all views beneath them.
@@ -464,13 +464,6 @@ impl Program {
         }
         needed
     }
-}
-
-/// What the states of a node hold together.
-fn size_of(node: &str, sizes: &BTreeMap<String, Size>) -> Size {
-    let own = format!("{node}-");
-    let states = sizes.iter().filter(|(key, _)| key.starts_with(&own)).map(|(_, size)| *size);
-    states.fold(Size::default(), |a, b| Size { rows: a.rows + b.rows, bytes: a.bytes + b.bytes })
 }
 
 /// The query with other names for its columns, when some are given.

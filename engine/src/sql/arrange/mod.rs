@@ -39,7 +39,7 @@ pub use chunk::ArrowChunk;
 pub use join::ArrowJoin;
 pub use reduce::Evaluate;
 pub use saved::{Saved, from_diffs, with_diffs, with_saved};
-pub use scratch::{Spilled, spilled_bytes};
+pub use scratch::{Spilled, Spilling, spilled_bytes};
 pub use spill::{Accounted, is_limited, is_over_limit, memory_bytes, set_memory_limit};
 
 /// An arrangement of rows by the hash of their first columns.

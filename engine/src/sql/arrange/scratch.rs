@@ -70,6 +70,35 @@ impl Scratch {
     }
 }
 
+/// Rows of one schema on their way to the scratch file, compressed as they come.
+#[derive(Default)]
+pub struct Spilling(Option<StreamWriter<zstd::Encoder<'static, Vec<u8>>>>);
+
+impl Spilling {
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// When they cannot be encoded.
+    pub fn add(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        match &mut self.0 {
+            Some(writer) => writer.write(rows),
+            None => {
+                let writer = StreamWriter::try_new(zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?, &rows.schema())?;
+                self.0.insert(writer).write(rows)
+            }
+        }
+    }
+
+    /// Writes them; none when none came.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn end(self) -> Result<Option<Spilled>, ArrowError> {
+        let Some(writer) = self.0 else { return Ok(None) };
+        Spilled::of(&writer.into_inner()?.finish()?).map(Some)
+    }
+}
+
 /// Rows in the scratch file; their place is free again once this is dropped.
 #[derive(Debug)]
 pub struct Spilled {
@@ -83,15 +112,17 @@ impl Spilled {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(rows: &[RecordBatch]) -> Result<Self, ArrowError> {
-        let first = rows.first().ok_or_else(|| ArrowError::IpcError("no rows to spill".into()))?;
-        let mut writer = StreamWriter::try_new(zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?, &first.schema())?;
-        rows.iter().try_for_each(|batch| writer.write(batch))?;
-        let bytes = writer.into_inner()?.finish()?;
+        let mut spilling = Spilling::default();
+        rows.iter().try_for_each(|batch| spilling.add(batch))?;
+        spilling.end()?.ok_or_else(|| ArrowError::IpcError("no rows to spill".into()))
+    }
+
+    fn of(bytes: &[u8]) -> Result<Self, ArrowError> {
         let mut scratch = scratch()?.lock().unwrap_or_else(PoisonError::into_inner);
         let at = scratch.take(bytes.len() as u64);
         // Should writing fail, the place is free again.
         let spilled = Spilled { at, len: bytes.len() };
-        let written = scratch.file.write_all_at(&bytes, at);
+        let written = scratch.file.write_all_at(bytes, at);
         drop(scratch);
         written?;
         SPILLED.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -103,9 +134,28 @@ impl Spilled {
     /// # Errors
     /// When they cannot be read back.
     pub fn read(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+        let mut all = Vec::new();
+        self.each(&mut |rows| {
+            all.push(rows);
+            Ok::<_, ArrowError>(())
+        })?;
+        Ok(all)
+    }
+
+    /// Hands the rows over as they were written, batch by batch: only one is there as rows.
+    ///
+    /// # Errors
+    /// When they cannot be read back, or are not taken.
+    pub fn each<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        let bytes = self.bytes_of_file()?;
+        let decoder = zstd::Decoder::new(bytes.as_slice()).map_err(ArrowError::from)?;
+        StreamReader::try_new(decoder, None)?.try_for_each(|rows| out(rows?))
+    }
+
+    fn bytes_of_file(&self) -> Result<Vec<u8>, ArrowError> {
         let mut bytes = vec![0; self.len];
         scratch()?.lock().unwrap_or_else(PoisonError::into_inner).file.read_exact_at(&mut bytes, self.at)?;
-        StreamReader::try_new(zstd::Decoder::new(bytes.as_slice())?, None)?.collect()
+        Ok(bytes)
     }
 
     /// Bytes on disk.

@@ -24,9 +24,9 @@ impl Keeper for Any {
         Ok((diff != 0).then(|| Updates::changes(one_row(), vec![diff].into())))
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
         let count: ArrayRef = Arc::new(Int64Array::from(vec![self.0]));
-        Ok(if self.0 == 0 { Vec::new() } else { vec![RecordBatch::try_from_iter([("rows", count)])?] })
+        if self.0 == 0 { Ok(()) } else { out(RecordBatch::try_from_iter([("rows", count)])?) }
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {

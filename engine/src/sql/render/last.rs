@@ -6,7 +6,7 @@ use arrow::array::{Array, Int64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
-use super::close::{Keeper, Routing, at_close};
+use super::close::{Keeper, Pieces, Routing, at_close};
 use super::{Changes, Renderer};
 use crate::flow::gather::merge;
 use crate::flow::pick::take_rows;
@@ -51,12 +51,17 @@ impl Keeper for Held {
         Some((self.watermarks.clone(), self.closing.tables.clone()))
     }
 
-    fn late(&mut self) -> Vec<Updates> {
-        std::mem::take(&mut self.late)
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        Ok(self.late.pop())
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        self.rows.values().flatten().map(|u| with_diffs(&u.rows, (0..u.rows.num_rows()).map(|r| u.diff(r)).collect())).collect()
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        let mut pieces = Pieces::default();
+        for updates in self.rows.values().flatten() {
+            let diffs = (0..updates.rows.num_rows()).map(|row| updates.diff(row)).collect();
+            pieces.add(&with_diffs(&updates.rows, diffs)?, out)?;
+        }
+        pieces.end(out)
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {

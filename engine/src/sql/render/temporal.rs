@@ -10,7 +10,7 @@ use arrow::array::{Array, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
-use super::close::{Keeper, Routing, at_close};
+use super::close::{Keeper, Pieces, Routing, at_close};
 use super::{Changes, Renderer, rows};
 use crate::flow::gather::merge;
 use crate::flow::pick::take_rows;
@@ -114,7 +114,7 @@ impl Keeper for Scheduled {
         Some((self.clock.clone(), vec![NOW.to_string()]))
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
         let one = |(moment, updates): (&i64, &Updates)| {
             let rows = updates.rows.num_rows();
             let moments: Arc<dyn Array> = Arc::new(Int64Array::from(vec![*moment; rows]));
@@ -124,7 +124,11 @@ impl Keeper for Scheduled {
             let whole = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
             with_diffs(&whole, (0..rows).map(|row| updates.diff(row)).collect())
         };
-        self.due.iter().flat_map(|(moment, all)| all.iter().map(move |u| (moment, u))).map(one).collect()
+        let mut pieces = Pieces::default();
+        for due in self.due.iter().flat_map(|(moment, all)| all.iter().map(move |u| (moment, u))) {
+            pieces.add(&one(due)?, out)?;
+        }
+        pieces.end(out)
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {

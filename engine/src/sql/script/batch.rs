@@ -2,6 +2,7 @@
 //! files, and as the oracle of the tests. Never for the answer of a query.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -15,7 +16,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{Statement, Visit, visit_relations};
 
 use super::table_name;
 use crate::sql::Functions;
@@ -50,6 +51,18 @@ fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 /// # Errors
 /// With what DataFusion says.
 pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>, functions: &Functions) -> Result<RecordBatch, String> {
+    let named = |name: &str| tables.iter().find(|(own, _)| own == name).map(|(_, rows)| Ok(rows.clone()));
+    answer_over(sql, &named, now, functions)
+}
+
+/// The rows of a table of a name, if there is one.
+pub type Named<'a> = &'a dyn Fn(&str) -> Option<Result<RecordBatch, String>>;
+
+/// The same over tables that are asked for when the text names them.
+///
+/// # Errors
+/// With what DataFusion says, or a table does.
+pub fn answer_over(sql: &str, tables: Named<'_>, now: Option<i64>, functions: &Functions) -> Result<RecordBatch, String> {
     let mut config = SessionConfig::new().with_target_partitions(1);
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let builder = SessionStateBuilder::new().with_config(config).with_default_features().with_type_planner(Arc::new(Types));
@@ -61,15 +74,18 @@ pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>
     for function in &functions.aggregates {
         context.register_udaf(function.clone());
     }
-    for (name, rows) in tables {
-        let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).map_err(|e| said(&e))?;
-        context.register_table(name.as_str(), Arc::new(table)).map_err(|e| said(&e))?;
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|e| e.to_string())?;
     let mut last = None;
     for parsed in parse("batch", sql).map_err(|p| p.message)? {
         let mut statement = parsed.statement;
         rewrite(&mut statement, &HashMap::new())?;
+        for name in relations(&statement) {
+            if let (false, Some(rows)) = (context.table_exist(name.as_str()).map_err(|e| said(&e))?, tables(&name)) {
+                let rows = rows?;
+                let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(|e| said(&e))?;
+                context.register_table(name.as_str(), Arc::new(table)).map_err(|e| said(&e))?;
+            }
+        }
         let (name, query) = match statement {
             Statement::CreateView(view) => (Some(table_name(&view.name)?), Statement::Query(view.query)),
             other => (None, other),
@@ -93,6 +109,17 @@ pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>
     let batches = runtime.block_on(frame.collect()).map_err(|e| said(&e))?;
     let schema = batches.first().map_or(schema, |b| b.schema());
     concat_batches(&schema, &batches).map_err(|e| e.to_string())
+}
+
+/// The tables, views and parts of itself that a statement names.
+pub fn relations(part: &impl Visit) -> Vec<String> {
+    let mut names = Vec::new();
+    let seen: ControlFlow<()> = visit_relations(part, |name| {
+        names.extend(table_name(name));
+        ControlFlow::Continue(())
+    });
+    debug_assert!(seen.is_continue());
+    names
 }
 
 /// Rows with the columns of a schema, by position; types are cast.

@@ -22,7 +22,7 @@ impl Script {
             self.catalog.set_event_time(name, field.name(), keeps_versions);
         }
         self.program.add_input(InputTable { name: name.to_string(), schema: schema.clone(), append_only: grows, event_time: column });
-        self.tables.add(name, schema, key, event_time);
+        self.tables.add(name, schema, key, event_time, self.held.contains(name));
         self.tables.set_columns(name, columns);
         self.tables.set_idle(name, idle);
         if append_only {

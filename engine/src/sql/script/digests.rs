@@ -1,11 +1,11 @@
 //! What the tables of a run held up to an epoch, to be compared with what a snapshot has taken in: a digest of the changes
 //! that statements made, kept as they are fed, and for a file how far it was read and the sum of its bytes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::stream::{FileRows, Mark, Start, Stream, Walk, ends_at, sum_of};
-use super::tables::{FileTable, Tables};
+use super::tables::{FileTable, Tables, passes};
 use crate::flow::hash::hash_rows;
 use crate::flow::updates::Updates;
 use crate::sql::snapshot::{SavedClock, SavedFile, SavedTable, SnapshotError};
@@ -13,8 +13,13 @@ use crate::sql::snapshot::{SavedClock, SavedFile, SavedTable, SnapshotError};
 /// Digests of tables, from one epoch to the next.
 pub struct Digests {
     sums: BTreeMap<String, u64>,
-    /// Changes that are in them.
+    /// Tables whose changes up to an epoch were in them from the beginning.
+    known: HashSet<String>,
+    begins_at: u64,
+    /// Changes that were looked at.
     taken: usize,
+    /// How many more changes of each table are rows of its file.
+    of_files: HashMap<String, usize>,
     files: Vec<OwnFile>,
 }
 
@@ -38,23 +43,29 @@ enum Reader {
 }
 
 impl Digests {
-    /// Before the first epoch.
+    /// Before the first epoch, or as they were in a snapshot of an epoch, which the tables were found to fit.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn new(tables: &Tables, streams: &[Arc<Stream>]) -> Result<Self, SnapshotError> {
-        let mut files = Vec::new();
+    pub fn new(tables: &Tables, streams: &[Arc<Stream>], restored: Option<(&[SavedTable], u64)>) -> Result<Self, SnapshotError> {
+        let (known, begins_at) = restored.unwrap_or_default();
+        let digest = |t: &SavedTable| Some((t.name.clone(), u64::from_str_radix(&t.digest, 16).ok()?));
+        let sums: BTreeMap<String, u64> = known.iter().filter_map(digest).collect();
+        let mut out =
+            Digests { known: sums.keys().cloned().collect(), sums, begins_at, taken: 0, of_files: tables.loaded(), files: Vec::new() };
+        let files = &mut out.files;
         for FileTable { table, rows, clock, .. } in tables.files() {
             let stream = streams.iter().find(|s| s.table == *table);
+            let known = known.iter().find(|t| t.name == *table).and_then(|t| t.file.as_ref());
             let fail = |cause: String| SnapshotError::Unfit(format!("the file of table \"{table}\" cannot be read: {cause}"));
             let walk = match stream {
-                _ if !rows.file.is_text() => Reader::Whole(sum_of(&rows.file).map_err(fail)?),
+                _ if !rows.file.is_text() => Reader::Whole(known.map_or_else(|| sum_of(&rows.file), |k| Ok(k.crc32c)).map_err(fail)?),
                 Some(stream) => Reader::Stream(stream.clone()),
-                None => Reader::Walk(Box::new(Walk::new(rows).map_err(fail)?)),
+                None => Reader::Walk(Box::new(Walk::new(rows, known.map(mark).as_ref()).map_err(fail)?)),
             };
             files.push(OwnFile { table: table.clone(), rows: rows.clone(), jump: stream.map(|_| clock.jump()), walk });
         }
-        Ok(Digests { sums: BTreeMap::new(), taken: 0, files })
+        Ok(out)
     }
 
     /// Takes in the changes up to an epoch; what all tables held there.
@@ -63,7 +74,10 @@ impl Digests {
     /// When a row cannot be hashed, or a file cannot be read.
     pub fn at(&mut self, history: &[(u64, String, Updates)], epoch: u64) -> Result<Vec<SavedTable>, SnapshotError> {
         while let Some((at, table, updates)) = history.get(self.taken).filter(|(at, ..)| *at <= epoch) {
-            add(self.sums.entry(table.clone()).or_default(), *at, updates)?;
+            let known = *at <= self.begins_at && self.known.contains(table);
+            if !passes(&mut self.of_files, table) && !known {
+                add(self.sums.entry(table.clone()).or_default(), *at, updates)?;
+            }
             self.taken += 1;
         }
         let mut out: BTreeMap<&str, SavedTable> = self.sums.iter().map(|(name, sum)| (name.as_str(), saved(name, *sum, None))).collect();
@@ -93,6 +107,11 @@ impl OwnFile {
             clock: clock.map(|jump| SavedClock { jump, newest: mark.newest }),
         })
     }
+}
+
+/// The place up to which a snapshot has taken a file in.
+fn mark(file: &SavedFile) -> Mark {
+    Mark { rows: file.rows, bytes: file.bytes, crc32c: file.crc32c, newest: None }
 }
 
 fn saved(name: &str, sum: u64, file: Option<SavedFile>) -> SavedTable {
@@ -140,7 +159,7 @@ fn holds(saved: &SavedFile, rows: &FileRows, epoch: u64) -> Result<bool, String>
     if !rows.file.is_text() {
         return Ok(sum_of(&rows.file)? == saved.crc32c);
     }
-    let ends = ends_at(&rows.file, &Mark { rows: saved.rows, bytes: saved.bytes, crc32c: saved.crc32c, newest: None })?;
+    let ends = ends_at(&rows.file, &mark(saved))?;
     // Where it held fewer rows than the epochs have room for, it must hold no more now.
     Ok(ends.is_some_and(|ends| ends || saved.rows == rows.rows_at(epoch)))
 }
@@ -148,9 +167,9 @@ fn holds(saved: &SavedFile, rows: &FileRows, epoch: u64) -> Result<bool, String>
 /// How a run begins to read the file of a table that a snapshot has taken in.
 pub fn start(saved: &[SavedTable], epoch: u64, own: &FileTable<'_>, full: bool) -> Start {
     let file = saved.iter().find(|t| &t.name == own.table).and_then(|t| t.file.as_ref());
-    let mark = |file: &SavedFile| {
+    let skipped = |file: &SavedFile| {
         let clock = file.clock.as_ref().filter(|clock| clock.jump == own.clock.jump())?;
-        Some(Mark { rows: file.rows, bytes: file.bytes, crc32c: file.crc32c, newest: clock.newest })
+        Some(Mark { newest: clock.newest, ..mark(file) })
     };
-    Start { epoch: Some(epoch), full, skipped: file.filter(|_| !full).and_then(mark) }
+    Start { epoch: Some(epoch), full, skipped: file.filter(|_| !full).and_then(skipped) }
 }

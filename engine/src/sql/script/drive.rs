@@ -59,7 +59,7 @@ impl Driver {
     /// Begins a run.
     ///
     /// # Errors
-    /// When what a snapshot has of the answer cannot be read, or a file cannot.
+    /// When what a snapshot has of the answer cannot be read.
     pub fn new(job: &Job, ends: Ends) -> Result<Self, String> {
         let (mut changes, errors) = job.durable.before(&job.schema).map_err(|e| e.to_string())?;
         let mut outlet = lock(&job.outlet).take();
@@ -68,8 +68,7 @@ impl Driver {
             changes.retain(|_| job.durable.every().is_some() && !job.durable.has_written());
         }
         let written = if job.durable.has_written() { (changes.len(), errors.len()) } else { (0, 0) };
-        let digests = job.durable.every().map(|_| Digests::new(&job.tables, &job.streams));
-        let digests = digests.transpose().map_err(|e| e.to_string())?;
+        let digests = lock(&job.digests).take();
         let epoch = job.durable.begins_at().unwrap_or(0);
         Ok(Driver { ends, epoch, step: Step::Open, last: None, digests, outlet, changes, errors, written })
     }
@@ -138,14 +137,14 @@ impl Driver {
             return Err(too_far(begins, last).to_string());
         }
         if job.ended {
-            job.tables.schemas().for_each(|(table, _)| job.program.watermarks.set(table, last + 1, END));
+            job.tables.iter().for_each(|table| job.program.watermarks.set(table, last + 1, END));
         }
         self.last = Some(last);
         Ok(())
     }
 
     fn completion(&mut self, job: &Job) -> Result<Completion, String> {
-        let tables = self.digests.as_mut().map(|d| d.at(&job.statements, self.epoch)).transpose().map_err(|e| e.to_string())?;
+        let tables = self.digests.as_mut().map(|d| d.at(&job.history, self.epoch)).transpose().map_err(|e| e.to_string())?;
         let since = |all: &Changes, from: usize| all.get(from..).unwrap_or_default().to_vec();
         let (changes, errors) = (since(&self.changes, self.written.0), since(&self.errors, self.written.1));
         if self.outlet.is_some() {

@@ -14,7 +14,7 @@ use super::workers::Shared;
 use super::writing::{Writing, Written};
 use crate::sql::Program;
 use crate::sql::render::error_schema;
-use crate::sql::snapshot::{Difference, Restored, SnapshotError, States, Store, epochs};
+use crate::sql::snapshot::{Difference, Restored, SavedTable, SnapshotError, States, Store, epochs};
 
 /// Snapshots to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +127,11 @@ impl Durable {
     /// The view, when all its rows are wanted at the first epoch.
     pub fn anew(&self, view: &str) -> BTreeSet<String> {
         self.changed.then(|| view.to_string()).into_iter().collect()
+    }
+
+    /// What the snapshot that a run goes on from has taken in of the tables, and its epoch.
+    pub fn saved_tables(&self) -> Option<(&[SavedTable], u64)> {
+        self.restored.as_ref().map(|r| (r.manifest().tables.as_slice(), r.manifest().epoch))
     }
 
     /// How a table's file is begun to be read; `full` says whether all its rows are wanted.

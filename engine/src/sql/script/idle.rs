@@ -16,13 +16,36 @@ pub struct Seen<'a> {
     pub since: u64,
 }
 
+/// What the clock had read at most by each epoch, in the order of epochs.
+pub struct Clock(Vec<(u64, i64)>);
+
+impl Clock {
+    /// Of readings in any order.
+    pub fn new(readings: &[(u64, i64)]) -> Self {
+        let mut all = readings.to_vec();
+        all.sort_unstable();
+        let mut most = i64::MIN;
+        for (_, micros) in &mut all {
+            most = most.max(*micros);
+            *micros = most;
+        }
+        Clock(all)
+    }
+
+    /// What it had read at most by an epoch.
+    fn at(&self, epoch: u64) -> Option<i64> {
+        let behind = self.0.partition_point(|(at, _)| *at <= epoch);
+        behind.checked_sub(1).and_then(|last| self.0.get(last)).map(|(_, micros)| *micros)
+    }
+
+    /// The first epoch with a reading that is late enough.
+    fn first(&self, is_late: impl Fn(i64) -> bool) -> Option<u64> {
+        self.0.get(self.0.partition_point(|(_, micros)| !is_late(*micros))).map(|(epoch, _)| *epoch)
+    }
+}
+
 /// Epochs from which a table is idle, as marks among watermarks.
-pub fn marks(
-    table: &Seen<'_>,
-    history: &[(u64, String, Updates)],
-    clock: &[(u64, i64)],
-    last: u64,
-) -> Result<Vec<(String, u64, i64)>, String> {
+pub fn marks(table: &Seen<'_>, history: &[(u64, String, Updates)], clock: &Clock, last: u64) -> Result<Vec<(String, u64, i64)>, String> {
     let mut active = vec![table.since];
     for (epoch, _, updates) in history.iter().filter(|(_, name, _)| name == table.name) {
         // What takes a row away and puts it back gives no row.
@@ -33,16 +56,38 @@ pub fn marks(
     }
     active.sort_unstable();
     active.dedup();
-    let reading = |epoch: u64| clock.iter().filter(|(at, _)| *at <= epoch).map(|(_, micros)| *micros).max();
     let mut out = Vec::new();
     for (i, from) in active.iter().enumerate() {
         let until = active.get(i + 1).map_or(last, |next| next.saturating_sub(1));
         let first = match table.idle {
             Idle::Epochs(epochs) => Some(from.saturating_add(epochs)).filter(|first| *first <= until),
-            Idle::Micros(micros) => reading(*from)
-                .and_then(|then| (*from..=until).find(|epoch| reading(*epoch).is_some_and(|now| now.saturating_sub(then) >= micros))),
+            Idle::Micros(micros) => clock
+                .at(*from)
+                .and_then(|then| clock.first(|now| now.saturating_sub(then) >= micros))
+                .map(|epoch| epoch.max(*from))
+                .filter(|epoch| *epoch <= until),
         };
         out.extend(first.map(|epoch| (table.name.to_string(), epoch, IDLE)));
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Clock;
+
+    #[test]
+    fn the_clock_is_read_as_over_all_readings() {
+        // Files that begin together have their epochs side by side, and a clock may have been set ahead.
+        let readings = [(0, 10), (1, 12), (2, 30), (0, 11), (1, 25), (5, 29), (6, 40), (6, 38)];
+        let clock = Clock::new(&readings);
+        let most = |epoch: u64| readings.iter().filter(|(at, _)| *at <= epoch).map(|(_, micros)| *micros).max();
+        for epoch in 0..8 {
+            assert_eq!(clock.at(epoch), most(epoch));
+        }
+        for micros in 0..45 {
+            assert_eq!(clock.first(|now| now >= micros), (0..8).find(|epoch| most(*epoch) >= Some(micros)));
+        }
+        assert_eq!(Clock::new(&[]).at(3), None);
+    }
 }

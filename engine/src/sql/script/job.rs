@@ -14,6 +14,7 @@ use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::worker::Worker;
 
+use super::digests::Digests;
 use super::drive::{Driver, Ends};
 use super::durable::Durable;
 use super::failure::Failure;
@@ -55,14 +56,14 @@ pub struct Outcome {
 pub struct Job {
     /// The views.
     pub program: Program,
-    /// The tables.
-    pub tables: Tables,
+    /// Names of the tables.
+    pub tables: Vec<String>,
     /// Files that are read.
     pub streams: Vec<Arc<Stream>>,
     /// Changes of tables that do not come from files that are read, in the order of their epochs.
     pub history: Arc<History>,
-    /// Those that statements made: digests are made of them.
-    pub statements: History,
+    /// What tables held, where snapshots are written, until the first worker takes it.
+    pub digests: Mutex<Option<Digests>>,
     /// The last epoch with rows, but for those of files.
     pub last: u64,
     /// Whether the input has ended, so that one more epoch closes everything.
@@ -140,8 +141,8 @@ impl Job {
             if let Some(error) = states.fault() {
                 self.shared.fail(error.to_string());
             }
-            if let Some(why) = defect::met() {
-                self.shared.fail(format!("an operator cannot go on, which is a defect of the engine: {why}"));
+            if let Err(why) = defect::sound() {
+                self.shared.fail(why);
             }
             if self.shared.asked() > asked {
                 asked = self.shared.asked();
@@ -164,7 +165,7 @@ impl Job {
         let index = worker.index();
         let (inputs, ends, full) = worker.dataflow::<u64, _, _>(|scope| {
             let (mut inputs, mut streams) = (HashMap::new(), HashMap::new());
-            for (name, _) in self.tables.schemas() {
+            for name in &self.tables {
                 let mut input = Input::new_with_builder();
                 streams.insert(name.clone(), input.to_stream(scope));
                 inputs.insert(name.clone(), input);

@@ -34,14 +34,13 @@ mod workers;
 mod writing;
 
 use std::collections::{HashMap, HashSet};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::SortExpr;
-use datafusion::sql::sqlparser::ast::{DescribeAlias, ObjectName, Query, Statement, visit_relations};
+use datafusion::sql::sqlparser::ast::{DescribeAlias, ObjectName, Query, Statement};
 
 use super::SqlProblem;
 use super::catalog::{Catalog, Functions};
@@ -276,12 +275,7 @@ impl Script {
         if let Some(table) = tables::takes_away(statement).into_iter().find(|t| self.append_only.contains(t)) {
             return Err(format!("rows of table \"{table}\" only come: it is APPEND ONLY"));
         }
-        let mut read: Vec<String> = Vec::new();
-        let walked = visit_relations(statement, |relation| {
-            read.extend(table_name(relation));
-            ControlFlow::<()>::Continue(())
-        });
-        debug_assert!(walked.is_continue());
+        let read = batch::relations(statement);
         let mut rows = Vec::new();
         for view in self.views.clone().into_iter().filter(|v| read.contains(v)) {
             rows.push((view.clone(), self.answer(&view, &[], 0, None)?.rows));

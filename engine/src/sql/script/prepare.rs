@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use super::digests::Digests;
 use super::durable::Durable;
 use super::failure::Failure;
 use super::job::Job;
 use super::outlet::Outlet;
-use super::stream::{History, Placer, Stream};
+use super::stream::{Placer, Stream};
 use super::tables::Tables;
 use super::workers::Shared;
 use crate::sql::Program;
@@ -43,14 +44,14 @@ pub fn prepare(
     let mut history = tables.history.clone();
     // Epochs are looked up in order: there may be as many as there are rows.
     history.sort_by_key(|(epoch, ..)| *epoch);
-    let mut statements: History = tables.statements().cloned().collect();
-    statements.sort_by_key(|(epoch, ..)| *epoch);
+    let digests = durable.every().map(|_| Digests::new(tables, &streams, durable.saved_tables()));
+    let digests = digests.transpose().map_err(|e| e.to_string())?;
     let job = Job {
         program,
-        tables: tables.clone(),
+        tables: tables.schemas().map(|(name, _)| name.clone()).collect(),
         streams,
         history: Arc::new(history),
-        statements,
+        digests: Mutex::new(digests),
         last: tables.epoch,
         ended: tables.ended,
         durable,

@@ -1,10 +1,11 @@
 //! The tables of a script: what each holds now, and what each epoch changed. How statements change them stands in files of
-//! their own: `insert`, `update` (and delete), `merge`; columns that a table makes itself in `columns`; rows of files in `from_file`.
+//! their own: `insert`, `update` (and delete), `merge`; the rows that are held in `rows`; columns that a table makes itself in `columns`; rows of files in `from_file`.
 
 pub mod columns;
 mod from_file;
 mod insert;
 mod merge;
+mod rows;
 mod update;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -16,9 +17,9 @@ use arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::sql::sqlparser::ast::{Expr, FromTable, ObjectName, Statement, TableFactor, TableObject};
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::batch::answer_with;
+use super::batch::answer_over;
 use super::event_time::{EventClock, EventTime};
-use super::idle::{Seen, marks};
+use super::idle::{Clock, Seen, marks};
 use super::options::Idle;
 use super::table_name;
 use crate::clock::now_micros;
@@ -29,18 +30,17 @@ use crate::sql::Functions;
 use crate::sql::dialect::Sql;
 use crate::sql::watermark::IDLE;
 use columns::{Around, Columns};
-pub use from_file::FileTable;
 use from_file::OwnFile;
+pub use from_file::{FileTable, passes};
+use rows::Rows;
 
 /// A table.
-#[derive(Clone)]
 struct Table {
     schema: SchemaRef,
     columns: Columns,
     /// Columns of the primary key; none when there is none.
     key: Vec<usize>,
-    /// Rows that it holds now; none of those that stay in its file.
-    rows: RecordBatch,
+    rows: Rows,
     clock: EventClock,
     file: Option<OwnFile>,
     idle: Option<Idle>,
@@ -56,7 +56,7 @@ struct Change {
 }
 
 /// Tables with their history.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Tables {
     tables: BTreeMap<String, Table>,
     /// Changes of closed epochs: (epoch, table, rows).
@@ -99,9 +99,9 @@ impl Tables {
         self.seal()
     }
 
-    /// Adds an empty table.
-    pub fn add(&mut self, name: &str, schema: SchemaRef, key: Vec<usize>, event_time: Option<EventTime>) {
-        let rows = RecordBatch::new_empty(schema.clone());
+    /// Adds an empty table; `looked_at` says whether statements look at its rows. Where there is a key they all do.
+    pub fn add(&mut self, name: &str, schema: SchemaRef, key: Vec<usize>, event_time: Option<EventTime>, looked_at: bool) {
+        let rows = Rows::new(schema.clone(), &key, looked_at || !key.is_empty());
         let columns = Columns::default();
         self.tables.insert(
             name.to_string(),
@@ -143,10 +143,11 @@ impl Tables {
         }
         // How long a table had no rows shows in how many epochs there are.
         self.count_files(|_| false)?;
+        let clock = Clock::new(&self.clock);
         for (name, table) in &self.tables {
             if let Some(idle) = table.idle {
                 let seen = Seen { name, idle, since: table.since };
-                self.watermarks.extend(marks(&seen, &self.history, &self.clock, self.epoch)?);
+                self.watermarks.extend(marks(&seen, &self.history, &clock, self.epoch)?);
             }
         }
         self.watermarks.sort_by_key(|(_, epoch, micros)| (*epoch, *micros == IDLE));
@@ -187,9 +188,12 @@ impl Tables {
 
     fn feed_from(&mut self, name: &str, first: u64, epochs: &[Updates]) -> Result<(), String> {
         let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
-        let all = merge(epochs, &table.schema).map_err(|e| e.to_string())?;
-        let times = (0..all.rows.num_rows()).flat_map(|row| std::iter::repeat_n(row as u32, usize::try_from(all.diff(row)).unwrap_or(0)));
-        table.rows = take_rows(&all.rows, &UInt32Array::from_iter_values(times)).map_err(|e| e.to_string())?;
+        if table.rows.are_held() {
+            let all = merge(epochs, &table.schema).map_err(|e| e.to_string())?;
+            let times =
+                (0..all.rows.num_rows()).flat_map(|row| std::iter::repeat_n(row as u32, usize::try_from(all.diff(row)).unwrap_or(0)));
+            table.rows.add(&take_rows(&all.rows, &UInt32Array::from_iter_values(times)).map_err(|e| e.to_string())?)?;
+        }
         for (epoch, updates) in (first..).zip(epochs) {
             self.advance(name, &come_of(updates)?, epoch)?;
             self.history.push((epoch, name.to_string(), updates.clone()));
@@ -217,13 +221,12 @@ impl Tables {
         Ok(())
     }
 
-    /// Rows of every table as they stand.
-    fn current(&self) -> Vec<(String, RecordBatch)> {
-        self.tables.iter().map(|(name, table)| (name.clone(), table.rows.clone())).collect()
-    }
-
     /// Carries out a change, which may read some rows beside the tables; whether it changed anything.
     pub fn change(&mut self, statement: &Statement, more: &[(String, RecordBatch)]) -> Result<bool, String> {
+        // All rows are looked at, perhaps more than once.
+        for name in takes_away(statement) {
+            self.tables.get_mut(&name).map_or(Ok(()), |table| table.rows.join())?;
+        }
         let changes = match statement {
             Statement::Insert(insert) => vec![self.insert(insert, more)?],
             Statement::Update(update) => vec![self.update(update, more)?],
@@ -245,9 +248,11 @@ impl Tables {
 
     /// What a query gives over the tables as they stand, and over some rows that may stand for one of them.
     fn read(&self, text: &str, more: &[(String, RecordBatch)]) -> Result<RecordBatch, String> {
-        let others = self.current().into_iter().filter(|(name, _)| !more.iter().any(|(m, _)| m == name));
-        let all: Vec<(String, RecordBatch)> = others.chain(more.iter().cloned()).collect();
-        answer_with(text, &all, Some(self.now()), &self.functions)
+        let named = |name: &str| match more.iter().find(|(m, _)| m == name) {
+            Some((_, rows)) => Some(Ok(rows.clone())),
+            None => self.tables.get(name).map(|table| table.rows.whole()),
+        };
+        answer_over(text, &named, Some(self.now()), &self.functions)
     }
 
     /// What expressions of columns may ask for.
@@ -258,11 +263,8 @@ impl Tables {
     fn replace(&mut self, name: &str, gone: RecordBatch, come: Option<RecordBatch>) -> Result<bool, String> {
         let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
         let come = come.unwrap_or_else(|| RecordBatch::new_empty(table.schema.clone()));
-        // Where rows stay in a file nothing asks for what the table holds.
-        if table.file.as_ref().is_none_or(|f| f.held) {
-            let kept = if gone.num_rows() > 0 { without(&table.rows, &gone)? } else { table.rows.clone() };
-            table.rows = concat_batches(&table.schema, [&kept, &come]).map_err(|e| e.to_string())?;
-        }
+        table.rows.take_away(&gone)?;
+        table.rows.add(&come)?;
         let updates = replacement(&gone, &come)?;
         let changed = updates.rows.num_rows() > 0;
         self.open.push((name.to_string(), updates));
@@ -292,31 +294,15 @@ impl Table {
 
     /// Whether each key is there once when some rows have gone and others have come.
     fn keys_stay(&self, gone: &RecordBatch, come: &RecordBatch, what: &str) -> Result<(), String> {
-        if self.key.is_empty() {
-            return Ok(());
+        match self.rows.keys_stay(gone, come)? {
+            true => Ok(()),
+            false => Err(format!("{what} would give the table two rows with one key")),
         }
-        let mut keys = self.key_rows(&without(&self.rows, gone)?)?;
-        keys.extend(self.key_rows(come)?);
-        match keys.iter().collect::<HashSet<_>>().len() < keys.len() {
-            true => Err(format!("{what} would give the table two rows with one key")),
-            false => Ok(()),
-        }
-    }
-
-    fn key_rows(&self, rows: &RecordBatch) -> Result<Vec<OwnedRow>, String> {
-        encoded(&rows.project(&self.key).map_err(|e| e.to_string())?)
-    }
-
-    /// Rows that have a key of `new`.
-    fn with_keys_of(&self, new: &RecordBatch) -> Result<RecordBatch, String> {
-        let keys: HashSet<OwnedRow> = self.key_rows(new)?.into_iter().collect();
-        let mask: BooleanArray = self.key_rows(&self.rows)?.iter().map(|k| Some(keys.contains(k))).collect();
-        filter_record_batch(&self.rows, &mask).map_err(|e| e.to_string())
     }
 
     /// Of rows with one key the last.
     fn newest_by_key(&self, rows: &RecordBatch) -> Result<RecordBatch, String> {
-        let keys = self.key_rows(rows)?;
+        let keys = self.rows.keys_of(rows)?;
         let last: HashMap<&OwnedRow, usize> = keys.iter().enumerate().map(|(i, k)| (k, i)).collect();
         let mask: BooleanArray = keys.iter().enumerate().map(|(i, k)| Some(last.get(k) == Some(&i))).collect();
         filter_record_batch(rows, &mask).map_err(|e| e.to_string())
@@ -328,24 +314,6 @@ pub fn encoded(rows: &RecordBatch) -> Result<Vec<OwnedRow>, String> {
     let fields = rows.columns().iter().map(|c| SortField::new(c.data_type().clone())).collect();
     let converted = RowConverter::new(fields).and_then(|c| c.convert_columns(rows.columns())).map_err(|e| e.to_string())?;
     Ok(converted.iter().map(|r| r.owned()).collect())
-}
-
-/// Rows less others, each as often as it stands there.
-fn without(rows: &RecordBatch, gone: &RecordBatch) -> Result<RecordBatch, String> {
-    let mut counts: HashMap<OwnedRow, usize> = HashMap::new();
-    for row in encoded(gone)? {
-        *counts.entry(row).or_default() += 1;
-    }
-    let keep = |row: OwnedRow| match counts.get_mut(&row) {
-        Some(count) if *count > 0 => {
-            *count -= 1;
-            Some(false)
-        }
-        _ => Some(true),
-    };
-    let mask: BooleanArray = encoded(rows)?.into_iter().map(keep).collect();
-    debug_assert_eq!(mask.len(), rows.num_rows());
-    filter_record_batch(rows, &mask).map_err(|e| e.to_string())
 }
 
 /// An expression from its text.

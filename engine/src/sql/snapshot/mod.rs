@@ -20,7 +20,7 @@ pub use handover::{Handover, Piece, Waiting};
 pub use manifest::{Manifest, Part, SavedClock, SavedFile, SavedNode, SavedState, SavedTable, VERSION};
 pub use part::PartWriter;
 pub use restored::{Restored, epochs, manifest_path};
-pub use states::{Place, Size, State, States};
+pub use states::{Place, Size, State, States, size_of};
 pub use store::Store;
 
 use arrow::error::ArrowError;

@@ -24,6 +24,13 @@ pub struct Size {
     pub bytes: u64,
 }
 
+/// What the states of a node, known by its fingerprint, hold together.
+pub fn size_of(node: &str, sizes: &BTreeMap<String, Size>) -> Size {
+    let own = format!("{node}-");
+    let states = sizes.range(own.clone()..).take_while(|(key, _)| key.starts_with(&own)).map(|(_, size)| *size);
+    states.fold(Size::default(), |a, b| Size { rows: a.rows + b.rows, bytes: a.bytes + b.bytes })
+}
+
 /// What an operator keeps.
 pub trait State {
     /// Hands over all it holds at a sealed epoch.

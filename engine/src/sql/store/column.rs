@@ -333,7 +333,10 @@ fn copy<'a, T: Copy>(to: &mut [T], from: &[T], places: impl Iterator<Item = (usi
 }
 
 fn picked<T: Copy + Default>(values: &[T], slots: &[u32]) -> Vec<T> {
-    slots.iter().map(|s| values.get(*s as usize).copied().unwrap_or_default()).collect()
+    match super::run_of(slots).and_then(|run| values.get(run)) {
+        Some(run) => run.to_vec(),
+        None => slots.iter().map(|s| values.get(*s as usize).copied().unwrap_or_default()).collect(),
+    }
 }
 
 fn text<'a>(offsets: &[i32], bytes: &'a [u8], row: usize) -> &'a [u8] {

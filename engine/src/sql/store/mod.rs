@@ -18,5 +18,12 @@ pub use index::{Dated, Index};
 pub use places::{Given, Places};
 pub use rows::{Batch, Rows};
 
+/// Where some slots stand, if each is the one after the one before it: they are then read at once.
+pub fn run_of(slots: &[u32]) -> Option<std::ops::Range<usize>> {
+    let first = *slots.first()?;
+    let follow = slots.iter().zip(first..).all(|(slot, next)| *slot == next);
+    follow.then(|| first as usize..first as usize + slots.len())
+}
+
 /// The slot that is none.
 pub const NOWHERE: u32 = u32::MAX;

@@ -2,14 +2,62 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 
 use super::Keeper;
 use crate::flow::exchange::workers_of;
 use crate::sql::snapshot::{Handover, Place, Size, SnapshotError, State};
+
+/// Rows of a state that are handed over together.
+pub const SAVED_ROWS: usize = 1 << 13;
+
+/// Rows of many batches, small and great, on their way out in pieces of `SAVED_ROWS`.
+#[derive(Default)]
+pub struct Pieces {
+    open: Vec<RecordBatch>,
+    rows: usize,
+}
+
+impl Pieces {
+    /// Adds rows; what makes a whole piece is handed over.
+    ///
+    /// # Errors
+    /// When rows are of other columns than those before, or are not taken.
+    pub fn add<E: From<ArrowError>>(&mut self, rows: &RecordBatch, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        let mut from = 0;
+        while from < rows.num_rows() {
+            let count = (rows.num_rows() - from).min(SAVED_ROWS - self.rows);
+            self.open.push(rows.slice(from, count));
+            (self.rows, from) = (self.rows + count, from + count);
+            if self.rows == SAVED_ROWS {
+                self.end(out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over what is left.
+    ///
+    /// # Errors
+    /// When rows are not all of the same columns, or are not taken.
+    pub fn end<E: From<ArrowError>>(&mut self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        self.rows = 0;
+        let open = std::mem::take(&mut self.open);
+        match open.as_slice() {
+            [] => Ok(()),
+            [one] => out(one.clone()),
+            [first, ..] => {
+                let fields = first.schema().fields().iter().map(|f| Field::clone(f).with_nullable(true)).collect::<Vec<_>>();
+                out(concat_batches(&Arc::new(Schema::new(fields)), &open)?)
+            }
+        }
+    }
+}
 
 /// Which worker a saved row belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +75,7 @@ struct Kept<K>(Rc<RefCell<K>>);
 
 impl<K: Keeper> State for Kept<K> {
     fn save(&mut self, _: u64, out: &mut Handover) -> Result<(), SnapshotError> {
-        self.0.borrow().save()?.iter().try_for_each(|rows| out.write(rows))
+        self.0.borrow().save(&mut |rows| out.write(&rows))
     }
 
     // It holds one version only.

@@ -18,7 +18,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-pub use self::kept::{Routing, own_rows};
+pub use self::kept::{Pieces, Routing, SAVED_ROWS, own_rows};
 use self::kept::{keep, told};
 use super::Changes;
 use super::rows::Split;
@@ -44,16 +44,20 @@ pub trait Keeper {
         None
     }
 
-    /// Rows of the last epoch that came too late.
-    fn late(&mut self) -> Vec<Updates> {
-        Vec::new()
-    }
-
-    /// All it holds, as rows that `restore` takes, in batches of bounded size.
+    /// Some of the rows of the last epoch that came too late, until there are none.
     ///
     /// # Errors
-    /// When it cannot be written as columns.
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError>;
+    /// When they do not have the columns of the plan.
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        Ok(None)
+    }
+
+    /// Hands over all it holds, as rows that `restore` takes, a bounded number at a time: a piece is made when the one before it
+    /// was taken.
+    ///
+    /// # Errors
+    /// When it cannot be written as columns, or is not taken.
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E>;
 
     /// Takes in some of the rows that were saved.
     ///
@@ -91,6 +95,18 @@ pub fn late_rows(view: &str, updates: &Updates) -> Result<Updates, ArrowError> {
     let views = StringArray::from(vec![view; updates.rows.num_rows()]);
     let diffs: Int64Array = (0..updates.rows.num_rows()).map(|row| Some(updates.diff(row))).collect();
     Ok(Updates::insertions(RecordBatch::try_new(late_schema(), vec![Arc::new(views), Arc::new(lines), Arc::new(diffs)])?))
+}
+
+/// Gives the rows of the last epoch that came too late, as rows of a collection.
+fn tell_late(state: &mut impl Keeper, view: &str, give: &mut dyn FnMut(&mut Updates)) {
+    let mut next = || state.late()?.map(|updates| late_rows(view, &updates)).transpose();
+    loop {
+        match next() {
+            Ok(Some(mut rows)) => give(&mut rows),
+            Ok(None) => return,
+            Err(error) => return crate::flow::defect::tell("late rows cannot be told", &error),
+        }
+    }
 }
 
 /// Epochs that wait, with the capability of each.
@@ -166,12 +182,7 @@ pub fn at_close<'s>(input: Changes<'s>, kind: &str, view: &str, state: Option<im
                     Ok(None) => {}
                     Err(error) => crate::flow::defect::tell("an epoch cannot be worked through", &error),
                 }
-                for updates in state.late() {
-                    match late_rows(&view, &updates) {
-                        Ok(mut updates) => late_out.session_with_builder(&late_cap).give_container(&mut updates),
-                        Err(error) => crate::flow::defect::tell("late rows cannot be told", &error),
-                    }
-                }
+                tell_late(&mut *state, &view, &mut |rows| late_out.session_with_builder(&late_cap).give_container(rows));
             }
             held = match (held.take(), frontier) {
                 (Some((row, late)), Some(frontier)) if moved_by.is_some() => {

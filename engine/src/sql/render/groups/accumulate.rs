@@ -15,8 +15,9 @@ use super::best::Best;
 use super::distinct::Distinct;
 use super::extremes::{ByBytes, ByNumber, is_number};
 use super::partial::float_states;
-use super::saved::{column, numbers};
+use super::saved::{column, numbers, numbers_of};
 use crate::sql::plan::{Aggregate, Function};
+use crate::sql::store::run_of;
 
 /// States of one aggregate, one a group.
 pub trait Accumulator {
@@ -116,7 +117,7 @@ impl Accumulator for Counts {
         Ok(())
     }
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
-        Ok(Arc::new(Int64Array::from_iter_values(groups.iter().map(|g| self.0.get(*g as usize).copied().unwrap_or(0)))))
+        Ok(numbers_of(&self.0, groups))
     }
     fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
         for (group, more) in groups.iter().zip(column::<Int64Type>(columns, 0)?.values()) {
@@ -201,8 +202,7 @@ impl Accumulator for Wholes {
         self.sums.get_mut(group as usize).into_iter().for_each(|sum| *sum = 0);
     }
     fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let of = |column: &[i64]| numbers(groups.iter().map(|g| column.get(*g as usize).copied().unwrap_or(0)));
-        Ok(vec![of(&self.counts), of(&self.sums)])
+        Ok(vec![numbers_of(&self.counts, groups), numbers_of(&self.sums, groups)])
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
         self.merge(columns, groups).map(|()| 2)
@@ -398,6 +398,9 @@ impl Accumulator for Floats {
         }
     }
     fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        if let Some(run) = run_of(groups).and_then(|run| self.states.get(run)) {
+            return Ok(Float::columns(run).into());
+        }
         let states: Vec<Float> = groups.iter().filter_map(|g| self.states.get(*g as usize)).copied().collect();
         Ok(Float::columns(&states).into())
     }

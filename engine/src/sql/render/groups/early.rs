@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::partial::Partial;
-use super::slices::put_late;
+use super::slices::{Late, put_late};
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
 use crate::sql::plan::Hop;
@@ -42,13 +42,13 @@ pub struct Early {
     hop: Option<(Hop, SchemaRef)>,
     partial: Partial,
     closes: Closes,
-    late: Vec<Updates>,
+    late: Late,
 }
 
 impl Early {
     /// Aggregates with some partial aggregation.
     pub fn new(partial: Partial, closes: Closes, hop: Option<(Hop, SchemaRef)>) -> Self {
-        Early { hop, partial, closes, late: Vec::new() }
+        Early { hop, partial, closes, late: Late::default() }
     }
 }
 
@@ -57,9 +57,9 @@ impl Keeper for Early {
         let mut reduced = Vec::with_capacity(batches.len());
         for updates in batches {
             reduced.push(match &self.hop {
-                None => self.partial.always(&in_time(updates, &self.closes, epoch, &mut self.late)?)?.rows,
-                Some((hop, names)) => {
-                    put_late(hop, updates, &self.closes, epoch, names, &mut self.late)?;
+                None => self.partial.always(&in_time(updates, &self.closes, epoch, &mut self.late.rows)?)?.rows,
+                Some((hop, _)) => {
+                    put_late(hop, updates, &self.closes, epoch, &mut self.late)?;
                     self.partial.always(updates)?.rows
                 }
             });
@@ -68,12 +68,12 @@ impl Keeper for Early {
         Ok(Some(Updates::insertions(concat_batches(&first.schema(), &reduced)?)))
     }
 
-    fn late(&mut self) -> Vec<Updates> {
-        std::mem::take(&mut self.late)
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        self.late.next(self.hop.as_ref().map(|(hop, names)| (hop, names.as_ref())), &self.closes)
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        Ok(Vec::new())
+    fn save<E: From<ArrowError>>(&self, _: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        Ok(())
     }
 
     fn restore(&mut self, _: &RecordBatch) -> Result<(), ArrowError> {

@@ -105,7 +105,7 @@ impl Accumulator for ByNumber {
     }
     fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         let states = groups.iter().filter_map(|g| self.states.get(*g as usize));
-        Ok(counted_numbers(states.map(|s| s.iter().map(|(k, count)| (*k, *count)))))
+        counted_numbers(states.map(|s| s.iter().map(|(k, count)| (*k, *count))))
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
         each_number(columns, |row, key, more| {

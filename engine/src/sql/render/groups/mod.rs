@@ -32,12 +32,12 @@ pub use self::early::{closing_times, in_time};
 
 pub use self::paged::Paged;
 pub use self::partial::{Partial, merges};
-use self::saved::{SAVED_GROUPS, column, numbers};
-use self::slices::{key_types, others_of, put_late};
+use self::saved::{column, numbers_of};
+use self::slices::{Late, key_types, others_of, put_late};
 pub use self::sliding::Sliding;
 use self::spread::Spread;
 use super::aggregate::{Closes, Shape};
-use super::close::{Keeper, Routing};
+use super::close::{Keeper, Routing, SAVED_ROWS};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, HopKey};
 use crate::sql::snapshot::Size;
@@ -72,7 +72,7 @@ pub struct Groups {
     once: bool,
     /// Groups by the watermark that closes them.
     closing: BTreeMap<i64, Vec<Dated>>,
-    late: Vec<Updates>,
+    late: Late,
 }
 
 /// How rows come.
@@ -129,7 +129,7 @@ impl Groups {
             closes,
             once: shape.once,
             closing: BTreeMap::new(),
-            late: Vec::new(),
+            late: Late::default(),
         })
     }
 
@@ -305,7 +305,7 @@ impl Groups {
     /// Some groups as rows: keys, weights, states.
     fn saved(&self, groups: &[u32]) -> Result<RecordBatch, ArrowError> {
         let mut columns = self.index.columns(groups)?;
-        columns.push(numbers(groups.iter().map(|g| self.weight(*g))));
+        columns.push(numbers_of(&self.weights, groups));
         for state in &self.states {
             columns.extend(state.save(groups)?);
         }
@@ -319,7 +319,7 @@ impl Groups {
         if self.hop.is_some() {
             return self.spread(epoch, updates);
         }
-        let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late)? };
+        let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late.rows)? };
         let reduced = self.partial.as_mut().map(|p| p.reduced(&updates)).transpose()?.flatten();
         let merged = self.merging || reduced.is_some();
         let updates = reduced.unwrap_or(updates);
@@ -333,7 +333,7 @@ impl Groups {
     fn spread(&mut self, epoch: u64, updates: &Updates) -> Result<Batch, ArrowError> {
         let Some(spread) = &mut self.hop else { return Err(ArrowError::SchemaError("no sliding windows".into())) };
         if !self.merging {
-            put_late(spread.hop(), updates, &self.closes, epoch, &self.schema, &mut self.late)?;
+            put_late(spread.hop(), updates, &self.closes, epoch, &mut self.late)?;
         }
         let slices = self.partial.as_mut().map_or_else(|| Ok(updates.clone()), |p| p.always(updates))?;
         let beside = others_of(spread.hop()) + 1;
@@ -414,8 +414,8 @@ impl Keeper for Groups {
         Ok(changed)
     }
 
-    fn late(&mut self) -> Vec<Updates> {
-        std::mem::take(&mut self.late)
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        self.late.next(self.hop.as_ref().map(|spread| (spread.hop(), self.schema.as_ref())), &self.closes)
     }
 
     fn begins_with_rows(&self) -> bool {
@@ -426,8 +426,8 @@ impl Keeper for Groups {
         self.closes.as_ref().filter(|_| self.once).map(|(_, closing, watermarks)| (watermarks.clone(), closing.tables.clone()))
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        self.index.live().chunks(SAVED_GROUPS).map(|groups| self.saved(groups)).collect()
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        self.index.live().chunks(SAVED_ROWS).try_for_each(|groups| out(self.saved(groups)?))
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {

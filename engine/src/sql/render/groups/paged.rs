@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use super::{Groups, Partial, States};
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
-use crate::sql::arrange::{Accounted, Spilled, is_limited, is_over_limit};
+use crate::sql::arrange::{Accounted, Spilled, Spilling, is_limited, is_over_limit};
 use crate::sql::plan::Aggregate;
 use crate::sql::render::aggregate::{Closes, Shape};
 use crate::sql::render::close::{Keeper, Routing};
@@ -58,6 +58,15 @@ impl Division {
             Size { rows: self.rows, bytes: self.bytes } = groups.size();
             self.since = 0;
         }
+    }
+
+    /// Moves it to disk, if it is not there.
+    fn page_out(&mut self) -> Result<(), ArrowError> {
+        let Place::Memory(groups) = &self.place else { return Ok(()) };
+        let mut spilling = Spilling::default();
+        groups.save(&mut |rows| spilling.add(&rows))?;
+        self.place = Place::Disk(spilling.end()?, groups.first_closing());
+        Ok(())
     }
 }
 
@@ -111,37 +120,45 @@ impl Paged {
     }
 
     /// Works an epoch through in one division; groups on disk come back first.
-    fn work(&mut self, at: usize, epoch: u64, batches: &[Updates]) -> Result<(Option<Updates>, Vec<Updates>), ArrowError> {
+    fn work(&mut self, at: usize, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+        let at_many = self.divisions.len() > 1;
         let spilled = match self.divisions.get_mut(at).map(|d| &mut d.place) {
             Some(Place::Disk(spilled, _)) => Some(spilled.take()),
             _ => None,
         };
         if let Some(spilled) = spilled {
             let mut groups = self.fresh()?;
-            for rows in spilled.map(|s| s.read()).transpose()?.unwrap_or_default() {
-                groups.restore(&rows)?;
-            }
+            spilled.map_or(Ok(()), |s| s.each(&mut |rows| groups.restore(&rows)))?;
             if let Some(division) = self.divisions.get_mut(at) {
                 *division = Division::new(groups, epoch);
             }
         }
-        let Some(division) = self.divisions.get_mut(at) else { return Ok((None, Vec::new())) };
-        let Place::Memory(groups) = &mut division.place else { return Ok((None, Vec::new())) };
-        let (changed, late) = (groups.epoch(epoch, batches)?, groups.late());
+        let Some(division) = self.divisions.get_mut(at) else { return Ok(None) };
+        let Place::Memory(groups) = &mut division.place else { return Ok(None) };
+        let changed = groups.epoch(epoch, batches)?;
+        // Of one division late rows are asked for as they are.
+        while at_many && let Some(late) = groups.late()? {
+            self.late_rows.push(late);
+        }
         division.used = epoch;
         division.measure(batches.iter().map(|u| u.rows.num_rows() as u64).sum());
-        Ok((changed, late))
+        Ok(changed)
     }
 
     /// Divides one division into many.
     fn divide(&mut self) -> Result<(), ArrowError> {
-        let Some(saved) = self.one().map(Keeper::save).transpose()? else { return Ok(()) };
+        let Some(whole) = self.one() else { return Ok(()) };
         let mut parts: Vec<Groups> = (0..DIVISIONS).map(|_| self.fresh()).collect::<Result<_, _>>()?;
-        for rows in &saved {
-            for (at, picked) in divided(rows, self.shape.keys)? {
-                if let Some(groups) = parts.get_mut(at) {
-                    groups.restore(&take_rows(rows, &picked)?)?;
-                }
+        whole.save(&mut |rows| {
+            for (at, picked) in divided(&rows, self.shape.keys)? {
+                let own = take_rows(&rows, &picked)?;
+                parts.get_mut(at).into_iter().try_for_each(|groups| groups.restore(&own))?;
+            }
+            Ok::<_, ArrowError>(())
+        })?;
+        if let [Division { place: Place::Memory(groups), .. }] = self.divisions.as_mut_slice() {
+            while let Some(late) = groups.late()? {
+                self.late_rows.push(late);
             }
         }
         self.divisions = parts.into_iter().map(|groups| Division::new(groups, self.epoch)).collect();
@@ -163,18 +180,14 @@ impl Paged {
                 break;
             }
             let Some(division) = self.divisions.get_mut(at) else { break };
-            if let Place::Memory(groups) = &division.place {
-                let (saved, closes) = (groups.save()?, groups.first_closing());
-                let spilled = if saved.is_empty() { None } else { Some(Spilled::write(&saved)?) };
-                division.place = Place::Disk(spilled, closes);
-                self.account();
-            }
+            division.page_out()?;
+            self.account();
         }
         Ok(())
     }
 
     /// Works an epoch through division by division.
-    fn work_divided(&mut self, epoch: u64, batches: &[Updates]) -> Result<(Vec<Updates>, Vec<Updates>), ArrowError> {
+    fn work_divided(&mut self, epoch: u64, batches: &[Updates]) -> Result<Vec<Updates>, ArrowError> {
         let mut of: Vec<Vec<Updates>> = vec![Vec::new(); self.divisions.len()];
         for updates in batches {
             for (at, picked) in divided(&updates.rows, self.shape.keys)? {
@@ -185,7 +198,7 @@ impl Paged {
             }
         }
         let now = self.watermark(epoch);
-        let (mut changed, mut late) = (Vec::new(), Vec::new());
+        let mut changed = Vec::new();
         for (at, batches) in of.into_iter().enumerate() {
             let due = match self.divisions.get(at).map(|d| &d.place) {
                 // At the end groups without a time are given too.
@@ -196,14 +209,12 @@ impl Paged {
             if batches.is_empty() && !due {
                 continue;
             }
-            let (given, came_late) = self.work(at, epoch, &batches)?;
-            changed.extend(given);
-            late.extend(came_late);
+            changed.extend(self.work(at, epoch, &batches)?);
             if is_over_limit() {
                 self.page_out()?;
             }
         }
-        Ok((changed, late))
+        Ok(changed)
     }
 }
 
@@ -231,16 +242,8 @@ impl Keeper for Paged {
         self.epoch = epoch;
         self.late_rows.clear();
         let changed = match self.divisions.len() {
-            1 => {
-                let (changed, late) = self.work(0, epoch, batches)?;
-                self.late_rows = late;
-                changed
-            }
-            _ => {
-                let (changed, late) = self.work_divided(epoch, batches)?;
-                self.late_rows = late;
-                together(changed)?
-            }
+            1 => self.work(0, epoch, batches)?,
+            _ => together(self.work_divided(epoch, batches)?)?,
         };
         self.account();
         if is_over_limit() {
@@ -264,19 +267,19 @@ impl Keeper for Paged {
         self.one().and_then(Keeper::moved_by)
     }
 
-    fn late(&mut self) -> Vec<Updates> {
-        std::mem::take(&mut self.late_rows)
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        match (self.late_rows.pop(), self.divisions.as_mut_slice()) {
+            (None, [Division { place: Place::Memory(groups), .. }]) => groups.late(),
+            (late, _) => Ok(late),
+        }
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        let mut out = Vec::new();
-        for division in &self.divisions {
-            match &division.place {
-                Place::Memory(groups) => out.extend(groups.save()?),
-                Place::Disk(spilled, _) => out.extend(spilled.as_ref().map(Spilled::read).transpose()?.unwrap_or_default()),
-            }
-        }
-        Ok(out)
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        self.divisions.iter().try_for_each(|division| match &division.place {
+            Place::Memory(groups) => groups.save(out),
+            // What is on disk goes out as it was written there, batch by batch.
+            Place::Disk(spilled, _) => spilled.as_ref().map_or(Ok(()), |s| s.each(out)),
+        })
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
@@ -301,5 +304,128 @@ impl Keeper for Paged {
             Place::Disk(spilled, _) => Size { rows: division.rows, bytes: spilled.as_ref().map_or(0, Spilled::bytes) },
         };
         self.divisions.iter().map(of).fold(Size::default(), |a, b| Size { rows: a.rows + b.rows, bytes: a.bytes + b.bytes })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use std::sync::{Arc, PoisonError};
+
+    use arrow::array::{Array, ArrayRef, AsArray};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+
+    use super::*;
+    use crate::flow::hash::ALONE;
+    use crate::sql::plan::Function;
+    use crate::sql::render::close::SAVED_ROWS;
+    use crate::sql::render::groups::accumulate::Accumulator;
+
+    const GROUPS: i64 = 50_000;
+
+    fn rows() -> RecordBatch {
+        let column = |of: fn(i64) -> i64| Arc::new(Int64Array::from_iter_values((0..GROUPS).map(of))) as ArrayRef;
+        RecordBatch::try_from_iter_with_nullable([("k", column(|i| i * 7), true), ("v", column(|i| i + 1), true)]).unwrap()
+    }
+
+    fn paged() -> Paged {
+        let prepared = rows().schema();
+        let fields: Vec<Field> = ["k", "s"].map(|name| Field::new(name, DataType::Int64, true)).into();
+        let shape = Shape { prepared, keys: 1, schema: Arc::new(Schema::new(fields)), append_only: false, hop: None, once: false };
+        let sum = Aggregate { function: Function::Sum, argument: None, filter: None, distinct: false };
+        let mut paged = Paged::new(shape, &[sum], None, false).unwrap();
+        paged.epoch(0, &[Updates::insertions(rows())]).unwrap();
+        paged
+    }
+
+    /// Tells how often it was asked for states.
+    struct Asked(Rc<Cell<usize>>);
+
+    impl Accumulator for Asked {
+        fn grow(&mut self, _: usize) {}
+        fn update(&mut self, _: &ArrayRef, _: Option<&[i64]>, _: &[u32]) -> Result<(), ArrowError> {
+            Ok(())
+        }
+        fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
+            Ok(Arc::new(Int64Array::from(vec![0; groups.len()])))
+        }
+        fn clear(&mut self, _: u32) {}
+        fn save(&self, _: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+            self.0.set(self.0.get() + 1);
+            Ok(Vec::new())
+        }
+        fn restore(&mut self, _: &[u32], _: &[ArrayRef]) -> Result<usize, ArrowError> {
+            Ok(0)
+        }
+        fn bytes(&self) -> usize {
+            0
+        }
+    }
+
+    /// What waits to be written has a limit, so no piece is made before the one before it was taken.
+    #[test]
+    fn a_piece_is_made_when_the_one_before_it_was_taken() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut paged, asked) = (paged(), Rc::new(Cell::new(0)));
+        if let Place::Memory(groups) = &mut paged.divisions[0].place {
+            groups.states.push(Box::new(Asked(asked.clone())));
+        }
+        let mut taken = 0;
+        let refused = paged.save(&mut |_| {
+            taken += 1;
+            assert_eq!(asked.get(), taken);
+            if taken == 2 { Err(ArrowError::ComputeError("enough".into())) } else { Ok(()) }
+        });
+        assert!(refused.is_err());
+        assert_eq!((taken, asked.get()), (2, 2));
+    }
+
+    /// Groups in memory and on disk go out in pieces of bounded size.
+    #[test]
+    fn groups_are_saved_piece_by_piece() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paged = paged();
+        for step in ["whole", "divided", "on disk"] {
+            match step {
+                "divided" => paged.divide().unwrap(),
+                "on disk" => paged.divisions.iter_mut().step_by(2).for_each(|d| d.page_out().unwrap()),
+                _ => {}
+            }
+            let (mut groups, mut sum, mut pieces) = (0, 0, 0);
+            paged
+                .save(&mut |rows| {
+                    assert!(rows.num_rows() <= SAVED_ROWS);
+                    (groups, pieces) = (groups + rows.num_rows() as i64, pieces + 1);
+                    sum += rows.columns().last().unwrap().as_primitive::<Int64Type>().values().iter().sum::<i64>();
+                    Ok::<_, ArrowError>(())
+                })
+                .unwrap();
+            assert_eq!((groups, sum), (GROUPS, GROUPS * (GROUPS + 1) / 2), "{step}");
+            assert!(pieces > 6, "{step}: {pieces} pieces");
+        }
+    }
+
+    /// Groups that do not stand one after the other are saved as they are.
+    #[test]
+    fn groups_with_gaps_between_them_are_saved() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paged = paged();
+        let odd = take_rows(&rows(), &arrow::array::UInt32Array::from_iter_values((0..GROUPS as u32).step_by(2))).unwrap();
+        let gone = Int64Array::from(vec![-1; odd.num_rows()]);
+        paged.epoch(1, &[Updates::changes(odd, gone)]).unwrap();
+        let mut again = super::tests::paged().fresh().unwrap();
+        let mut keys = 0;
+        paged
+            .save(&mut |rows| {
+                keys += rows.column(0).as_primitive::<Int64Type>().values().iter().filter(|k| *k % 2 == 1).count();
+                again.restore(&rows)
+            })
+            .unwrap();
+        assert_eq!((keys as i64, again.size().rows as i64), (GROUPS / 2, GROUPS / 2));
+        let given = again.given().unwrap().unwrap().rows;
+        let all = given.columns().iter().map(|c| c.as_primitive::<Int64Type>().values().to_vec()).collect::<Vec<_>>();
+        assert!(all[0].iter().zip(&all[1]).all(|(k, s)| k / 7 + 1 == *s) && given.column(0).null_count() == 0);
     }
 }

@@ -4,15 +4,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, Int64Builder, ListArray, ListBuilder, PrimitiveArray, UInt64Builder,
-};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, ListArray, PrimitiveArray, UInt64Array};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Field, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
 
-/// Groups that are written together.
-pub const SAVED_GROUPS: usize = 1 << 13;
+use crate::sql::store::run_of;
 
 /// A column that a state was saved in.
 ///
@@ -32,6 +29,15 @@ pub fn numbers(values: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
 }
 
+/// The numbers of some groups out of those of all.
+pub fn numbers_of(all: &[i64], groups: &[u32]) -> ArrayRef {
+    // Groups of a snapshot mostly stand one after the other.
+    match run_of(groups).and_then(|run| all.get(run)) {
+        Some(run) => Arc::new(Int64Array::from(run.to_vec())),
+        None => numbers(groups.iter().map(|g| all.get(*g as usize).copied().unwrap_or(0))),
+    }
+}
+
 /// Values with how often they are there, so many of each group.
 ///
 /// # Errors
@@ -46,17 +52,20 @@ pub fn counted_values(lengths: impl Iterator<Item = usize>, values: ArrayRef, co
 }
 
 /// Numbers with how often they are there, many a group.
-pub fn counted_numbers<G: Iterator<Item = (u64, i64)>>(groups: impl Iterator<Item = G>) -> Vec<ArrayRef> {
-    let (mut values, mut counts) = (ListBuilder::new(UInt64Builder::new()), ListBuilder::new(Int64Builder::new()));
+///
+/// # Errors
+/// Never, as each number has its count.
+pub fn counted_numbers<G: Iterator<Item = (u64, i64)>>(groups: impl Iterator<Item = G>) -> Result<Vec<ArrayRef>, ArrowError> {
+    let (mut values, mut counts, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     for group in groups {
+        let before = values.len();
         for (value, count) in group {
-            values.values().append_value(value);
-            counts.values().append_value(count);
+            values.push(value);
+            counts.push(count);
         }
-        values.append(true);
-        counts.append(true);
+        lengths.push(values.len() - before);
     }
-    vec![Arc::new(values.finish()), Arc::new(counts.finish())]
+    counted_values(lengths.into_iter(), Arc::new(UInt64Array::from(values)), Arc::new(Int64Array::from(counts)))
 }
 
 /// Reads numbers with their counts back: for each its row, the number, how often.

@@ -2,6 +2,7 @@
 //!
 //! Not here: which groups the rows of a slice change (`spread`).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StructArray, TimestampMicrosecondArray, UInt32Array};
@@ -98,15 +99,52 @@ fn windows(of: &Hop, updates: &Updates) -> Result<Updates, ArrowError> {
     Ok(Updates { rows: RecordBatch::try_new(Arc::new(Schema::new(fields)), out)?, diffs })
 }
 
-/// Puts windows of rows that come too late for them to the late ones.
-pub fn put_late(
-    of: &Hop,
-    updates: &Updates,
-    closes: &Closes,
-    epoch: u64,
-    names: &Schema,
-    late: &mut Vec<Updates>,
-) -> Result<(), ArrowError> {
+/// Windows that late rows are made at once: a row may be in ten thousand.
+const LATE_WINDOWS: usize = 1 << 14;
+
+/// Rows that came too late: as they are, or still by slice. Those become rows of their windows some at a time, as they are asked for.
+#[derive(Default)]
+pub struct Late {
+    /// As they are.
+    pub rows: Vec<Updates>,
+    /// By slice, with the epoch that they came in.
+    slices: VecDeque<(Updates, u64)>,
+}
+
+impl Late {
+    /// Some of them, until there are none; those of windows with columns of some names.
+    ///
+    /// # Errors
+    /// When rows are not those of the plan.
+    pub fn next(&mut self, hop: Option<(&Hop, &Schema)>, closes: &Closes) -> Result<Option<Updates>, ArrowError> {
+        while self.rows.is_empty() {
+            let (Some((hop, names)), Some((updates, epoch))) = (hop, self.slices.pop_front()) else { return Ok(None) };
+            let (all, some) = (updates.rows.num_rows(), rows_at_once(hop));
+            let part = |from: usize, count: usize| Updates {
+                rows: updates.rows.slice(from, count),
+                diffs: updates.diffs.as_ref().map(|d| d.slice(from, count)),
+            };
+            if all > some {
+                self.slices.push_front((part(some, all - some), epoch));
+            }
+            let exploded = windows(hop, &part(0, all.min(some)))?;
+            let field = |(f, c): (&Arc<Field>, &ArrayRef)| Field::new(f.name(), c.data_type().clone(), true);
+            let fields: Vec<Field> = names.fields().iter().zip(exploded.rows.columns()).map(field).collect();
+            let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), exploded.rows.columns().to_vec())?;
+            in_time(&Updates { rows, diffs: exploded.diffs }, closes, epoch, &mut self.rows)?;
+        }
+        Ok(self.rows.pop())
+    }
+}
+
+/// Rows whose windows are not more than may be made at once, or one.
+fn rows_at_once(of: &Hop) -> usize {
+    let each = usize::try_from(of.size / of.slide.max(1) + 1).unwrap_or(usize::MAX);
+    (LATE_WINDOWS / each).max(1)
+}
+
+/// Puts rows that are in windows for which they come too late to the late ones.
+pub fn put_late(of: &Hop, updates: &Updates, closes: &Closes, epoch: u64, late: &mut Late) -> Result<(), ArrowError> {
     let Some((_, closing, watermarks)) = closes else { return Ok(()) };
     let Some(before) = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e)) else { return Ok(()) };
     let others = others_of(of);
@@ -121,9 +159,45 @@ pub fn put_late(
     let old: BooleanArray = slices.iter().map(|s| Some(s.is_some_and(is_old))).collect();
     let diffs = updates.diffs.as_ref().map(|d| arrow::compute::filter(d, &old)).transpose()?;
     let diffs = diffs.and_then(|d| d.as_any().downcast_ref::<Int64Array>().cloned());
-    let exploded = windows(of, &Updates { rows: filter_record_batch(&updates.rows, &old)?, diffs })?;
-    let fields: Vec<Field> =
-        names.fields().iter().zip(exploded.rows.columns()).map(|(f, c)| Field::new(f.name(), c.data_type().clone(), true)).collect();
-    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), exploded.rows.columns().to_vec())?;
-    in_time(&Updates { rows, diffs: exploded.diffs }, closes, epoch, late).map(|_| ())
+    late.slices.push_back((Updates { rows: filter_record_batch(&updates.rows, &old)?, diffs }, epoch));
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use datafusion::physical_expr::expressions::Column;
+
+    use super::*;
+    use crate::sql::closing::{Closing, Shape};
+    use crate::sql::watermark::Watermarks;
+
+    /// Late rows that are in ten thousand windows each are told of all that are closed, some at a time.
+    #[test]
+    fn late_rows_become_windows_some_at_a_time() {
+        const ROWS: i64 = 9;
+        let keys = vec![HopKey::Column(0), HopKey::Window(Arc::new(Column::new("window", 0)))];
+        let (slide, size) = (1_000, 10_000_000);
+        let hop = Hop { slide, size, offset: 0, keys };
+        let slices = Arc::new(TimestampMicrosecondArray::from_iter_values((0..ROWS).map(|row| row * slide))) as ArrayRef;
+        let others = Arc::new(Int64Array::from_iter_values(0..ROWS)) as ArrayRef;
+        let rows = RecordBatch::try_from_iter([("k", others), ("slice", slices)]).unwrap();
+        let updates = Updates::changes(rows, vec![-1; ROWS as usize].into());
+        let watermarks = Watermarks::default();
+        watermarks.set("t", 0, size);
+        let closes = Some((1, Closing { shape: Shape::Window(None), tables: vec!["t".into()] }, watermarks));
+        let mut late = Late::default();
+        put_late(&hop, &updates, &closes, 1, &mut late).unwrap();
+        let names = Schema::new(vec![Field::new("k", DataType::Int64, true), Field::new("w", DataType::Int64, true)]);
+        let (mut told, mut pieces) = (0, 0);
+        while let Some(updates) = late.next(Some((&hop, &names)), &closes).unwrap() {
+            assert!(updates.rows.num_rows() <= LATE_WINDOWS);
+            assert_eq!(updates.rows.schema().field(1).name(), "w");
+            assert!((0..updates.rows.num_rows()).all(|row| updates.diff(row) == -1));
+            (told, pieces) = (told + updates.rows.num_rows() as i64, pieces + 1);
+        }
+        // The windows that begin up to 0 have ended: of each slice all but those that begin after it.
+        let closed: i64 = (0..ROWS).map(|row| size / slide - row).sum();
+        assert_eq!((told, pieces), (closed, ROWS));
+    }
 }

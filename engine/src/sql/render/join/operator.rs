@@ -24,6 +24,9 @@ use crate::sql::render::rows::error_rows;
 /// Rows that are looked at before others may run.
 const ROWS_AT_ONCE: usize = 1 << 18;
 
+/// What is told of rows that were taken away and were not there, once for each.
+const NEVER_CAME: &str = "a row of a join was taken away that had not come";
+
 /// An epoch that waits: its capabilities for rows, errors and late rows, and the rows of both sides.
 struct Waiting {
     rows: Capability<u64>,
@@ -95,14 +98,15 @@ pub fn operate<'s>(
                 let mut session = rows.session_with_builder(&entry.get().rows);
                 out.rows.iter_mut().for_each(|updates| session.give_container(updates));
                 drop(session);
+                // What was taken away and had not come cannot be taken away: the answer may be wrong there, which its errors say.
+                if let Ok(rows @ 1..) = i64::try_from(out.missing) {
+                    out.errors.push((NEVER_CAME.into(), rows));
+                }
                 if let Some(mut failed) = error_rows(&view, &out.errors) {
                     errors.session_with_builder(&entry.get().errors).give_container(&mut failed);
                 }
                 for mut updates in out.late.iter().filter_map(|u| told(&view, late_rows(&view, u))) {
                     late.session_with_builder(&entry.get().late).give_container(&mut updates);
-                }
-                if out.missing > 0 {
-                    tracing::error!(view, rows = out.missing, "rows of a join were taken away that had not come");
                 }
                 if told(&view, done) == Some(false) {
                     return activator.activate();

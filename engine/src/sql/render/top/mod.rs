@@ -11,7 +11,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::SortField;
 
-use super::close::{Keeper, Routing, at_close};
+use super::close::{Keeper, Routing, SAVED_ROWS, at_close};
 use super::groups::zero_behind_nulls;
 use super::rows::batch;
 use super::{Changes, Renderer, rows};
@@ -21,9 +21,6 @@ use crate::sql::arrange::{from_diffs, with_diffs};
 use crate::sql::plan::Top;
 use crate::sql::snapshot::Size;
 use crate::sql::store::{Given, Index, Places};
-
-/// Rows that are written together.
-const SAVED_ROWS: usize = 1 << 13;
 
 /// Groups with their rows in order.
 struct TopRows {
@@ -164,8 +161,13 @@ impl Keeper for TopRows {
         Ok(rows)
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        self.places.all(&self.index.live()).chunks(SAVED_ROWS).map(|rows| self.saved(rows)).collect()
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        for groups in self.index.live().chunks(SAVED_ROWS) {
+            for rows in self.places.all(groups).chunks(SAVED_ROWS) {
+                out(self.saved(rows)?)?;
+            }
+        }
+        Ok(())
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {

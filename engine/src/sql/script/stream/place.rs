@@ -11,7 +11,7 @@ use littoral_connectors::files::table::{Block, BlockDecoder, TableFile, joined, 
 
 use super::read::Numbered;
 use super::start::{Mark, Start};
-use super::{Columns, FileRows};
+use super::{Columns, FileRows, Reached};
 use crate::sql::script::event_time::EventClock;
 use crate::sql::watermark::Watermarks;
 
@@ -145,7 +145,7 @@ impl Placer {
     }
 
     fn by_epoch(&mut self, rows: &RecordBatch, block: (&Block, u64, u32), file: &TableFile) -> Result<Vec<(u64, RecordBatch)>, String> {
-        let (mut parts, mut from) = (Vec::new(), 0);
+        let (mut parts, mut from, mut reached) = (Vec::new(), 0, Reached::start(block.2));
         while from < rows.num_rows() {
             let epoch = self.rows.epoch_of(self.placed);
             if self.newest.is_some_and(|newest| newest < epoch) {
@@ -159,7 +159,7 @@ impl Placer {
             self.placed += count as u64;
             from += count;
             if left == count as u64 && self.every.is_some_and(|every| (epoch + 1).is_multiple_of(every)) {
-                let mark = self.mark_within(from, block, file)?;
+                let mark = self.mark_within(from, &mut reached, (block.0, block.1), file)?;
                 self.marks.insert(epoch, mark);
             }
             if let Some(at) = self.start.fed_at(epoch) {
@@ -169,13 +169,12 @@ impl Placer {
         Ok(parts)
     }
 
-    /// The place behind so many rows of a block, at which an epoch ends.
-    fn mark_within(&self, rows: usize, (block, at, crc): (&Block, u64, u32), file: &TableFile) -> Result<Mark, String> {
+    /// The place behind so many rows of a block, at which an epoch ends; found from the one before it in the block.
+    fn mark_within(&self, rows: usize, reached: &mut Reached, (block, at): (&Block, u64), file: &TableFile) -> Result<Mark, String> {
         let newest = self.clock.closed();
         let Block::Text(text) = block else { return Ok(Mark { rows: self.placed, newest, ..Mark::default() }) };
-        let end = file.end_of_rows(text, rows).map_err(|e| e.to_string())?;
-        let crc32c = crc32c::crc32c_append(crc, text.get(..end).unwrap_or_default());
-        Ok(Mark { rows: self.placed, bytes: at + end as u64, crc32c, newest })
+        reached.go_on(rows, text, file)?;
+        Ok(Mark { rows: self.placed, bytes: at + reached.bytes as u64, crc32c: reached.crc32c, newest })
     }
 
     /// Ends the epoch of the newest row.

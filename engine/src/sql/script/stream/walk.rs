@@ -2,31 +2,34 @@
 
 use littoral_connectors::files::table::{Block, BlockDecoder, Blocks, Position, TableFile, joined, unended};
 
-use super::{FileRows, Mark};
+use super::{FileRows, Mark, Reached};
 
 /// A walk through the rows of a text.
 pub struct Walk {
     file: TableFile,
     blocks: Blocks,
     decoder: BlockDecoder,
-    /// The block at hand, where it begins, the sum of all before it, and the rows of both.
+    /// The block at hand, where it begins, the place in it that was asked for last, and the rows of all before it and up to its end.
     text: Vec<u8>,
     at: u64,
-    crc: u32,
+    reached: Reached,
     before: u64,
     rows: u64,
     ended: bool,
 }
 
 impl Walk {
-    /// From the beginning.
+    /// From the beginning, or from a place up to which the file is known to be what it was.
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn new(rows: &FileRows) -> Result<Self, String> {
+    pub fn new(rows: &FileRows, known: Option<&Mark>) -> Result<Self, String> {
         let file = rows.file.reading(&[]);
-        let blocks = file.blocks(Position::default()).map_err(|e| e.to_string())?;
-        Ok(Walk { decoder: file.decoder(), at: blocks.at(), blocks, file, text: Vec::new(), crc: 0, before: 0, rows: 0, ended: false })
+        // Of a file without a row the header line is not passed yet.
+        let Mark { rows, bytes, crc32c, .. } = known.filter(|mark| mark.rows > 0).cloned().unwrap_or_default();
+        let blocks = file.blocks(Position { rows, bytes }).map_err(|e| e.to_string())?;
+        let (decoder, at, reached) = (file.decoder(), blocks.at(), Reached::start(crc32c));
+        Ok(Walk { decoder, at, blocks, file, text: Vec::new(), reached, before: rows, rows, ended: false })
     }
 
     /// The place behind so many rows, or at the end of the file; never before one that was asked for.
@@ -37,22 +40,22 @@ impl Walk {
         while self.rows < rows && !self.ended {
             self.ended = !self.next_block()?;
         }
-        let end = match rows > self.rows {
-            true => self.text.len(),
+        match rows > self.rows {
+            true => self.reached.end(&self.text),
             false => {
                 let inside = usize::try_from(rows.saturating_sub(self.before)).unwrap_or(usize::MAX);
-                self.file.end_of_rows(&self.text, inside).map_err(|e| e.to_string())?
+                self.reached.go_on(inside, &self.text, &self.file)?;
             }
-        };
-        let rows = rows.min(self.rows);
-        let crc32c = crc32c::crc32c_append(self.crc, self.text.get(..end).unwrap_or_default());
-        Ok(Mark { rows, bytes: self.at + end as u64, crc32c, newest: None })
+        }
+        let (rows, bytes) = (rows.min(self.rows), self.at + self.reached.bytes as u64);
+        Ok(Mark { rows, bytes, crc32c: self.reached.crc32c, newest: None })
     }
 
     fn next_block(&mut self) -> Result<bool, String> {
         let fail = |e: arrow::error::ArrowError| e.to_string();
         let mut open = Vec::new();
-        let (at, crc) = (self.at + self.text.len() as u64, crc32c::crc32c_append(self.crc, &self.text));
+        let at = self.at + self.text.len() as u64;
+        self.reached.end(&self.text);
         while let Some(block) = self.blocks.next(Vec::new()).map_err(fail)? {
             let block = joined(&mut open, block);
             let found = self.decoder.decode(&block).map_err(fail)?;
@@ -60,7 +63,7 @@ impl Walk {
             match found {
                 None => open = text,
                 Some(found) => {
-                    (self.at, self.crc, self.text, self.before) = (at, crc, text, self.rows);
+                    (self.at, self.reached, self.text, self.before) = (at, Reached::start(self.reached.crc32c), text, self.rows);
                     self.rows += found.num_rows() as u64;
                     return Ok(true);
                 }

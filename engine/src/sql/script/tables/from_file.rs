@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use littoral_connectors::files::table::TableFile;
 
-use super::{Tables, come_of, replacement, without};
+use super::{Tables, come_of, replacement};
 use crate::flow::updates::Updates;
 use crate::sql::script::event_time::EventClock;
 use crate::sql::script::stream::{FileRows, count_rows};
@@ -38,6 +38,12 @@ pub struct FileTable<'a> {
     pub held: bool,
 }
 
+/// Whether the next change of a table is one of its file; there is then one less of those.
+pub fn passes(of_files: &mut HashMap<String, usize>, table: &str) -> bool {
+    let left = of_files.get_mut(table).filter(|left| **left > 0);
+    left.map(|left| *left -= 1).is_some()
+}
+
 impl Tables {
     /// Files of tables whose rows have no key.
     pub fn files(&self) -> impl Iterator<Item = FileTable<'_>> {
@@ -49,13 +55,13 @@ impl Tables {
 
     /// Changes that statements made: those of the history but for rows of files without a key.
     pub fn statements(&self) -> impl Iterator<Item = &(u64, String, Updates)> {
-        let mut seen: HashMap<&str, usize> = HashMap::new();
-        self.history.iter().filter(move |(_, table, _)| {
-            let of_file = self.tables.get(table).and_then(|t| t.file.as_ref()).map_or(0, |f| f.changes);
-            let number = seen.entry(table).or_default();
-            *number += 1;
-            *number > of_file
-        })
+        let mut of_files = self.loaded();
+        self.history.iter().filter(move |(_, table, _)| !passes(&mut of_files, table))
+    }
+
+    /// How many of the first changes of each table are rows of its file, which has no key.
+    pub fn loaded(&self) -> HashMap<String, usize> {
+        self.tables.iter().filter_map(|(table, t)| Some((table.clone(), t.file.as_ref()?.changes))).collect()
     }
 
     /// Gives a table the rows of a file; they stay there when nothing needs them as a whole.
@@ -121,7 +127,7 @@ impl Tables {
         let rows = concat_batches(&table.schema, batches).map_err(|e| e.to_string())?;
         let keyed = !table.key.is_empty();
         if !keyed {
-            table.rows = concat_batches(&table.schema, [&table.rows, &rows]).map_err(|e| e.to_string())?;
+            table.rows.add(&rows)?;
         }
         let size = self.epoch_rows.unwrap_or(usize::MAX).clamp(1, rows.num_rows().max(1));
         for (number, from) in (0..rows.num_rows().max(1)).step_by(size).enumerate() {
@@ -141,9 +147,9 @@ impl Tables {
     fn put(&mut self, name: &str, rows: &RecordBatch) -> Result<Updates, String> {
         let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
         let come = table.newest_by_key(rows)?;
-        let gone = table.with_keys_of(&come)?;
-        let kept = if gone.num_rows() > 0 { without(&table.rows, &gone)? } else { table.rows.clone() };
-        table.rows = concat_batches(&table.schema, [&kept, &come]).map_err(|e| e.to_string())?;
+        let gone = table.rows.with_keys_of(&come)?;
+        table.rows.take_away(&gone)?;
+        table.rows.add(&come)?;
         replacement(&gone, &come)
     }
 }

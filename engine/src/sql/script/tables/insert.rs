@@ -42,7 +42,7 @@ impl Tables {
         }
         match conflict {
             Conflict::Replace => {
-                let gone = table.with_keys_of(&rows)?;
+                let gone = table.rows.with_keys_of(&rows)?;
                 Ok(Change { gone, come: table.newest_by_key(&rows)?, name })
             }
             Conflict::Keep => {
@@ -119,7 +119,7 @@ impl Tables {
         assignments: &[Assignment],
         condition: Option<&Expr>,
     ) -> Result<Change, String> {
-        let keys = table.key_rows(&rows)?;
+        let keys = table.rows.keys_of(&rows)?;
         if keys.iter().collect::<HashSet<_>>().len() < keys.len() {
             return Err("ON CONFLICT DO UPDATE would change a row twice: two of the given rows have one key".into());
         }
@@ -140,8 +140,8 @@ impl Tables {
 impl Table {
     /// Of rows whose key is not there, the first of each key.
     fn first_of_new_keys(&self, rows: &RecordBatch) -> Result<RecordBatch, String> {
-        let mut there: HashSet<OwnedRow> = self.key_rows(&self.rows)?.into_iter().collect();
-        let mask: BooleanArray = self.key_rows(rows)?.into_iter().map(|key| Some(there.insert(key))).collect();
+        let mut seen: HashSet<OwnedRow> = HashSet::new();
+        let mask: BooleanArray = self.rows.keys_of(rows)?.into_iter().map(|key| Some(!self.rows.has(&key) && seen.insert(key))).collect();
         filter_record_batch(rows, &mask).map_err(|e| e.to_string())
     }
 }

@@ -32,7 +32,8 @@ impl Tables {
             return Err("MERGE … RETURNING is not supported yet".into());
         }
         let (own, known_as) = target(&merge.table, &name);
-        let more = [vec![(name.clone(), numbered(&table.rows)?)], more.to_vec()].concat();
+        let held = table.rows.whole()?;
+        let more = [vec![(name.clone(), numbered(&held)?)], more.to_vec()].concat();
         let parts = Parts { table, own, known_as, source: merge.source.to_string(), on: merge.on.to_string(), name, more };
         let (mut come, mut numbers) = (Vec::new(), Vec::new());
         let of = |kinds: &[MergeClauseKind]| merge.clauses.iter().filter(|c| kinds.contains(&c.clause_kind)).collect::<Vec<_>>();
@@ -53,8 +54,8 @@ impl Tables {
             come.push(self.inserted(&parts, insert, &from)?);
         }
         let numbers: arrow::array::Int64Array = numbers.into_iter().collect();
-        let gone = once(&numbers, table.rows.num_rows(), "MERGE")?;
-        let gone = filter_record_batch(&table.rows, &gone).map_err(|e| e.to_string())?;
+        let gone = once(&numbers, held.num_rows(), "MERGE")?;
+        let gone = filter_record_batch(&held, &gone).map_err(|e| e.to_string())?;
         let come = concat_batches(&table.schema, &come).map_err(|e| e.to_string())?;
         table.keys_stay(&gone, &come, "MERGE")?;
         Ok(Change { name: parts.name, gone, come })

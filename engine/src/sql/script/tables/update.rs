@@ -31,10 +31,11 @@ impl Tables {
         };
         let filter = update.selection.as_ref().map(|c| format!(" WHERE {c}")).unwrap_or_default();
         let from = format!("FROM {own}{from}{filter}");
-        let numbered = [vec![(name.clone(), numbered(&table.rows)?)], more.to_vec()].concat();
+        let held = table.rows.whole()?;
+        let numbered = [vec![(name.clone(), numbered(&held)?)], more.to_vec()].concat();
         let (rows, numbers) = self.numbered_rows(table, &set, &known_as, &from, &numbered)?;
-        let chosen = once(&numbers, table.rows.num_rows(), "UPDATE … FROM")?;
-        let gone = filter_record_batch(&table.rows, &chosen).map_err(|e| e.to_string())?;
+        let chosen = once(&numbers, held.num_rows(), "UPDATE … FROM")?;
+        let gone = filter_record_batch(&held, &chosen).map_err(|e| e.to_string())?;
         table.keys_stay(&gone, &rows, "UPDATE")?;
         Ok(Change { name, gone, come: rows })
     }
@@ -48,10 +49,11 @@ impl Tables {
         let (own, known_as) = target(relation, &name);
         let using = delete.using.as_deref().map(beside).unwrap_or_default();
         let filter = delete.selection.as_ref().map(|c| format!(" WHERE {c}")).unwrap_or_default();
-        let numbered = [vec![(name.clone(), numbered(&table.rows)?)], more.to_vec()].concat();
+        let held = table.rows.whole()?;
+        let numbered = [vec![(name.clone(), numbered(&held)?)], more.to_vec()].concat();
         let found = self.read(&format!("SELECT {known_as}.\"{NUMBER}\" FROM {own}{using}{filter}"), &numbered)?;
-        let chosen = chosen(&numbers_of(&found)?, table.rows.num_rows());
-        let gone = filter_record_batch(&table.rows, &chosen).map_err(|e| e.to_string())?;
+        let chosen = chosen(&numbers_of(&found)?, held.num_rows());
+        let gone = filter_record_batch(&held, &chosen).map_err(|e| e.to_string())?;
         Ok(Change { name, gone, come: RecordBatch::new_empty(table.schema.clone()) })
     }
 
@@ -67,7 +69,7 @@ impl Tables {
                 continue;
             }
             let table = self.table(&name)?;
-            all.push(Change { gone: table.rows.clone(), come: RecordBatch::new_empty(table.schema.clone()), name });
+            all.push(Change { gone: table.rows.whole()?, come: RecordBatch::new_empty(table.schema.clone()), name });
         }
         Ok(all)
     }

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 use super::states::{Fold, States};
-use crate::sql::render::groups::saved::SAVED_GROUPS;
+use crate::sql::render::close::SAVED_ROWS;
 use crate::sql::store::{Index, NOWHERE};
 
 /// Cells by slice.
@@ -112,16 +112,15 @@ impl Cells {
         self.groups.columns(groups)
     }
 
-    /// All cells, as columns that `take_in` takes.
+    /// Hands over all cells, some at a time, as columns that `take_in` takes.
     ///
     /// # Errors
-    /// When states cannot be written.
-    pub fn saved(&self) -> Result<Vec<Vec<ArrayRef>>, ArrowError> {
-        let one = |cells: &[u32]| {
+    /// When states cannot be written, or are not taken.
+    pub fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(Vec<ArrayRef>) -> Result<(), E>) -> Result<(), E> {
+        self.index.live().chunks(SAVED_ROWS).try_for_each(|cells| {
             let written = self.states.written(cells)?;
-            Ok(self.index.columns(cells)?.into_iter().chain([written.weights]).chain(written.columns).collect())
-        };
-        self.index.live().chunks(SAVED_GROUPS).map(one).collect()
+            out(self.index.columns(cells)?.into_iter().chain([written.weights]).chain(written.columns).collect())
+        })
     }
 
     /// How many cells there are, and bytes.

@@ -16,7 +16,7 @@ use self::cells::Cells;
 use self::queue::Queue;
 use self::states::{Fold, States};
 use super::partial::Partial;
-use super::slices::{first_after, floor, put_late};
+use super::slices::{Late, first_after, floor, put_late};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, Hop, HopKey};
 use crate::sql::render::aggregate::{Closes, Shape};
@@ -27,7 +27,8 @@ use crate::sql::window::window_type;
 
 /// Sliding windows over slices.
 pub struct Sliding {
-    hop: Hop,
+    /// The windows, and names for the columns of late rows.
+    hop: (Hop, SchemaRef),
     /// How many keys groups have beside their window.
     others: usize,
     /// The type of a slice.
@@ -41,7 +42,7 @@ pub struct Sliding {
     queue: Queue,
     /// The watermark up to which windows were given.
     given: i64,
-    late: Vec<Updates>,
+    late: Late,
 }
 
 impl Sliding {
@@ -64,14 +65,14 @@ impl Sliding {
             cells: Cells::new(&keys, states()?)?,
             queue: Queue::new(Fold::new(states()?), Fold::new(states()?)),
             given: i64::MIN,
-            late: Vec::new(),
+            late: Late::default(),
             partial,
-            hop,
+            hop: (hop, shape.schema.clone()),
         })
     }
 
     fn take_in(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let (hop, before) = (&self.hop, self.given);
+        let (hop, before) = (&self.hop.0, self.given);
         // In some window that is not closed.
         let wanted = |slice: i64| {
             let end = floor(slice, hop).saturating_add(hop.size);
@@ -85,17 +86,17 @@ impl Sliding {
 
     /// The windows that a watermark closes and that were not given before.
     fn give(&mut self, now: i64) -> Result<Option<Updates>, ArrowError> {
-        let (mut out, before) = (Vec::new(), self.given);
+        let (mut out, before, hop) = (Vec::new(), self.given, &self.hop.0);
         self.given = before.max(now);
-        let mut start = if before == i64::MIN { i64::MIN } else { first_after(before, &self.hop) };
+        let mut start = if before == i64::MIN { i64::MIN } else { first_after(before, hop) };
         while let Some(first) = self.cells.first() {
-            start = start.max(first_after(first, &self.hop));
-            if now != END && start.saturating_add(self.hop.size) > now {
+            start = start.max(first_after(first, hop));
+            if now != END && start.saturating_add(hop.size) > now {
                 break;
             }
-            let fold = self.queue.window(start, &self.hop, &self.cells)?;
-            out.extend(rows(start, fold, &self.hop, &self.cells, (&self.time, &self.schema))?);
-            let next = start.saturating_add(self.hop.slide);
+            let fold = self.queue.window(start, hop, &self.cells)?;
+            out.extend(rows(start, fold, hop, &self.cells, (&self.time, &self.schema))?);
+            let next = start.saturating_add(hop.slide);
             // At the end of time there is no next window.
             self.cells.let_go(if next == start { i64::MAX } else { next });
             start = next;
@@ -148,7 +149,7 @@ impl Keeper for Sliding {
                 self.take_in(&updates.rows)?;
                 continue;
             }
-            put_late(&self.hop, updates, &self.closes, epoch, &self.schema, &mut self.late)?;
+            put_late(&self.hop.0, updates, &self.closes, epoch, &mut self.late)?;
             let reduced = self.partial.always(updates)?;
             self.take_in(&reduced.rows)?;
         }
@@ -160,19 +161,18 @@ impl Keeper for Sliding {
         self.closes.as_ref().map(|(_, closing, watermarks)| (watermarks.clone(), closing.tables.clone()))
     }
 
-    fn late(&mut self) -> Vec<Updates> {
-        std::mem::take(&mut self.late)
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        self.late.next(Some((&self.hop.0, self.hop.1.as_ref())), &self.closes)
     }
 
-    fn save(&self) -> Result<Vec<RecordBatch>, ArrowError> {
-        let one = |mut columns: Vec<ArrayRef>| {
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        self.cells.save(&mut |mut columns: Vec<ArrayRef>| {
             let rows = columns.first().map_or(0, |c| c.len());
             columns.push(Arc::new(Int64Array::from(vec![self.given; rows])));
             let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
             let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
-            RecordBatch::try_new(Arc::new(schema), columns)
-        };
-        self.cells.saved()?.into_iter().map(one).collect()
+            out(RecordBatch::try_new(Arc::new(schema), columns)?)
+        })
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {

@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use crate::sql::plan::Aggregate;
 use crate::sql::render::aggregate::Shape;
 use crate::sql::render::groups::accumulate::{Accumulator, accumulator};
-use crate::sql::render::groups::saved::numbers;
+use crate::sql::render::groups::saved::numbers_of;
 
 /// A weight and the states of each aggregate, by number.
 pub struct States {
@@ -77,7 +77,7 @@ impl States {
         for state in &self.states {
             columns.extend(state.save(of)?);
         }
-        Ok(Written { weights: numbers(of.iter().map(|at| self.weight(*at))), columns })
+        Ok(Written { weights: numbers_of(&self.weights, of), columns })
     }
 
     /// The aggregates at some numbers, a column each.
