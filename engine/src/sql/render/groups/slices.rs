@@ -92,7 +92,7 @@ pub fn put_late(
     late: &mut Vec<Updates>,
 ) -> Result<(), ArrowError> {
     let Some((_, closing, watermarks)) = closes else { return Ok(()) };
-    let Some(before) = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e)) else { return Ok(()) };
+    let Some(before) = closing.passed_before(watermarks, epoch) else { return Ok(()) };
     let others = of.keys.iter().filter(|k| matches!(k, HopKey::Column(_))).count();
     let Some(slices) = updates.rows.columns().get(others).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>()) else {
         return Ok(());
