@@ -142,6 +142,8 @@ pub fn random_case(seed: u64, history: &History) -> Case {
         }
     };
     let query = format!("{query}{grouping}");
+    // A condition that is never true leaves no join behind, and nothing is later then.
+    let last = last.filter(|_| !filtered);
     Case { tables, least, greatest, query, last, unfiltered: !filtered, restored: dice.percent(30) }
 }
 

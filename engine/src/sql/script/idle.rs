@@ -16,12 +16,13 @@ pub struct Seen<'a> {
     pub since: u64,
 }
 
-/// Epochs from which a table is idle, as marks among watermarks.
+/// Epochs from which a table is idle, as marks among watermarks; again where a watermark was said at an epoch that gave it no row.
 pub fn marks(
     table: &Seen<'_>,
     history: &[(u64, String, Updates)],
     clock: &[(u64, i64)],
     last: u64,
+    said: &[u64],
 ) -> Result<Vec<(String, u64, i64)>, String> {
     let mut active = vec![table.since];
     for (epoch, _, updates) in history.iter().filter(|(_, name, _)| name == table.name) {
@@ -42,7 +43,8 @@ pub fn marks(
             Idle::Micros(micros) => reading(*from)
                 .and_then(|then| (*from..=until).find(|epoch| reading(*epoch).is_some_and(|now| now.saturating_sub(then) >= micros))),
         };
-        out.extend(first.map(|epoch| (table.name.to_string(), epoch, IDLE)));
+        let again = said.iter().copied().filter(|epoch| first.is_some_and(|first| *epoch > first) && *epoch <= until);
+        out.extend(first.into_iter().chain(again).map(|epoch| (table.name.to_string(), epoch, IDLE)));
     }
     Ok(out)
 }

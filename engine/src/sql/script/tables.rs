@@ -146,7 +146,8 @@ impl Tables {
         for (name, table) in &self.tables {
             if let Some(idle) = table.idle {
                 let seen = Seen { name, idle, since: table.since };
-                self.watermarks.extend(marks(&seen, &self.history, &self.clock, self.epoch)?);
+                let said: Vec<u64> = self.watermarks.iter().filter(|(table, ..)| table == name).map(|(_, epoch, _)| *epoch).collect();
+                self.watermarks.extend(marks(&seen, &self.history, &self.clock, self.epoch, &said)?);
             }
         }
         self.watermarks.sort_by_key(|(_, epoch, micros)| (*epoch, *micros == IDLE));
@@ -156,10 +157,6 @@ impl Tables {
     /// Moves a table's watermark for rows that come in at an epoch. Where its file stays where it is, the run does this.
     fn advance(&mut self, name: &str, rows: &RecordBatch, epoch: u64) -> Result<(), String> {
         let Some(table) = self.tables.get_mut(name).filter(|t| t.file.as_ref().is_none_or(|f| f.held)) else { return Ok(()) };
-        // No rows say nothing: a table that is idle stays so.
-        if rows.num_rows() == 0 {
-            return Ok(());
-        }
         table.clock.take(rows)?;
         if let Some(watermark) = table.clock.close() {
             self.watermarks.push((name.to_string(), epoch, watermark));
