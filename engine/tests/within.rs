@@ -25,7 +25,7 @@ fn held(query: &str, seconds: usize, retracts: bool, workers: usize) -> (u64, u6
         let goes = if retracts { format!("UPDATE a SET v = v + 1 WHERE k = 1 AND v + 3 > {second};\n") } else { String::new() };
         write!(script, "BEGIN;\n{}{}{goes}COMMIT;\n", rows("a"), rows("b")).unwrap();
     }
-    write!(script, "EXPLAIN ANALYZE {query};\n").unwrap();
+    writeln!(script, "EXPLAIN ANALYZE {query};").unwrap();
     let answers = run("within.sql", &script, &ScriptOptions { workers, ..ScriptOptions::default() }).unwrap();
     let lines: Vec<String> = answers[0].rows.column(0).as_string::<i32>().iter().flatten().map(String::from).collect();
     let line = lines.iter().find(|l| l.contains(" join on ")).unwrap();

@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_due_a_grain_after_its_time_at_most_and_never_before() {
-        for (closes, after) in [(0, 0), (1, 5), (-7, 3), (10 * GRAIN_MIN, -4), (-GRAIN_MIN, 0)] {
+        for (closes, after) in [(0, 0), (1, 0), (GRAIN_MIN + 1, 0), (1, 5), (-7, 3), (10 * GRAIN_MIN, -4), (-GRAIN_MIN, 0)] {
             let mut dues = Dues::new(after, 0);
             dues.note(3, closes);
             assert!(taken(&mut dues, closes + after - 1).is_empty(), "{closes} {after}");
