@@ -16,7 +16,7 @@ use random::history::{History, history};
 use random::kept::KEPT;
 use random::query::random_query;
 use random::shrink::{Failing, shrink, smallest};
-use random::{by_time, watermark};
+use random::{by_time, intervals, watermark};
 
 /// Seeds that share a history.
 const SHARE: u64 = 8;
@@ -142,6 +142,15 @@ fn joins_by_time_equal_their_meaning() {
         let case = by_time::random_case(seed, own)?;
         let workers = [1, 2, 4][(seed % 3) as usize];
         Some((case.0.clone(), move |history: &History| by_time::check(&case, history, workers)))
+    });
+}
+
+#[test]
+fn joins_within_an_interval_equal_a_model_of_what_is_late() {
+    with_times(true, |seed, own| {
+        let case = intervals::random_case(seed, own);
+        let workers = [1, 2, 4][(seed % 3) as usize];
+        Some((case.engine_query(), move |history: &History| intervals::check(&case, history, workers)))
     });
 }
 

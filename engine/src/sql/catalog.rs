@@ -24,7 +24,7 @@ use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::closing::{Closing, Shape};
+use super::closing::Closing;
 use super::dialect::Sql;
 use super::functions::functions;
 use super::lateral::independent;
@@ -127,7 +127,7 @@ impl Catalog {
     /// For each column of a table or view whether it is the event time that a watermark closes.
     fn closings(&self, name: &str) -> Vec<Option<Closing>> {
         let (Some(table), Some(time)) = (self.tables.get(name), self.event_times.get(name)) else { return Vec::new() };
-        let closing = |column: &str| (column == time.column).then(|| Closing { shape: Shape::Time, tables: vec![name.to_string()] });
+        let closing = |column: &str| (column == time.column).then(|| Closing::of_table(name));
         table.schema().fields().iter().map(|f| closing(f.name())).collect()
     }
 

@@ -3,15 +3,19 @@
 //! Event-time columns of tables are where it begins; windows of them, their bounds, and joins, filters and groupings by them
 //! keep it. What is lost on the way only costs: state is then kept for good, and `EXPLAIN` says so.
 
+use std::sync::Arc;
+
 use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::logical_expr::{Expr, ExprSchemable, JoinType, LogicalPlan, Operator};
+use datafusion::common::{DFSchema, NullEquality, ScalarValue};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator};
 
+use super::watermark::{END, Watermarks};
 use super::window::calendar::Calendar;
 use super::window::{Arguments, micros_of};
 use super::windowing::is_session;
+use super::within::{self, Within};
 
 /// How a watermark closes the values of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct Closing {
     pub shape: Shape,
     /// Tables whose watermarks count.
     pub tables: Vec<String>,
+    /// Microseconds that the column is behind those watermarks: partners in a join by time may be so much later.
+    pub delay: i64,
 }
 
 /// What a closing column holds.
@@ -50,6 +56,22 @@ pub enum Span {
 pub type Known<'a> = &'a dyn Fn(&str) -> Vec<Option<Closing>>;
 
 impl Closing {
+    /// A time of a table.
+    pub fn of_table(name: &str) -> Self {
+        Closing { shape: Shape::Time, tables: vec![name.to_string()], delay: 0 }
+    }
+
+    /// The watermark that has passed for the column at the end of an epoch.
+    pub fn passed(&self, watermarks: &Watermarks, epoch: u64) -> Option<i64> {
+        let passed = watermarks.at(&self.tables, epoch)?;
+        Some(if passed == END { END } else { passed.saturating_sub(self.delay) })
+    }
+
+    /// The same before an epoch: rows behind it are late.
+    pub fn passed_before(&self, watermarks: &Watermarks, epoch: u64) -> Option<i64> {
+        self.passed(watermarks, epoch.checked_sub(1)?)
+    }
+
     /// For each row the watermark that closes it, in microseconds; null for rows without a time.
     pub fn times(&self, column: &ArrayRef) -> Option<TimestampMicrosecondArray> {
         let (column, after) = match self.shape {
@@ -93,8 +115,14 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
         }
         LogicalPlan::Join(j) => {
             let (mut left, mut right) = (of(&j.left, known), of(&j.right, known));
-            // A pair may still come, or a row find its partner, as long as either side may.
-            let tables: Vec<String> = left.iter().chain(&right).flatten().flat_map(|c| c.tables.clone()).collect();
+            // A pair may still come, or a row find its partner, as long as either side may, and as long as partners may be later.
+            let (tables, behind) = together(left.iter().chain(&right).flatten());
+            let within = if let LetGo::Within(within, _) = of_join(j, &left, &right) { Some(within) } else { None };
+            for (side, closings) in [&mut left, &mut right].into_iter().enumerate() {
+                let later = within.as_ref().and_then(|w| w.partners_until(side)).unwrap_or(0).max(0);
+                let delayed = |c: &mut Closing| (c.tables, c.delay) = (tables.clone(), behind.saturating_add(later));
+                closings.iter_mut().flatten().for_each(delayed);
+            }
             match j.join_type {
                 JoinType::Inner => {}
                 JoinType::Left => right.iter_mut().for_each(|c| *c = None),
@@ -103,7 +131,7 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
                 JoinType::RightSemi | JoinType::RightAnti => left.clear(),
                 _ => (left, right) = (Vec::new(), Vec::new()),
             }
-            left.into_iter().chain(right).map(|c| c.map(|c| Closing { tables: merged(&c.tables, &tables), ..c })).collect()
+            left.into_iter().chain(right).collect()
         }
         LogicalPlan::Union(u) => {
             let inputs: Vec<_> = u.inputs.iter().map(|i| of(i, known)).collect();
@@ -115,27 +143,53 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
     out
 }
 
-/// The first of some keys of a join that both sides close alike, and how.
-pub fn of_keys(on: &[(Expr, Expr)], left: &LogicalPlan, right: &LogicalPlan, known: Known<'_>) -> Option<(usize, Closing)> {
-    let (by_left, by_right) = (of(left, known), of(right, known));
-    on.iter().enumerate().find_map(|(at, (l, r))| {
-        let l = through_one(l, left.schema(), &by_left)?;
-        let r = through_one(r, right.schema(), &by_right).filter(|r| r.shape == l.shape)?;
-        Some((at, Closing { tables: merged(&l.tables, &r.tables), ..l }))
-    })
+/// What lets go of the rows of a join.
+pub enum LetGo {
+    /// The key that watermarks close on both sides.
+    ByKey(usize, Closing),
+    /// Times that are not far apart; and the further condition with their bounds first.
+    Within(Within, Expr),
+    /// Nothing.
+    Never,
 }
 
-fn merged(a: &[String], b: &[String]) -> Vec<String> {
-    let mut all: Vec<String> = a.iter().chain(b).cloned().collect();
-    all.sort();
-    all.dedup();
-    all
+/// What lets go of the rows of a join, given how the columns of its sides are closed.
+pub fn of_join(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> LetGo {
+    let keys = join.on.iter().enumerate().filter(|_| join.null_equality != NullEquality::NullEqualsNull);
+    let alike = |(at, (l, r)): (usize, &(Expr, Expr))| {
+        let l = through_one(l, join.left.schema(), left)?;
+        let r = through_one(r, join.right.schema(), right).filter(|r| r.shape == l.shape)?;
+        Some((at, both(&l, &r)))
+    };
+    match keys.into_iter().find_map(alike) {
+        Some((at, closing)) => LetGo::ByKey(at, closing),
+        None if join.null_aware => LetGo::Never,
+        None => within::of(join, left, right).map_or(LetGo::Never, |(within, condition)| LetGo::Within(within, condition)),
+    }
+}
+
+/// The tables of some closings, and how far the last of them is behind.
+pub fn together<'a>(closings: impl Iterator<Item = &'a Closing>) -> (Vec<String>, i64) {
+    let (mut tables, mut delay) = (Vec::new(), 0);
+    for closing in closings {
+        tables.extend(closing.tables.iter().cloned());
+        delay = delay.max(closing.delay);
+    }
+    tables.sort();
+    tables.dedup();
+    (tables, delay)
+}
+
+/// What closes a column of one shape once both do.
+fn both(a: &Closing, b: &Closing) -> Closing {
+    let (tables, delay) = together([a, b].into_iter());
+    Closing { shape: a.shape, tables, delay }
 }
 
 fn common(inputs: &[Vec<Option<Closing>>], column: usize) -> Option<Closing> {
     let mut all = inputs.iter().map(|i| i.get(column).cloned().flatten());
     let first = all.next()??;
-    all.try_fold(first, |a, b| b.filter(|b| b.shape == a.shape).map(|b| Closing { tables: merged(&a.tables, &b.tables), ..a }))
+    all.try_fold(first, |a, b| b.filter(|b| b.shape == a.shape).map(|b| both(&a, &b)))
 }
 
 fn taken_apart(closing: Closing) -> Closing {
@@ -214,7 +268,6 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
 /// How a time is closed once it is cast: a coarser one holds times of a whole unit, and one on the clock of a zone tells no instant.
 fn cast_to(closing: Closing, from: &DataType, to: &DataType) -> Option<Closing> {
     let (DataType::Timestamp(_, before), DataType::Timestamp(unit, after)) = (from, to) else { return None };
-    let is_utc = |zone: &Option<std::sync::Arc<str>>| zone.as_deref().is_none_or(|z| ["UTC", "+00:00", "Z"].contains(&z));
     if before != after && !(is_utc(before) && is_utc(after)) {
         return None;
     }
@@ -224,6 +277,11 @@ fn cast_to(closing: Closing, from: &DataType, to: &DataType) -> Option<Closing> 
         (TimeUnit::Second, Shape::Time) => Some(Closing { shape: Shape::Start(Span::Fixed(1_000_000)), ..closing }),
         _ => None,
     }
+}
+
+/// Whether times of a zone, or of none, are those of UTC.
+pub fn is_utc(zone: &Option<Arc<str>>) -> bool {
+    zone.as_deref().is_none_or(|z| ["UTC", "+00:00", "Z"].contains(&z))
 }
 
 /// How long the windows of a call of `tumble` are.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::plan::{JoinKind, Node, Plan};
+use super::closing::Closing;
+use super::plan::{Join, JoinKind, Node, Plan};
 use super::snapshot::Size;
 
 /// The plan as text, a node a line, what it reads beneath it; `held` says how much a node holds, where that is known.
@@ -62,15 +63,12 @@ pub fn title(plan: &Plan) -> String {
 
 /// What bounds the state of a node; none when it has none.
 fn state(plan: &Plan) -> Option<String> {
-    let by_watermark = |tables: &[String]| format!("by watermark of {}", tables.join(", "));
     Some(match &plan.node {
         Node::Input { .. } | Node::Values { .. } | Node::Filter { .. } | Node::Project { .. } | Node::Flat { .. } | Node::Union { .. } => {
             return None;
         }
-        Node::Aggregate { closing: Some((_, closing)), .. } | Node::Final { closing, .. } => by_watermark(&closing.tables),
-        Node::Join(join) if join.closing.is_some() => {
-            by_watermark(join.closing.iter().flat_map(|(_, c)| &c.tables).cloned().collect::<Vec<_>>().as_slice())
-        }
+        Node::Aggregate { closing: Some((_, closing)), .. } | Node::Final { closing, .. } => by_watermark(closing),
+        Node::Join(join) if join.closing.is_some() || join.within.is_some() => bounded(join)?,
         Node::Temporal { .. } => "rows that the clock will change".into(),
         Node::Aggregate { keys, .. } if keys.is_empty() => "one group".into(),
         Node::Aggregate { .. } => "by number of groups".into(),
@@ -89,6 +87,27 @@ fn state(plan: &Plan) -> Option<String> {
             }
         }
     })
+}
+
+/// What bounds the state of a join whose rows are let go of by watermark.
+fn bounded(join: &Join) -> Option<String> {
+    if let Some((_, closing)) = &join.closing {
+        return Some(by_watermark(closing));
+    }
+    let within = join.within.as_ref()?;
+    let stays = |(side, plan): &(usize, &Plan)| within.partners_until(*side).is_none() && grows(plan);
+    let by = by_watermark(&within.closing);
+    Some(match [&join.left, &join.right].into_iter().enumerate().find(stays) {
+        Some((0, _)) => format!("UNBOUNDED: all rows of its left; those of its right {by}"),
+        Some(_) => format!("UNBOUNDED: all rows of its right; those of its left {by}"),
+        None => by,
+    })
+}
+
+/// Which watermark bounds state, and how far it is behind that of tables.
+fn by_watermark(closing: &Closing) -> String {
+    let behind = if closing.delay == 0 { String::new() } else { format!(" less {} s", closing.delay as f64 / 1e6) };
+    format!("by watermark of {}{behind}", closing.tables.join(", "))
 }
 
 /// Whether a plan's rows can become more without end: it reads a table and nothing groups it.

@@ -26,6 +26,7 @@ mod types;
 mod watermark;
 mod window;
 mod windowing;
+mod within;
 
 pub use catalog::Functions;
 pub use closing::Closing;

@@ -11,6 +11,7 @@ use datafusion::physical_plan::PhysicalExpr;
 
 use super::closing::Closing;
 use super::evaluate::Compute;
+use super::within::Within;
 
 /// An expression over the columns of a node's input.
 pub type Expression = Arc<dyn PhysicalExpr>;
@@ -118,6 +119,8 @@ pub struct Join {
     pub kind: JoinKind,
     /// The key that a watermark closes, which lets go of its rows on both sides.
     pub closing: Option<(usize, Closing)>,
+    /// Bounds between times of both sides, which let go of rows one by one; only where no key is closed.
+    pub within: Option<Within>,
 }
 
 /// Which rows a join gives.
@@ -198,6 +201,15 @@ impl Plan {
             Node::Join(join) => vec![&join.left, &join.right],
             Node::Union { inputs } => inputs.iter().collect(),
             Node::Recursive { first, step, .. } => vec![first, step],
+        }
+    }
+
+    /// How watermarks close what the node keeps, where they do.
+    pub fn closing(&self) -> Option<&Closing> {
+        match &self.node {
+            Node::Aggregate { closing: Some((_, closing)), .. } | Node::Final { closing, .. } => Some(closing),
+            Node::Join(join) => join.closing.as_ref().map(|(_, c)| c).or(join.within.as_ref().map(|w| &w.closing)),
+            _ => None,
         }
     }
 

@@ -263,7 +263,7 @@ impl Program {
             return view.closings.clone();
         }
         let Some(input) = self.inputs.iter().find(|i| i.name == name) else { return Vec::new() };
-        let closing = |i: usize| (input.event_time == Some(i)).then(|| Closing { shape: Shape::Time, tables: vec![name.to_string()] });
+        let closing = |i: usize| (input.event_time == Some(i)).then(|| Closing::of_table(name));
         (0..input.schema.fields().len()).map(closing).collect()
     }
 

@@ -96,14 +96,17 @@ impl Watermarks {
         said.retain(|_, marks| !marks.is_empty());
     }
 
+    /// Follows some tables together from now on. Who asks for them only later does not learn what had passed before one of them fell
+    /// idle, once that is forgotten.
+    pub fn watch(&self, tables: &[String]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).watch(tables);
+    }
+
     /// The watermark over some tables at the end of an epoch; none while one of them has none.
     pub fn at(&self, tables: &[String], epoch: u64) -> Option<i64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.watch(tables);
         let All { said, joint, .. } = &mut *all;
-        if !joint.contains_key(tables) {
-            let marks = tables.iter().map(|t| (t.clone(), Mark::default())).collect();
-            joint.insert(tables.to_vec(), Joint { marks, ..Joint::default() });
-        }
         let joint = joint.get_mut(tables)?;
         joint.look(said, epoch);
         joint.passed.range(..=epoch).next_back().map(|(_, micros)| *micros)
@@ -114,6 +117,15 @@ impl Watermarks {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let within = all.said.range(from..).take_while(|(e, _)| to.is_none_or(|to| **e < to));
         within.filter(|(_, marks)| marks.iter().any(|(_, t, _)| tables.contains(t))).map(|(e, _)| *e).collect()
+    }
+}
+
+impl All {
+    fn watch(&mut self, tables: &[String]) {
+        if !self.joint.contains_key(tables) {
+            let marks = tables.iter().map(|t| (t.clone(), Mark::default())).collect();
+            self.joint.insert(tables.to_vec(), Joint { marks, ..Joint::default() });
+        }
     }
 }
 
@@ -167,6 +179,16 @@ mod tests {
         marks.settle(6);
         assert_eq!((at(6), at(8), marks.at(&both[..1], 8)), (Some(40), Some(50), Some(60)));
         assert_eq!(marks.at(&both[1..], 7), Some(20));
+    }
+
+    #[test]
+    fn what_had_passed_before_a_table_fell_idle_is_known_to_who_watches_from_the_start() {
+        let (marks, table) = (Watermarks::default(), ["a".to_string()]);
+        marks.watch(&table);
+        marks.set_in_run("a", 2, 3, 10);
+        marks.set_in_run("a", 3, 3, IDLE);
+        marks.settle(3);
+        assert_eq!(marks.at(&table, 3), Some(10));
     }
 
     #[test]

@@ -50,6 +50,16 @@ pub fn run_script(script: &str, feeds: &Feeds, workers: usize) -> Result<Vec<Ans
     run_with(script, ScriptOptions { workers, feeds: feeds.clone(), ..ScriptOptions::default() })
 }
 
+/// The answers of a script that goes on from the snapshots of a shorter one, with another number of workers.
+pub fn run_restored(short: &str, whole: &str, workers: (usize, usize)) -> Result<Vec<Answer>, Stopped> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_path_buf();
+    let snapshots = Some(SnapshotOptions { folder: at.clone(), every: 1000 });
+    run_with(short, ScriptOptions { workers: workers.0, snapshots, ..ScriptOptions::default() })?;
+    let restore = Some(RestoreOptions { folder: at, changed_plan: false });
+    run_with(whole, ScriptOptions { workers: workers.1, restore, ..ScriptOptions::default() })
+}
+
 fn run_with(script: &str, options: ScriptOptions) -> Result<Vec<Answer>, Stopped> {
     let (sender, receiver) = channel();
     let text = script.to_string();

@@ -8,6 +8,7 @@ pub mod dice;
 pub mod expression;
 pub mod grouped;
 pub mod history;
+pub mod intervals;
 pub mod kept;
 pub mod query;
 pub mod shrink;

@@ -260,14 +260,16 @@ impl Model {
 }
 
 /// A history run a statement an epoch: tables after each, and watermarks.
-struct Steps {
-    answers: Vec<Answer>,
+pub struct Steps {
+    /// What each table's statements changed.
+    pub answers: Vec<Answer>,
     /// How many statements have been run at the end of each epoch from 0.
-    ends: Vec<u64>,
+    pub ends: Vec<u64>,
 }
 
 impl Steps {
-    fn new(history: &History) -> Result<Self, Stopped> {
+    /// Runs a history.
+    pub fn new(history: &History) -> Result<Self, Stopped> {
         let mut single = history.clone();
         single.epochs = history.epochs.iter().flatten().map(|change| vec![change.clone()]).collect();
         let answers = run_script(&format!("{}{}", single.script(false), tables_of(history)), &Feeds::new(), 1)?;
@@ -280,7 +282,7 @@ impl Steps {
     }
 
     /// The watermark of a table at the end of an epoch.
-    fn watermark(&self, table: usize, lateness: i64, epoch: usize) -> Option<i64> {
+    pub fn watermark(&self, table: usize, lateness: i64, epoch: usize) -> Option<i64> {
         let answer = &self.answers[table];
         let ts = answer.schema.index_of("ts").unwrap();
         let mut newest = None;
@@ -293,7 +295,7 @@ impl Steps {
     }
 
     /// Whether no rows have come to a table for so many epochs.
-    fn is_idle(&self, table: usize, epochs: Option<u64>, epoch: usize) -> bool {
+    pub fn is_idle(&self, table: usize, epochs: Option<u64>, epoch: usize) -> bool {
         let Some(epochs) = epochs else { return false };
         let comes = |e: &usize| {
             let within = |at: u64| at > self.ends[e - 1] && at <= self.ends[*e];

@@ -10,7 +10,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, JoinType, LogicalPlan, Operator
 
 use super::{Lowering, Refused, column, fields_of, filter, physical, project, schema_of};
 use crate::sql::arrange;
-use crate::sql::closing;
+use crate::sql::closing::{self, LetGo};
 use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan, Top};
 use crate::sql::rewrite::NEAREST;
 
@@ -44,7 +44,13 @@ impl Lowering<'_> {
         }
         arrange::check(&sides.left.schema)?;
         arrange::check(&sides.right.schema)?;
-        let residual = join.filter.as_ref().map(|f| physical(f, &sides.frame)).transpose()?;
+        let (by_left, by_right) = (closing::of(&join.left, self.closings), closing::of(&join.right, self.closings));
+        let (closing, within, condition) = match closing::of_join(join, &by_left, &by_right) {
+            LetGo::ByKey(at, closing) => (Some((at, closing)), None, join.filter.clone()),
+            LetGo::Within(within, condition) => (None, Some(if swapped { within.swapped() } else { within }), Some(condition)),
+            LetGo::Never => (None, None, join.filter.clone()),
+        };
+        let residual = condition.map(|f| physical(&f, &sides.frame)).transpose()?;
         let null_equal = join.null_equality == NullEquality::NullEqualsNull;
         if join.null_aware && kind == JoinKind::Anti {
             return Ok(not_in(sides, residual));
@@ -53,8 +59,7 @@ impl Lowering<'_> {
         let append_only = kind == JoinKind::Inner && sides.left.append_only && sides.right.append_only;
         let (left_width, right_width) = (sides.left.schema.fields().len(), sides.right.schema.fields().len());
         let Sides { left, right, keys, .. } = sides;
-        let closing = if null_equal { None } else { closing::of_keys(&join.on, &join.left, &join.right, self.closings) };
-        let node = Node::Join(Box::new(Join { left, right, keys, null_equal, residual, kind, closing }));
+        let node = Node::Join(Box::new(Join { left, right, keys, null_equal, residual, kind, closing, within }));
         let plan = Plan { node, schema: wide.clone(), append_only };
         if !(swapped && kind == JoinKind::Left) {
             return Ok(plan);
@@ -118,8 +123,7 @@ fn by_time(
     let all = others.into_iter().fold(condition.clone(), Expr::and);
     let residual = Some(physical(&all, &frame)?);
     let wide = both(&left, &right);
-    let pairs =
-        Join { left: super::distinct(left.clone()), right, keys, null_equal: false, residual, kind: JoinKind::Inner, closing: None };
+    let pairs = unbounded(super::distinct(left.clone()), right, keys, residual, JoinKind::Inner);
     let pairs = Plan { node: Node::Join(Box::new(pairs)), schema: wide.clone(), append_only: false };
     let options = SortOptions { descending: newest, nulls_first: false };
     let order = vec![(physical(time, &frame)?, options)];
@@ -128,10 +132,15 @@ fn by_time(
     let best = Plan { node: Node::Top(Box::new(top)), schema: wide.clone(), append_only: false };
     let keys = (0..width).map(|i| (column(&left.schema, i), column(&wide, i))).collect();
     let joined_schema = both(&left, &best);
-    let joined = Join { left, right: best, keys, null_equal: true, residual: None, kind, closing: None };
+    let joined = Join { null_equal: true, ..unbounded(left, best, keys, None, kind) };
     let joined = Plan { node: Node::Join(Box::new(joined)), schema: joined_schema.clone(), append_only: false };
     let columns = (0..width).chain(2 * width..joined_schema.fields().len()).map(|i| column(&joined_schema, i)).collect();
     Ok(project(joined, columns, schema))
+}
+
+/// A join that keeps all rows.
+fn unbounded(left: Plan, right: Plan, keys: Vec<(Expression, Expression)>, residual: Option<Expression>, kind: JoinKind) -> Join {
+    Join { left, right, keys, null_equal: false, residual, kind, closing: None, within: None }
 }
 
 fn with_schema(plan: Plan, logical: &LogicalPlan) -> Plan {
@@ -151,7 +160,7 @@ fn not_in(sides: Sides, residual: Option<Expression>) -> Plan {
     let anti = |left: Plan, right: Plan, keys: Vec<(Expression, Expression)>, residual: Option<Expression>| Plan {
         schema: schema.clone(),
         append_only: false,
-        node: Node::Join(Box::new(Join { left, right, keys, null_equal: false, residual, kind: JoinKind::Anti, closing: None })),
+        node: Node::Join(Box::new(unbounded(left, right, keys, residual, JoinKind::Anti))),
     };
     let mut out = anti(left, right.clone(), keys.clone(), residual.clone());
     let null = |e: &Expression| is_null(e.clone()).unwrap_or_else(|_| e.clone());

@@ -28,8 +28,8 @@ struct Held {
 
 impl Keeper for Held {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
-        let before = epoch.checked_sub(1).and_then(|e| self.watermarks.at(&self.closing.tables, e)).unwrap_or(i64::MIN);
-        let now = self.watermarks.at(&self.closing.tables, epoch).unwrap_or(i64::MIN);
+        let before = self.closing.passed_before(&self.watermarks, epoch).unwrap_or(i64::MIN);
+        let now = self.closing.passed(&self.watermarks, epoch).unwrap_or(i64::MIN);
         for updates in batches {
             for (closes, part) in by_closing(updates, self.column, &self.closing)? {
                 if closes <= before {

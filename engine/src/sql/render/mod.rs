@@ -64,6 +64,9 @@ pub struct Renderer<'s> {
 impl<'s> Renderer<'s> {
     /// Renders a plan; none when it reads a relation that is not there, which was checked before.
     pub fn plan(&mut self, view: &str, plan: &Plan) -> Option<Changes<'s>> {
+        if let Some(closing) = plan.closing() {
+            self.watermarks.watch(&closing.tables);
+        }
         let asked = self.go_to(plan);
         let rendered = self.node(view, plan);
         self.go_back(asked);

@@ -48,7 +48,7 @@ fn can_give(plan: &Plan) -> bool {
         Node::Aggregate { closing, .. } => closing.is_none(),
         Node::Final { .. } | Node::Temporal { .. } => false,
         // Rows without a partner are not kept where their key is null.
-        Node::Join(join) if join.closing.is_some() => false,
+        Node::Join(join) if join.closing.is_some() || join.within.is_some() => false,
         Node::Join(join) => join.null_equal || join.keys.is_empty() || matches!(join.kind, JoinKind::Inner | JoinKind::Semi),
         _ => true,
     }

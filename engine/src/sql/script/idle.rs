@@ -44,8 +44,14 @@ impl Clock {
     }
 }
 
-/// Epochs from which a table is idle, as marks among watermarks.
-pub fn marks(table: &Seen<'_>, history: &[(u64, String, Updates)], clock: &Clock, last: u64) -> Result<Vec<(String, u64, i64)>, String> {
+/// Epochs from which a table is idle, as marks among watermarks; again where a watermark was said at an epoch that gave it no row.
+pub fn marks(
+    table: &Seen<'_>,
+    history: &[(u64, String, Updates)],
+    clock: &Clock,
+    last: u64,
+    said: &[u64],
+) -> Result<Vec<(String, u64, i64)>, String> {
     let mut active = vec![table.since];
     for (epoch, _, updates) in history.iter().filter(|(_, name, _)| name == table.name) {
         // What takes a row away and puts it back gives no row.
@@ -67,7 +73,8 @@ pub fn marks(table: &Seen<'_>, history: &[(u64, String, Updates)], clock: &Clock
                 .map(|epoch| epoch.max(*from))
                 .filter(|epoch| *epoch <= until),
         };
-        out.extend(first.map(|epoch| (table.name.to_string(), epoch, IDLE)));
+        let again = said.iter().copied().filter(|epoch| first.is_some_and(|first| *epoch > first) && *epoch <= until);
+        out.extend(first.into_iter().chain(again).map(|epoch| (table.name.to_string(), epoch, IDLE)));
     }
     Ok(out)
 }

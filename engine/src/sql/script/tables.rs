@@ -147,7 +147,8 @@ impl Tables {
         for (name, table) in &self.tables {
             if let Some(idle) = table.idle {
                 let seen = Seen { name, idle, since: table.since };
-                self.watermarks.extend(marks(&seen, &self.history, &clock, self.epoch)?);
+                let said: Vec<u64> = self.watermarks.iter().filter(|(table, ..)| table == name).map(|(_, epoch, _)| *epoch).collect();
+                self.watermarks.extend(marks(&seen, &self.history, &clock, self.epoch, &said)?);
             }
         }
         self.watermarks.sort_by_key(|(_, epoch, micros)| (*epoch, *micros == IDLE));

@@ -39,7 +39,7 @@ fn node(plan: &Plan, named: &dyn Fn(&str) -> Option<Fingerprint>, out: &mut Stri
         Node::Join(join) => {
             let keys: Vec<String> = join.keys.iter().map(|(l, r)| format!("{l} = {r}")).collect();
             let residual = join.residual.as_ref().map(ToString::to_string);
-            write!(out, "join {:?} {keys:?} {} {residual:?} {:?}", join.kind, join.null_equal, join.closing)?;
+            write!(out, "join {:?} {keys:?} {} {residual:?} {:?} {:?}", join.kind, join.null_equal, join.closing, join.within)?;
         }
         Node::Aggregate { keys, aggregates, closing, hop, once, .. } => {
             let key = |key: &HopKey| match key {

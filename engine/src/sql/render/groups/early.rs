@@ -19,7 +19,7 @@ use crate::sql::snapshot::Size;
 /// Rows whose groups are still there to be changed; the others are late, and are put to those.
 pub fn in_time(updates: &Updates, closes: &Closes, epoch: u64, late: &mut Vec<Updates>) -> Result<Updates, ArrowError> {
     let Some((key, closing, watermarks)) = closes else { return Ok(updates.clone()) };
-    let Some(before) = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e)) else { return Ok(updates.clone()) };
+    let Some(before) = closing.passed_before(watermarks, epoch) else { return Ok(updates.clone()) };
     let Some(column) = updates.rows.columns().get(*key) else { return Ok(updates.clone()) };
     let times = closing.times(column).ok_or_else(no_times)?;
     if min(&times).is_none_or(|least| least > before) {

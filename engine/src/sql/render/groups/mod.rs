@@ -28,7 +28,7 @@ use arrow::error::ArrowError;
 
 use self::accumulate::{Accumulator, accumulator};
 pub use self::early::Early;
-pub use self::early::{closing_times, in_time};
+pub use self::early::{closing_times, in_time, no_times};
 
 pub use self::paged::Paged;
 pub use self::partial::{Partial, merges};
@@ -358,7 +358,7 @@ impl Groups {
         gone.dedup();
         self.states.iter_mut().for_each(|s| s.settle(&gone));
         gone.into_iter().filter(|g| self.weight(*g) == 0).collect::<Vec<_>>().into_iter().for_each(|g| self.release(g));
-        let Some(now) = self.closes.as_ref().and_then(|(_, closing, watermarks)| watermarks.at(&closing.tables, epoch)) else {
+        let Some(now) = self.closes.as_ref().and_then(|(_, closing, watermarks)| closing.passed(watermarks, epoch)) else {
             return Ok(None);
         };
         // Groups without a time are closed by the end.
@@ -408,7 +408,7 @@ impl Keeper for Groups {
             return self.give_closed(epoch, &taken);
         }
         let changed = self.work_through(&taken)?;
-        if let Some(now) = self.closes.as_ref().and_then(|(_, closing, watermarks)| watermarks.at(&closing.tables, epoch)) {
+        if let Some(now) = self.closes.as_ref().and_then(|(_, closing, watermarks)| closing.passed(watermarks, epoch)) {
             self.let_go(now);
         }
         Ok(changed)

@@ -109,7 +109,7 @@ impl Paged {
 
     /// The watermark of an epoch.
     fn watermark(&self, epoch: u64) -> Option<i64> {
-        self.closes.as_ref().and_then(|(_, closing, watermarks)| watermarks.at(&closing.tables, epoch))
+        self.closes.as_ref().and_then(|(_, closing, watermarks)| closing.passed(watermarks, epoch))
     }
 
     fn one(&self) -> Option<&Groups> {

@@ -146,7 +146,7 @@ fn rows_at_once(of: &Hop) -> usize {
 /// Puts rows that are in windows for which they come too late to the late ones.
 pub fn put_late(of: &Hop, updates: &Updates, closes: &Closes, epoch: u64, late: &mut Late) -> Result<(), ArrowError> {
     let Some((_, closing, watermarks)) = closes else { return Ok(()) };
-    let Some(before) = epoch.checked_sub(1).and_then(|e| watermarks.at(&closing.tables, e)) else { return Ok(()) };
+    let Some(before) = closing.passed_before(watermarks, epoch) else { return Ok(()) };
     let others = others_of(of);
     let Some(slices) = updates.rows.columns().get(others).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>()) else {
         return Ok(());
@@ -185,7 +185,7 @@ mod tests {
         let updates = Updates::changes(rows, vec![-1; ROWS as usize].into());
         let watermarks = Watermarks::default();
         watermarks.set("t", 0, size);
-        let closes = Some((1, Closing { shape: Shape::Window(None), tables: vec!["t".into()] }, watermarks));
+        let closes = Some((1, Closing { shape: Shape::Window(None), tables: vec!["t".into()], delay: 0 }, watermarks));
         let mut late = Late::default();
         put_late(&hop, &updates, &closes, 1, &mut late).unwrap();
         let names = Schema::new(vec![Field::new("k", DataType::Int64, true), Field::new("w", DataType::Int64, true)]);

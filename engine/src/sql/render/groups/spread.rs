@@ -109,7 +109,7 @@ impl Spread {
     pub fn cells(&mut self, rows: &RecordBatch, closes: &Closes, epoch: u64, index: &mut Index) -> Result<Cells, ArrowError> {
         let columns = rows.columns();
         let (slices, listed) = self.listed(columns, closes)?;
-        let before = closes.as_ref().and_then(|(_, closing, watermarks)| watermarks.at(&closing.tables, epoch.checked_sub(1)?));
+        let before = closes.as_ref().and_then(|(_, closing, watermarks)| closing.passed_before(watermarks, epoch));
         let numbers = self.numbers.assign(columns.get(..self.kinds.len()).unwrap_or_default(), rows.num_rows())?;
         let (mut out, mut unknown) = (Cells { rows: Vec::new(), groups: Vec::new(), found: Vec::new() }, Vec::new());
         let (mut from, mut to) = (0, 0);

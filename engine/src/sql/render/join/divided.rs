@@ -62,9 +62,12 @@ impl Divided {
     /// When a column's type cannot be hashed.
     pub fn begin(&mut self, epoch: u64, left: &[Updates], right: &[Updates], late: &mut Vec<Updates>) -> Result<Epoch, ArrowError> {
         self.epoch = epoch;
-        let (mut came_late, closes) = (Vec::new(), &self.shape.closes);
-        let mut timely = |batches: &[Updates]| batches.iter().map(|u| in_time(u, closes, epoch, &mut came_late)).collect::<Result<_, _>>();
-        let all: [Vec<Updates>; 2] = [timely(left)?, timely(right)?];
+        let mut came_late = Vec::new();
+        let mut timely = |side: usize, batches: &[Updates]| {
+            let late_by = self.shape.late_by(side);
+            batches.iter().map(|u| in_time(u, &late_by, epoch, &mut came_late)).collect::<Result<_, _>>()
+        };
+        let all: [Vec<Updates>; 2] = [timely(0, left)?, timely(1, right)?];
         for Updates { rows, diffs } in came_late {
             let own: Vec<usize> = (self.shape.keys..rows.num_columns()).collect();
             late.push(Updates { rows: rows.project(&own)?, diffs });
@@ -86,7 +89,10 @@ impl Divided {
                         let now = self.epoch;
                         (at, self.state(at)?.begin(now, &left, &right)?)
                     }
-                    None => return self.make_room().map(|()| true),
+                    None => {
+                        self.let_go();
+                        return self.make_room().map(|()| true);
+                    }
                 },
             };
             if !self.state(at)?.go_on(&mut work, out, enough)? {
@@ -94,6 +100,16 @@ impl Divided {
                 return Ok(false);
             }
             self.make_room()?;
+        }
+    }
+
+    /// Lets go of rows one by one in divisions that the epoch does not touch; those on disk wait until they are read.
+    fn let_go(&mut self) {
+        let untouched = self.divisions.iter_mut().filter(|d| d.used != self.epoch);
+        for division in untouched {
+            if let Place::Memory(state) = &mut division.place {
+                state.let_go_by_row(self.epoch);
+            }
         }
     }
 

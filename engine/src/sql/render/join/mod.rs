@@ -6,6 +6,7 @@
 
 mod alone;
 mod divided;
+mod dues;
 mod operator;
 mod pairs;
 mod saved;
@@ -61,6 +62,7 @@ impl<'s> Renderer<'s> {
             },
             schema: schema.clone(),
             closes: join.closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone())),
+            within: join.within.clone().map(|within| (within, self.watermarks.clone())),
         };
         let places = [self.giving_place(), self.place()];
         let [left_place, right_place] = &places;

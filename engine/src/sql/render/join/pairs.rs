@@ -80,6 +80,7 @@ impl JoinState {
                 groups: slots.iter().map(|s| rows.group_of(*s)).collect(),
                 batch: None,
                 slots: Vec::new(),
+                times: None,
             };
             let (mut at, mut pairs) = (Cursor::default(), Pairs::default());
             let mut ended = false;

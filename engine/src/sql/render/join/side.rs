@@ -1,10 +1,11 @@
 //! One side of a join: its rows by key, or only how many each key has where a join asks no more of it; and, where partners are
 //! decided by more than the key, how many each row has.
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
+use super::dues::Dues;
 use crate::sql::store::{Batch, NOWHERE, Rows};
 
 /// What a side keeps.
@@ -15,6 +16,8 @@ pub struct Side {
     counts: Vec<i64>,
     /// Groups whose count came to 0.
     vacant: Vec<u32>,
+    /// When rows are let go of, where their time tells.
+    dues: Option<Dues>,
     /// Partners of each row, by slot, each as often as it is there; none where the key alone decides.
     hits: Option<Vec<i64>>,
     /// Rows whose weight or partners change in this epoch, as they were before.
@@ -46,6 +49,8 @@ pub struct Taken {
     pub batch: Option<Batch>,
     /// The slot that each row has opened, where partners of rows are counted.
     pub slots: Vec<u32>,
+    /// The watermark that passes the time of each row, where that decides how long it stays.
+    pub times: Option<TimestampMicrosecondArray>,
 }
 
 impl Taken {
@@ -54,19 +59,26 @@ impl Taken {
         self.diffs.as_ref().map_or(1, |d| d.value(row))
     }
 
+    /// The watermark that passes the time of a row.
+    fn time(&self, row: usize) -> i64 {
+        self.times.as_ref().filter(|t| t.is_valid(row)).map_or(i64::MAX, |t| t.value(row))
+    }
+
     fn diffs(&self) -> Option<&[i64]> {
         self.diffs.as_ref().map(|d| d.values().as_ref())
     }
 }
 
 impl Side {
-    /// Nothing yet: of rows with columns of some types, which may go or not, each with its partners or not.
+    /// Nothing yet: of rows with columns of some types, which may go or not, each with its partners or not, and due or not.
     ///
     /// # Errors
     /// When a type has no row encoding.
-    pub fn new(types: Option<&[DataType]>, retracts: bool, counts_hits: bool) -> Result<Self, ArrowError> {
+    pub fn new(types: Option<&[DataType]>, retracts: bool, counts_hits: bool, dues: Option<Dues>) -> Result<Self, ArrowError> {
         let rows = types.map(|t| Rows::new(t, retracts)).transpose()?;
-        Ok(Side { rows, counts: Vec::new(), vacant: Vec::new(), hits: counts_hits.then(Vec::new), touched: Vec::new(), seen: Vec::new() })
+        let rows = if dues.is_some() { rows.map(Rows::linked) } else { rows };
+        let hits = counts_hits.then(Vec::new);
+        Ok(Side { rows, counts: Vec::new(), vacant: Vec::new(), dues, hits, touched: Vec::new(), seen: Vec::new() })
     }
 
     /// Makes room for so many groups.
@@ -119,34 +131,62 @@ impl Side {
             }
             return;
         }
-        let Side { rows: Some(rows), hits, touched, seen, .. } = self else { return };
+        let Side { rows: Some(rows), dues, hits, touched, seen, .. } = self else { return };
+        let mut slots = if hits.is_some() { vec![NOWHERE; taken.groups.len()] } else { Vec::new() };
         let Some(batch) = &taken.batch else { return };
-        let diffs = taken.diffs.as_ref().map(|d| d.values().as_ref());
-        match hits {
-            None => rows.insert(batch, &taken.groups, diffs, |_, _, _, _| ()),
-            Some(hits) => {
-                taken.slots = vec![NOWHERE; taken.groups.len()];
-                let slots = &mut taken.slots;
-                rows.insert(batch, &taken.groups, diffs, |row, slot, weight, new| {
-                    if new && let Some(own) = slots.get_mut(row) {
-                        *own = slot;
-                    }
-                    touch(hits, touched, seen, round, (slot, weight, new));
-                });
-            }
+        if dues.is_none() && hits.is_none() {
+            return rows.insert(batch, &taken.groups, taken.diffs(), |_, _, _, _| ());
         }
+        rows.insert(batch, &taken.groups, taken.diffs(), |row, slot, weight, new| {
+            if new {
+                slots.get_mut(row).into_iter().for_each(|own| *own = slot);
+                dues.iter_mut().for_each(|dues| dues.note(slot, taken.time(row)));
+            }
+            if let Some(hits) = hits {
+                touch(hits, touched, seen, round, (slot, weight, new));
+            }
+        });
+        taken.slots = slots;
     }
 
-    /// Takes away what goes; how many rows were not there.
-    pub fn retract(&mut self, taken: &Taken, round: u32) -> usize {
-        let (Some(rows), Some(batch), Some(diffs)) = (&mut self.rows, &taken.batch, taken.diffs()) else { return 0 };
-        let (touched, seen) = (&mut self.touched, &mut self.seen);
-        match &mut self.hits {
-            None => rows.retract_and_sweep(batch, &taken.groups, diffs),
-            Some(hits) => rows.retract(batch, &taken.groups, diffs, |_, slot, weight| {
-                touch(hits, touched, seen, round, (slot, weight, false));
-            }),
+    /// Takes away what goes; how many rows were not there, and should have been.
+    ///
+    /// What a row that goes has given is taken back also when the row itself was let go of: its partners are all there as long as it
+    /// is not late. So it is owed for the rest of the epoch, and let go of again.
+    pub fn retract(&mut self, taken: &mut Taken, round: u32) -> usize {
+        let Side { rows: Some(rows), dues, hits, touched, seen, .. } = self else { return 0 };
+        let mut slots = std::mem::take(&mut taken.slots);
+        let (batch, diffs) = (taken.batch.as_ref(), taken.diffs().unwrap_or_default());
+        let Some(batch) = batch else { return 0 };
+        if dues.is_none() && hits.is_none() {
+            return rows.retract_and_sweep(batch, &taken.groups, diffs);
         }
+        let mut let_go = 0;
+        let missing = rows.retract(batch, &taken.groups, diffs, |row, slot, weight| {
+            let new = weight == 0;
+            if let Some(dues) = dues.as_mut().filter(|_| weight <= 0) {
+                dues.note(slot, taken.time(row));
+                let_go += usize::from(dues.is_past(taken.time(row)));
+                slots.get_mut(row).into_iter().filter(|_| new).for_each(|own| *own = slot);
+            }
+            if let Some(hits) = hits {
+                touch(hits, touched, seen, round, (slot, weight, new));
+            }
+        });
+        taken.slots = slots;
+        missing.saturating_sub(let_go)
+    }
+
+    /// Tells what the watermark was before an epoch.
+    pub fn begin(&mut self, passed: Option<i64>) {
+        self.dues.iter_mut().for_each(|dues| dues.begin(passed));
+    }
+
+    /// Lets go of rows that are due; they are swept later.
+    pub fn let_go(&mut self, passed: Option<i64>) {
+        let (Some(rows), Some(dues)) = (&mut self.rows, &mut self.dues) else { return };
+        passed.into_iter().for_each(|now| dues.take(now, |slot| rows.let_go(slot)));
+        dues.tidy(|slot| rows.weight_of(slot) != 0);
     }
 
     /// Adds to the partners of a row.
@@ -198,8 +238,9 @@ impl Side {
             self.retract(taken, round);
             return;
         };
-        let diffs = taken.diffs.as_ref().map(|d| d.values().as_ref());
+        let (diffs, dues) = (taken.diffs(), &mut self.dues);
         let mut put = |row: usize, slot: u32| {
+            dues.iter_mut().for_each(|dues| dues.note(slot, taken.time(row)));
             if hits.len() <= slot as usize {
                 hits.resize(slot as usize + 1, 0);
             }
@@ -213,7 +254,7 @@ impl Side {
 
     /// Rows, or groups where only their number is kept, and bytes.
     pub fn size(&self) -> (usize, usize) {
-        let more = self.hits.as_ref().map_or(0, |h| h.len() * 12);
+        let more = self.hits.as_ref().map_or(0, |h| h.len() * 12) + self.dues.as_ref().map_or(0, Dues::bytes);
         match &self.rows {
             Some(rows) => (rows.size().0, rows.size().1 + more),
             None => (self.counts.len(), self.counts.len() * 8),

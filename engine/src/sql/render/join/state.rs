@@ -11,14 +11,16 @@ use arrow::error::ArrowError;
 
 use std::collections::BTreeMap;
 
+use super::dues::Dues;
 use super::side::{Side, Taken};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Expression, JoinKind};
 use crate::sql::render::aggregate::Closes;
-use crate::sql::render::groups::closing_times;
+use crate::sql::render::groups::{closing_times, no_times};
 use crate::sql::render::rows::keep_where;
 use crate::sql::store::{Dated, Index};
-use crate::sql::watermark::END;
+use crate::sql::watermark::{END, Watermarks};
+use crate::sql::within::Within;
 
 /// Groups without rows that may stay: so many, and one in so many of all.
 const EMPTY_MIN: usize = 1 << 10;
@@ -45,6 +47,8 @@ pub struct Shape {
     pub schema: SchemaRef,
     /// The key that watermarks close.
     pub closes: Closes,
+    /// Bounds between times of both sides, with watermarks.
+    pub within: Option<(Within, Watermarks)>,
 }
 
 /// Groups of both sides.
@@ -83,7 +87,7 @@ pub struct Given {
 pub struct Work {
     epoch: u64,
     pub(super) taken: [Vec<Taken>; 2],
-    /// Rows with a null key, which have no partner.
+    /// Rows with a null key or time, which have no partner.
     pub(super) loose: [Vec<Updates>; 2],
     /// For each side, groups whose rows begin or cease to have partners, and whether they had.
     pub(super) turning: [Vec<(u32, bool)>; 2],
@@ -125,6 +129,19 @@ impl Shape {
         }
     }
 
+    /// What tells whether rows of a side come too late: rows that they would meet have then been let go of.
+    pub fn late_by(&self, side: usize) -> Closes {
+        let Some((within, watermarks)) = &self.within else { return self.closes.clone() };
+        within.partners_until(1 - side)?;
+        Some((self.keys + of(&within.columns, side), within.closing.clone(), watermarks.clone()))
+    }
+
+    /// When rows of a side are let go of one by one.
+    fn dues(&self, side: usize) -> Option<Dues> {
+        let (within, _) = self.within.as_ref()?;
+        within.partners_until(side).map(|after| Dues::new(after, within.extent()))
+    }
+
     fn own(&self, side: usize) -> Vec<DataType> {
         let fields = self.layouts.get(side).map(|l| l.fields().iter().skip(self.keys));
         fields.into_iter().flatten().map(|f| f.data_type().clone()).collect()
@@ -143,7 +160,7 @@ impl JoinState {
         let side = |side: usize, retracts: bool| {
             // Where the key decides, and rows of the other side alone are given, their number is enough.
             let rows = shape.gives_pairs() || by_row || side == 0;
-            Side::new(rows.then(|| shape.own(side)).as_deref(), retracts, by_row && shape.asks_for_partners(side))
+            Side::new(rows.then(|| shape.own(side)).as_deref(), retracts, by_row && shape.asks_for_partners(side), shape.dues(side))
         };
         let [left_goes, right_goes] = shape.retracts;
         let sides = [side(0, left_goes)?, side(1, right_goes)?];
@@ -167,6 +184,10 @@ impl JoinState {
     /// When rows are not of the layout.
     pub fn begin(&mut self, epoch: u64, left: &[Updates], right: &[Updates]) -> Result<Work, ArrowError> {
         self.round = self.round.wrapping_add(1).max(1);
+        if let Some((within, watermarks)) = &self.shape.within {
+            let passed = within.closing.passed_before(watermarks, epoch);
+            self.sides.iter_mut().for_each(|side| side.begin(passed));
+        }
         let (left, loose_left) = self.taken(0, left)?;
         let (right, loose_right) = self.taken(1, right)?;
         self.grow();
@@ -205,6 +226,7 @@ impl JoinState {
                     self.give_turning(work, true, out)?;
                     self.give_others(work, out)?;
                     self.give_touched(out)?;
+                    self.let_go_by_row(work.epoch);
                     self.sweep();
                     self.let_go(work.epoch);
                     work.phase = Phase::Done;
@@ -219,7 +241,7 @@ impl JoinState {
         let (mut taken, mut loose) = (Vec::with_capacity(batches.len()), Vec::new());
         let plain = |e: datafusion::common::DataFusionError| ArrowError::ComputeError(e.strip_backtrace());
         for updates in batches {
-            let known = match self.null_keys(updates) {
+            let known = match self.without_partner(side, updates) {
                 None => updates.clone(),
                 Some(null) => {
                     loose.push(keep_where(updates, &null).map_err(plain)?);
@@ -240,7 +262,9 @@ impl JoinState {
         let own: Vec<usize> = (self.shape.keys..updates.rows.num_columns()).collect();
         let own = updates.rows.project(&own)?;
         let batch = of(&self.sides, side).batch(own.columns(), rows)?;
-        Ok(Taken { rows: own, diffs: updates.diffs.clone(), groups, batch, slots: Vec::new() })
+        let closing = self.shape.within.as_ref().map(|(within, _)| (*of(&within.columns, side), &within.closing));
+        let times = closing.map(|(at, closing)| own.columns().get(at).and_then(|c| closing.times(c)).ok_or_else(no_times)).transpose()?;
+        Ok(Taken { rows: own, diffs: updates.diffs.clone(), groups, batch, slots: Vec::new(), times })
     }
 
     /// Notes when groups are closed.
@@ -260,7 +284,7 @@ impl JoinState {
     /// Lets go of groups that nothing can change any more.
     fn let_go(&mut self, epoch: u64) {
         let Some((_, closing, watermarks)) = &self.shape.closes else { return };
-        let Some(now) = watermarks.at(&closing.tables, epoch) else { return };
+        let Some(now) = closing.passed(watermarks, epoch) else { return };
         let open = if now == END { BTreeMap::new() } else { self.closing.split_off(&now.saturating_add(1)) };
         for dated in std::mem::replace(&mut self.closing, open).into_values().flatten() {
             if let Some(group) = self.index.still(dated) {
@@ -268,6 +292,13 @@ impl JoinState {
                 self.release(group);
             }
         }
+    }
+
+    /// Lets go of rows that nothing can meet any more.
+    pub fn let_go_by_row(&mut self, epoch: u64) {
+        let Some((within, watermarks)) = &self.shape.within else { return };
+        let passed = within.closing.passed(watermarks, epoch);
+        self.sides.iter_mut().for_each(|side| side.let_go(passed));
     }
 
     fn release(&mut self, group: u32) {
@@ -282,13 +313,15 @@ impl JoinState {
         self.sums.resize(groups, 0);
     }
 
-    /// Which rows have a null key, when there are any that then have no partner.
-    fn null_keys(&self, updates: &Updates) -> Option<BooleanArray> {
-        let keys = || updates.rows.columns().iter().take(self.shape.keys);
-        if self.shape.null_equal || keys().all(|c| c.logical_null_count() == 0) {
+    /// Which rows have no partner because a key, or the time that a partner's is held against, is null; none when there are no such.
+    fn without_partner(&self, side: usize, updates: &Updates) -> Option<BooleanArray> {
+        let keys = if self.shape.null_equal { 0 } else { self.shape.keys };
+        let time = self.shape.within.as_ref().map(|(within, _)| self.shape.keys + of(&within.columns, side));
+        let deciding = || (0..keys).chain(time).filter_map(|at| updates.rows.columns().get(at));
+        if deciding().all(|c| c.logical_null_count() == 0) {
             return None;
         }
-        let nulls: Vec<_> = keys().filter_map(|c| c.logical_nulls()).collect();
+        let nulls: Vec<_> = deciding().filter_map(|c| c.logical_nulls()).collect();
         Some((0..updates.rows.num_rows()).map(|row| Some(nulls.iter().any(|n| n.is_null(row)))).collect())
     }
 
@@ -327,7 +360,7 @@ impl JoinState {
         for taken in of_mut(&mut work.taken, side) {
             own.insert(taken, self.round);
         }
-        for taken in of(&work.taken, side) {
+        for taken in of_mut(&mut work.taken, side) {
             out.missing += own.retract(taken, self.round);
         }
     }

@@ -28,6 +28,8 @@ pub struct Rows {
     large: HashTable<u32>,
     /// Whether rows may go: without that, nothing is looked for.
     retracts: bool,
+    /// Whether every list is linked both ways, for rows that are let go of by slot.
+    linked: bool,
     /// Slots whose rows are taken away more often than they came.
     negative: usize,
     /// Slots whose rows have gone, until they are swept, each with the one before it in its list if that is known.
@@ -41,7 +43,7 @@ struct Slot {
     hash: u64,
     weight: i64,
     next: u32,
-    /// Only of large groups.
+    /// Only of large groups, or of all where lists are linked both ways.
     before: u32,
     group: u32,
 }
@@ -85,10 +87,16 @@ impl Rows {
             groups: Vec::new(),
             large: HashTable::new(),
             retracts,
+            linked: false,
             negative: 0,
             emptied: Vec::new(),
             vacant: Vec::new(),
         })
+    }
+
+    /// The same, for rows that are also let go of by slot.
+    pub fn linked(self) -> Self {
+        Rows { linked: true, ..self }
     }
 
     /// Makes the rows of a batch ready.
@@ -270,6 +278,13 @@ impl Rows {
         std::mem::take(&mut self.vacant)
     }
 
+    /// Lets go of the row of a slot; it is there until the next sweep.
+    pub fn let_go(&mut self, slot: u32) {
+        if let Some(weight) = Some(self.weight_of(slot)).filter(|w| *w != 0 && self.group_of(slot) != NOWHERE) {
+            self.change(slot, NOWHERE, -weight);
+        }
+    }
+
     /// Lets go of all rows of a group.
     pub fn release(&mut self, group: u32) {
         let slots: Vec<u32> = self.from(self.first(group)).map(|s| s.slot).collect();
@@ -339,8 +354,10 @@ impl Rows {
                     self.slots.get_mut(*next as usize).into_iter().for_each(|s| s.before = *before);
                 }
             });
-        } else if large {
-            self.enter(slot);
+        } else if large || self.linked {
+            if large {
+                self.enter(slot);
+            }
             self.slots.get_mut(next as usize).into_iter().for_each(|s| s.before = slot);
         }
         slot
@@ -380,8 +397,10 @@ impl Rows {
     fn unlink(&mut self, slot: u32, before: u32) {
         let Some(s) = self.slots.get(slot as usize).copied() else { return };
         let before = match self.groups.get(s.group as usize) {
-            Some(head) if head.large => {
-                if let Ok(entry) = self.large.find_entry(mixed(s.hash, s.group), |other| *other == slot) {
+            Some(head) if head.large || self.linked => {
+                if head.large
+                    && let Ok(entry) = self.large.find_entry(mixed(s.hash, s.group), |other| *other == slot)
+                {
                     entry.remove();
                 }
                 self.slots.get_mut(s.next as usize).into_iter().for_each(|next| next.before = s.before);
@@ -452,8 +471,11 @@ mod tests {
     fn rows_come_and_go_as_in_a_map() {
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = 3;
-        for swept_at_once in [false, true] {
+        for (swept_at_once, linked) in [(false, false), (true, false), (false, true)] {
             let mut rows = Rows::new(&[DataType::Int64, DataType::Utf8], true).unwrap();
+            if linked {
+                rows = rows.linked();
+            }
             rows.grow(8);
             let mut model: Vec<BTreeMap<(Option<i64>, String), i64>> = vec![BTreeMap::new(); 8];
             for _ in 0..300 {
@@ -486,6 +508,16 @@ mod tests {
                 rows.sweep(|_| ());
                 for ((value, group), diff) in values.into_iter().zip(&groups).zip(&diffs) {
                     *model[*group as usize].entry(value).or_insert(0) += diff;
+                }
+                for stored in rows.all().filter(|_| linked && draw(&mut state, 20) == 0).collect::<Vec<_>>() {
+                    let group = rows.group_of(stored.slot);
+                    let before = held(&rows, group);
+                    rows.let_go(stored.slot);
+                    rows.sweep(|_| ());
+                    let after = held(&rows, group);
+                    let gone: i64 = before.values().sum::<i64>() - after.values().sum::<i64>();
+                    assert_eq!(gone, stored.weight, "one slot goes");
+                    model[group as usize] = after;
                 }
                 for (group, wanted) in model.iter_mut().enumerate() {
                     wanted.retain(|_, count| *count != 0);

@@ -153,7 +153,7 @@ impl Keeper for Sliding {
             let reduced = self.partial.always(updates)?;
             self.take_in(&reduced.rows)?;
         }
-        let now = self.closes.as_ref().and_then(|(_, closing, watermarks)| watermarks.at(&closing.tables, epoch));
+        let now = self.closes.as_ref().and_then(|(_, closing, watermarks)| closing.passed(watermarks, epoch));
         now.map_or(Ok(None), |now| self.give(now))
     }
 
