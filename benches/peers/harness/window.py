@@ -11,6 +11,8 @@ from .measure import Failed, Slope, process
 GUARANTEES = {
     "littoral": "none",
     "littoral, snapshots": "a snapshot every 500,000 rows, exactly once",
+    "littoral, bare decode": "reads and decodes into columns, no more",
+    "littoral, arrow-json's bare decode": "the same by arrow-json",
     "flink": "checkpoint each second, exactly once",
     "flink, no checkpoints": "none",
     "pathway": "none; no watermark, windows are given at the end",
@@ -21,6 +23,8 @@ SIZES = {
     "small": {
         "littoral": (200_000, 1_000_000),
         "littoral, snapshots": (200_000, 1_000_000),
+        "littoral, bare decode": (200_000, 1_000_000),
+        "littoral, arrow-json's bare decode": (200_000, 1_000_000),
         "flink": (200_000, 1_000_000),
         "flink, no checkpoints": (200_000, 1_000_000),
         "pathway": (100_000, 300_000),
@@ -29,6 +33,8 @@ SIZES = {
     "full": {
         "littoral": (1_000_000, 5_000_000),
         "littoral, snapshots": (1_000_000, 5_000_000),
+        "littoral, bare decode": (1_000_000, 5_000_000),
+        "littoral, arrow-json's bare decode": (1_000_000, 5_000_000),
         "flink": (1_000_000, 5_000_000),
         "flink, no checkpoints": (1_000_000, 5_000_000),
         "pathway": (500_000, 1_500_000),
@@ -55,8 +61,19 @@ def command(system, folder, source, out):
     return [python, HERE / f"systems/{system}_window.py", source, out], {"PATHWAY_THREADS": "1", "PATHWAY_LICENSE_KEY": ""}
 
 
+def decoded(system, folder, rows, prefix):
+    """Reading and decoding alone, which gives no answer but its number of rows."""
+    words = [folder / "bin/peers", "decode", folder / f"data/window-{rows}.ndjson", "arrow" if "arrow-json" in system else "own"]
+    found = process(prefix + [str(word) for word in words], folder / "run-decode.log")
+    if found["rows"] != rows:
+        raise Failed(f"{system}: {found['rows']} rows of {rows}")
+    return found
+
+
 def once(system, folder, rows, prefix):
     """One run; its answer must be the drawn one."""
+    if "decode" in system:
+        return decoded(system, folder, rows, prefix)
     out = folder / f"out-window-{system.split(',')[0]}"
     shutil.rmtree(out, ignore_errors=True)
     out.unlink(missing_ok=True)

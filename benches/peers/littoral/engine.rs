@@ -48,6 +48,12 @@ pub struct Run {
     pub rows: usize,
 }
 
+impl Run {
+    pub fn print(&self) {
+        println!("{{\"seconds\": {:.6}, \"cpu\": {:.3}, \"rows\": {}}}", self.seconds, self.cpu, self.rows);
+    }
+}
+
 /// Runs a view; with `answer` its rows at the end are written, as CSV.
 pub fn run(view: &str, sql: &Path, feeds: Feeds, answer: Option<PathBuf>) -> Run {
     let program = compile(sql);
@@ -176,7 +182,7 @@ fn flow(program: &Program, view: &str, tables: &[String], epochs: Box<dyn Iterat
 }
 
 /// CPU time of this process, of all its threads.
-fn cpu_seconds() -> f64 {
+pub fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0

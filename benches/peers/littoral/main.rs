@@ -4,6 +4,7 @@
 //! last epoch is through; drawing events in memory is not timed, reading and decoding a file is.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod decode;
 mod engine;
 mod generate;
 #[path = "../../../queries/nexmark/gen/nexmark.rs"]
@@ -20,6 +21,8 @@ const USAGE: &str = "peers window FOLDER ROWS
     writes window-ROWS.ndjson and the answer, window-ROWS.csv
 peers nexmark FOLDER EVENTS RATE
     writes person.ndjson, auction.ndjson, bid.ndjson and side_input.ndjson
+peers decode FILE own|arrow
+    reads and decodes readings, and drops them; prints the same as run
 peers run VIEW FILE.sql EVENTS RATE [--from FOLDER] [--answer FILE.csv]
     runs a view over events drawn in memory, or over files of a folder; prints seconds, CPU seconds and rows as JSON";
 
@@ -30,6 +33,7 @@ fn main() {
     match words.as_slice() {
         ["window", folder, rows] => generate::window(&PathBuf::from(folder), number(rows)),
         ["nexmark", folder, events, rate] => generate::events(&PathBuf::from(folder), number(events), number(rate) as u64),
+        ["decode", file, by] => decode::decode(&PathBuf::from(file), by).print(),
         ["run", view, sql, events, rate, rest @ ..] => {
             let option = |name: &str| rest.iter().position(|w| *w == name).and_then(|i| rest.get(i + 1)).map(PathBuf::from);
             let feeds = match option("--from") {
@@ -37,7 +41,7 @@ fn main() {
                 None => engine::Feeds::Drawn { events: number(events), rate: number(rate) as u64 },
             };
             let run = engine::run(view, &PathBuf::from(sql), feeds, option("--answer"));
-            println!("{{\"seconds\": {:.6}, \"cpu\": {:.3}, \"rows\": {}}}", run.seconds, run.cpu, run.rows);
+            run.print();
         }
         _ => println!("{USAGE}"),
     }
