@@ -65,6 +65,8 @@ pub type Named<'a> = &'a dyn Fn(&str) -> Option<Result<RecordBatch, String>>;
 pub fn answer_over(sql: &str, tables: Named<'_>, now: Option<i64>, functions: &Functions) -> Result<RecordBatch, String> {
     let mut config = SessionConfig::new().with_target_partitions(1);
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    // The heap that stands for a grouping with LIMIT takes NaN for the least.
+    config.options_mut().optimizer.enable_topk_aggregation = false;
     let builder = SessionStateBuilder::new().with_config(config).with_default_features().with_type_planner(Arc::new(Types));
     let state = builder.with_physical_optimizer_rules(rules()).build();
     let context = SessionContext::new_with_state(state);

@@ -154,7 +154,9 @@ impl Spread {
             rows.first().into_iter().for_each(|row| hop(time(*row), self.hop.slide, self.hop.size, self.hop.offset, &mut bounds));
             bounds
         };
-        let of_slices: Vec<_> = order.chunk_by(|a, b| time(*a) == time(*b)).map(|rows| (own(rows), rows)).collect();
+        let of_slices = order.chunk_by(|a, b| time(*a) == time(*b)).map(|rows| (own(rows), rows));
+        // Between windows that do not overlap there are slices in none.
+        let of_slices: Vec<_> = of_slices.filter(|(own, _)| !own.is_empty()).collect();
         let mut bounds: Vec<(i64, i64)> = Vec::new();
         for (own, _) in &of_slices {
             // Windows of a later slice do not begin earlier.
