@@ -90,11 +90,15 @@ fn equal(dice: &mut Dice, bound: i64) -> String {
     }
 }
 
-/// A random join of a history's tables.
-pub fn random_case(seed: u64, history: &History) -> Case {
-    let mut dice = Dice::new(seed, 5);
-    let dice = &mut dice;
-    let tables = [dice.pick(&history.tables), dice.pick(&history.tables)];
+/// Bounds of `a.ts - b.ts`, and conditions that say them.
+struct Bounds {
+    least: Option<i64>,
+    greatest: Option<i64>,
+    keyed: bool,
+    conditions: Vec<String>,
+}
+
+fn bounds(dice: &mut Dice) -> Bounds {
     let mut bound = || if dice.percent(25) { 500 * MILLI * dice.between(-30, 30) } else { SECOND * dice.between(-12, 12) };
     let (one, other) = (bound(), bound());
     let (mut least, mut greatest) = (Some(one.min(other)), Some(one.max(other) + if one == other { SECOND } else { 0 }));
@@ -117,6 +121,15 @@ pub fn random_case(seed: u64, history: &History) -> Case {
         conditions.extend(least.map(|bound| compared(dice, true, strict[0], bound)));
         conditions.extend(greatest.map(|bound| compared(dice, false, strict[1], bound)));
     }
+    Bounds { least, greatest, keyed, conditions }
+}
+
+/// A random join of a history's tables.
+pub fn random_case(seed: u64, history: &History) -> Case {
+    let mut dice = Dice::new(seed, 5);
+    let dice = &mut dice;
+    let tables = [dice.pick(&history.tables), dice.pick(&history.tables)];
+    let Bounds { least, greatest, keyed, mut conditions } = bounds(dice);
     let [left, right] = &tables;
     let own = |table: &Table, name: &str| -> Vec<Column> {
         table.columns.iter().map(|(column, kind, _)| Column { name: format!("{name}.{column}"), kind: *kind }).collect()
