@@ -1,4 +1,4 @@
-//! A join and groups of both kinds over more rows than memory may hold finish, on disk, with the answer that memory gives.
+//! Joins and groups of all kinds over more rows than memory may hold finish, on disk, with the answer that memory gives.
 #![cfg(feature = "sql")]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -43,6 +43,7 @@ fn a_join_over_four_times_the_memory_limit_spills_and_is_right() {
         assert_eq!(compare::text(&answer.rows), compare::text(&batch_answer(query, &tables).unwrap()), "{query}");
     }
     groups_over_the_limit(LIMIT);
+    an_interval_over_the_limit(LIMIT);
 }
 
 /// Groups kept change by change, which hold several times the limit, with keys that come, change and go; and a snapshot of
@@ -78,4 +79,45 @@ fn groups_over_the_limit(limit: u64) {
             assert!(compare::text(&run("spill.sql", query, &options).unwrap().remove(0).rows) == expected, "{query}");
         }
     }
+}
+
+/// A join within an interval that holds several times the limit while watermarks move: the same rows, and the same late ones.
+fn an_interval_over_the_limit(limit: u64) {
+    const EPOCHS: i64 = 10;
+    const TABLE: &str = "(k BIGINT, ts TIMESTAMP, s VARCHAR, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)";
+    let mut script = format!("CREATE TABLE a {TABLE};\nCREATE TABLE b {TABLE};\n");
+    for epoch in 0..EPOCHS {
+        script += "BEGIN;\n";
+        for (table, first) in [("a", 0), ("b", 5)] {
+            // Ten seconds an epoch, each with 500 rows; some come half a minute too late, and some are taken away again.
+            script += &format!(
+                "INSERT INTO {table} SELECT value % 4001, TIMESTAMP '2024-01-01' + (value / 500 - CASE WHEN value % 97 = 0 THEN 30 ELSE 0 END)
+                     * INTERVAL '1' SECOND, 'a row that takes some room, number ' || (value * 7919 % 100003)
+                 FROM generate_series({}, {}) AS g(value);\n",
+                epoch * 5_000 + first,
+                epoch * 5_000 + first + 4_999,
+            );
+        }
+        script +=
+            &format!("DELETE FROM a WHERE k % 50 = {epoch} AND ts > TIMESTAMP '2024-01-01' + INTERVAL '{}' SECOND;\nCOMMIT;\n", epoch * 10);
+    }
+    let on = "a.k = b.k AND a.ts BETWEEN b.ts - INTERVAL '40' SECOND AND b.ts + INTERVAL '50' SECOND";
+    for query in [
+        format!("SELECT a.s, b.s AS t, a.ts FROM a FULL JOIN b ON {on}"),
+        format!("SELECT a.s, a.ts FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE {on} AND b.s > a.s AND b.k % 2 = 0)"),
+    ] {
+        let script = format!("{script}CREATE VIEW v AS {query};\nSELECT * FROM v;\nSELECT * FROM late_rows;\n");
+        let answers = |bytes: u64| {
+            set_memory_limit(bytes);
+            let before = spilled_bytes();
+            let answers = run("spill.sql", &script, &ScriptOptions { workers: 2, ..ScriptOptions::default() }).unwrap();
+            ([compare::text(&answers[0].rows), compare::text(&answers[1].rows)], spilled_bytes() - before)
+        };
+        let ([rows, late], spilled) = answers(limit);
+        let (whole, none) = answers(u64::MAX);
+        assert!(spilled > limit / 4 && none == 0, "{spilled} bytes were spilled, and {none}");
+        assert!(late.len() > 100 && rows.len() > 1_000, "{} rows, {} late", rows.len(), late.len());
+        assert!([rows, late] == whole, "{query}");
+    }
+    set_memory_limit(limit);
 }

@@ -41,11 +41,13 @@ fn rows_and_bytes_stay_as_few_however_long_a_run_lasts() {
         format!("SELECT a.v, b.v AS w FROM a LEFT JOIN b ON a.k = b.k AND {WITHIN}"),
         format!("SELECT a.v, b.v AS w FROM a FULL JOIN b ON {WITHIN}"),
         format!("SELECT a.v FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE a.k = b.k AND {WITHIN})"),
+        "SELECT a.v, b.v AS w FROM a LEFT JOIN b ON a.k = b.k AND a.ts = b.ts + INTERVAL '12' SECOND".to_string(),
     ];
     for query in &queries {
         for (retracts, workers) in [(false, 1), (true, 2)] {
             let [short, long] = [40, 120].map(|seconds| held(query, seconds, retracts, workers));
-            // A row of `a` stays for 10 s more than the lateness, one of `b` for 5 s, and each some milliseconds until its grain ends.
+            // A row of `a` stays for 10 s more than the lateness, one of `b` for 5 s, and each some milliseconds until its grain ends;
+            // with equal times, one of `b` for 12 s.
             assert!(short.0 >= 4 * 12 && short.0 <= 4 * (14 + 9), "{query}: {short:?}");
             assert_eq!(long.0, short.0, "{query}");
             assert!(long.1 <= short.1 + short.1 / 4, "{query}: {short:?}, {long:?}");

@@ -26,3 +26,7 @@ EXPLAIN SELECT s.id FROM sent s JOIN heard h ON h.ts - s.ts <= INTERVAL '10' SEC
 EXPLAIN SELECT s.id FROM sent s WHERE EXISTS (SELECT 1 FROM heard h WHERE s.id = h.id AND s.ts + INTERVAL '1' SECOND > h.ts);
 -- Not a bound: intervals are compared by their days first.
 EXPLAIN SELECT s.id FROM sent s JOIN heard h ON h.ts - s.ts <= INTERVAL '1' DAY;
+-- Times that are equal but for a length are a key, which closes with the later of both.
+EXPLAIN SELECT s.id FROM sent s JOIN heard h ON s.id = h.id AND h.ts = s.ts + INTERVAL '10' SECOND;
+-- NOT IN keeps all rows.
+EXPLAIN SELECT s.id FROM sent s WHERE s.id NOT IN (SELECT h.id FROM heard h WHERE h.ts BETWEEN s.ts AND s.ts + INTERVAL '10' SECOND);

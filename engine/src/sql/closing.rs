@@ -26,6 +26,8 @@ pub struct Closing {
     pub tables: Vec<String>,
     /// Microseconds that the column is behind those watermarks: partners in a join by time may be so much later.
     pub delay: i64,
+    /// Microseconds that other times of the same row may be later than what closes this one.
+    pub ahead: i64,
 }
 
 /// What a closing column holds.
@@ -58,7 +60,7 @@ pub type Known<'a> = &'a dyn Fn(&str) -> Vec<Option<Closing>>;
 impl Closing {
     /// A time of a table.
     pub fn of_table(name: &str) -> Self {
-        Closing { shape: Shape::Time, tables: vec![name.to_string()], delay: 0 }
+        Closing { shape: Shape::Time, tables: vec![name.to_string()], delay: 0, ahead: 0 }
     }
 
     /// The watermark that has passed for the column at the end of an epoch.
@@ -114,15 +116,7 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
             u.dependency_indices.iter().map(|i| input.get(*i).cloned().flatten().map(taken_apart)).collect()
         }
         LogicalPlan::Join(j) => {
-            let (mut left, mut right) = (of(&j.left, known), of(&j.right, known));
-            // A pair may still come, or a row find its partner, as long as either side may, and as long as partners may be later.
-            let (tables, behind) = together(left.iter().chain(&right).flatten());
-            let within = if let LetGo::Within(within, _) = of_join(j, &left, &right) { Some(within) } else { None };
-            for (side, closings) in [&mut left, &mut right].into_iter().enumerate() {
-                let later = within.as_ref().and_then(|w| w.partners_until(side)).unwrap_or(0).max(0);
-                let delayed = |c: &mut Closing| (c.tables, c.delay) = (tables.clone(), behind.saturating_add(later));
-                closings.iter_mut().flatten().for_each(delayed);
-            }
+            let [mut left, mut right] = of_pairs(j, of(&j.left, known), of(&j.right, known));
             match j.join_type {
                 JoinType::Inner => {}
                 JoinType::Left => right.iter_mut().for_each(|c| *c = None),
@@ -143,10 +137,40 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
     out
 }
 
+/// How the columns of each side of a join are closed in what it gives. A pair may still come, or a row find its partner, as long as
+/// either side may, and as long as partners may be later: than the time that is held against theirs, which may itself be later than
+/// others of its row.
+fn of_pairs(join: &Join, mut left: Vec<Option<Closing>>, mut right: Vec<Option<Closing>>) -> [Vec<Option<Closing>>; 2] {
+    let (tables, behind) = together(left.iter().chain(&right).flatten());
+    let ties = match of_join(join, &left, &right) {
+        LetGo::ByKey(_, _, tie) => tie,
+        LetGo::Within(within, _) => Some(within.tie()),
+        LetGo::Never => None,
+    };
+    let furthest = |side: &[Option<Closing>]| side.iter().flatten().map(|c| c.ahead).max().unwrap_or(0);
+    let (of_left, of_right) = (furthest(&left), furthest(&right));
+    let [left_tie, right_tie] = ties.map_or([None, None], |ties| ties.map(Some));
+    for (closings, tie, others) in [(&mut left, left_tie, of_right), (&mut right, right_tie, of_left)] {
+        for (column, closing) in closings.iter_mut().enumerate().filter_map(|(at, c)| Some((at, c.as_mut()?))) {
+            (closing.tables, closing.delay) = (tables.clone(), behind);
+            if let Some((held, later)) = tie {
+                let later = if column == held { later } else { closing.ahead.saturating_add(later) };
+                closing.delay = behind.saturating_add(later);
+                closing.ahead = closing.ahead.max(later.saturating_add(others));
+            }
+        }
+    }
+    [left, right]
+}
+
+/// For each side of a join the column of the time that is held against one of the other side, and how many microseconds later
+/// partners may be.
+pub type Tie = [(usize, i64); 2];
+
 /// What lets go of the rows of a join.
 pub enum LetGo {
-    /// The key that watermarks close on both sides.
-    ByKey(usize, Closing),
+    /// The key that watermarks close on both sides; and the times in it, when it is of times.
+    ByKey(usize, Closing, Option<Tie>),
     /// Times that are not far apart; and the further condition with their bounds first.
     Within(Within, Expr),
     /// Nothing.
@@ -157,12 +181,15 @@ pub enum LetGo {
 pub fn of_join(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> LetGo {
     let keys = join.on.iter().enumerate().filter(|_| join.null_equality != NullEquality::NullEqualsNull);
     let alike = |(at, (l, r)): (usize, &(Expr, Expr))| {
+        if let Some((closing, tie)) = within::of_key((l, r), join, left, right) {
+            return Some((at, closing, Some(tie)));
+        }
         let l = through_one(l, join.left.schema(), left)?;
         let r = through_one(r, join.right.schema(), right).filter(|r| r.shape == l.shape)?;
-        Some((at, both(&l, &r)))
+        Some((at, both(&l, &r), None))
     };
     match keys.into_iter().find_map(alike) {
-        Some((at, closing)) => LetGo::ByKey(at, closing),
+        Some((at, closing, tie)) => LetGo::ByKey(at, closing, tie),
         None if join.null_aware => LetGo::Never,
         None => within::of(join, left, right).map_or(LetGo::Never, |(within, condition)| LetGo::Within(within, condition)),
     }
@@ -181,9 +208,9 @@ pub fn together<'a>(closings: impl Iterator<Item = &'a Closing>) -> (Vec<String>
 }
 
 /// What closes a column of one shape once both do.
-fn both(a: &Closing, b: &Closing) -> Closing {
+pub fn both(a: &Closing, b: &Closing) -> Closing {
     let (tables, delay) = together([a, b].into_iter());
-    Closing { shape: a.shape, tables, delay }
+    Closing { shape: a.shape, tables, delay, ahead: a.ahead.max(b.ahead) }
 }
 
 fn common(inputs: &[Vec<Option<Closing>>], column: usize) -> Option<Closing> {

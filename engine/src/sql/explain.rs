@@ -106,7 +106,12 @@ fn bounded(join: &Join) -> Option<String> {
 
 /// Which watermark bounds state, and how far it is behind that of tables.
 fn by_watermark(closing: &Closing) -> String {
-    let behind = if closing.delay == 0 { String::new() } else { format!(" less {} s", closing.delay as f64 / 1e6) };
+    let seconds = closing.delay.unsigned_abs() as f64 / 1e6;
+    let behind = match closing.delay.signum() {
+        0 => String::new(),
+        1 => format!(" less {seconds} s"),
+        _ => format!(" plus {seconds} s"),
+    };
     format!("by watermark of {}{behind}", closing.tables.join(", "))
 }
 

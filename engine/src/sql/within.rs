@@ -12,7 +12,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Join, Operator};
 
-use super::closing::{Closing, Shape, is_utc, together};
+use super::closing::{Closing, Shape, Tie, both, is_utc, together};
 use super::rewrite::NEAREST;
 use super::window::micros_of;
 
@@ -40,6 +40,13 @@ impl Within {
     /// How long after its time a row of a side may still find partners; none when that has no end.
     pub fn partners_until(&self, side: usize) -> Option<i64> {
         if side == 0 { self.least.map(i64::saturating_neg) } else { self.greatest }
+    }
+
+    /// The times that are bounded.
+    pub fn tie(&self) -> Tie {
+        let [left, right] = self.columns;
+        let later = |side: usize| self.partners_until(side).unwrap_or(0).max(0);
+        [(left, later(0)), (right, later(1))]
     }
 
     /// How many microseconds the differences range over, or how far the one bound is from none.
@@ -74,7 +81,6 @@ pub fn of(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> O
     if parts.iter().any(|e| matches!(e, Expr::ScalarFunction(f) if f.name() == NEAREST)) {
         return None;
     }
-    let time = |closings: &[Option<Closing>], at: usize| closings.get(at).cloned().flatten().filter(|c| c.shape == Shape::Time);
     let found: Vec<Option<Bounds>> = parts
         .iter()
         .map(|part| bounds(part, join, &frame).filter(|b| time(left, b.columns[0]).is_some() && time(right, b.columns[1]).is_some()))
@@ -90,7 +96,27 @@ pub fn of(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> O
     let condition = conjunction(bounding(true).chain(bounding(false)).map(|(e, _)| (*e).clone()))?;
     let all = left.iter().chain(right).flatten();
     let (tables, delay) = together(all);
-    Some((Within { columns, least, greatest, closing: Closing { shape: Shape::Time, tables, delay } }, condition))
+    Some((Within { columns, least, greatest, closing: Closing { shape: Shape::Time, tables, delay, ahead: 0 } }, condition))
+}
+
+/// How watermarks close a key of a time of each side and a fixed length, as in `a.ts = b.ts + INTERVAL '5' SECOND`: once they have
+/// passed the later of both times.
+pub fn of_key((l, r): (&Expr, &Expr), join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> Option<(Closing, Tie)> {
+    let frame = join.left.schema().join(join.right.schema()).ok()?;
+    let one = |e: &Expr| {
+        let Sum { times, micros } = sum(e, join, &frame)?;
+        if let [(place, 1)] = times.as_slice() { Some((*place, micros)) } else { None }
+    };
+    let (((0, l), more), ((1, r), other)) = (one(l)?, one(r)?) else { return None };
+    let mut closing = both(&time(left, l)?, &time(right, r)?);
+    let least = more.min(other);
+    closing.delay = closing.delay.saturating_sub(least);
+    Some((closing, [(l, more.saturating_sub(least)), (r, other.saturating_sub(least))]))
+}
+
+/// How a column is closed when it holds a time.
+fn time(closings: &[Option<Closing>], at: usize) -> Option<Closing> {
+    closings.get(at).cloned().flatten().filter(|c| c.shape == Shape::Time)
 }
 
 /// What a condition says of the difference of a time of the left and one of the right.

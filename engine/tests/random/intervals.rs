@@ -1,6 +1,6 @@
 //! Joins of tables with watermarks whose condition bounds how far apart the times of their sides are, against a small model of what
-//! is late: a change is left out when the other side's rows are let go of and its time is below the watermark of an earlier epoch,
-//! and the batch joins what is left. Also with windows over what they give, which close so much later as partners may be.
+//! is late: a change is left out when the other side's rows are let go of and its time is below the watermark of an earlier epoch
+//! (where the condition is a key, its own time and that of its partners), and the batch joins what is left. Also with windows over what they give, which close so much later as partners may be.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +37,8 @@ pub struct Case {
     /// Bounds of `a.ts - b.ts` in microseconds.
     least: Option<i64>,
     greatest: Option<i64>,
+    /// Whether the bounds are one, and a key: rows then stay until the watermark passes the later of both times.
+    keyed: bool,
     /// The query with `{0}` and `{1}` where its tables stand.
     query: String,
     /// With EMIT FINAL: the side whose time closes the column `w`, and how long after it the column ends.
@@ -77,22 +79,40 @@ fn compared(dice: &mut Dice, greater: bool, strict: bool, bound: i64) -> String 
     }
 }
 
-/// A random join of a history's tables.
-pub fn random_case(seed: u64, history: &History) -> Case {
-    let mut dice = Dice::new(seed, 5);
-    let dice = &mut dice;
-    let tables = [dice.pick(&history.tables), dice.pick(&history.tables)];
+/// `a.ts - b.ts` equal to a length, so that it becomes a key.
+fn equal(dice: &mut Dice, bound: i64) -> String {
+    let (by, back) = (interval(bound), interval(-bound));
+    match dice.below(4) {
+        0 => format!("a.ts = b.ts + {by}"),
+        1 => format!("b.ts + {by} = a.ts"),
+        2 => format!("a.ts + {back} = b.ts"),
+        _ => format!("a.ts - {} = b.ts - {}", interval(bound + SECOND), interval(SECOND)),
+    }
+}
+
+/// Bounds of `a.ts - b.ts`, and conditions that say them.
+struct Bounds {
+    least: Option<i64>,
+    greatest: Option<i64>,
+    keyed: bool,
+    conditions: Vec<String>,
+}
+
+fn bounds(dice: &mut Dice) -> Bounds {
     let mut bound = || if dice.percent(25) { 500 * MILLI * dice.between(-30, 30) } else { SECOND * dice.between(-12, 12) };
     let (one, other) = (bound(), bound());
-    // Not equal: that would be a key.
     let (mut least, mut greatest) = (Some(one.min(other)), Some(one.max(other) + if one == other { SECOND } else { 0 }));
     match dice.below(8) {
         0 => least = None,
         1 => greatest = None,
         _ => {}
     }
+    let keyed = dice.percent(15);
     let mut conditions = Vec::new();
-    if let (Some(least), Some(greatest)) = (least, greatest)
+    if keyed {
+        (least, greatest) = (Some(one), Some(one));
+        conditions.push(equal(dice, one));
+    } else if let (Some(least), Some(greatest)) = (least, greatest)
         && dice.percent(40)
     {
         conditions.push(format!("a.ts BETWEEN b.ts + {} AND b.ts + {}", interval(least), interval(greatest)));
@@ -101,6 +121,15 @@ pub fn random_case(seed: u64, history: &History) -> Case {
         conditions.extend(least.map(|bound| compared(dice, true, strict[0], bound)));
         conditions.extend(greatest.map(|bound| compared(dice, false, strict[1], bound)));
     }
+    Bounds { least, greatest, keyed, conditions }
+}
+
+/// A random join of a history's tables.
+pub fn random_case(seed: u64, history: &History) -> Case {
+    let mut dice = Dice::new(seed, 5);
+    let dice = &mut dice;
+    let tables = [dice.pick(&history.tables), dice.pick(&history.tables)];
+    let Bounds { least, greatest, keyed, mut conditions } = bounds(dice);
     let [left, right] = &tables;
     let own = |table: &Table, name: &str| -> Vec<Column> {
         table.columns.iter().map(|(column, kind, _)| Column { name: format!("{name}.{column}"), kind: *kind }).collect()
@@ -117,9 +146,9 @@ pub fn random_case(seed: u64, history: &History) -> Case {
     let filtered = dice.percent(20);
     if filtered {
         let both: Vec<Column> = of_left.iter().chain(&of_right).cloned().collect();
-        // Never false for all pairs: that would leave no join behind, and nothing would be late.
+        // Never false for all pairs, which would leave no join behind, and nothing would be late; and no bound, whatever `any` comes to.
         let any = Expressions { dice, columns: &both, outer: &[] }.of(Kind::Bool, 1);
-        conditions.push(format!("({any} OR a.ts < b.ts)"));
+        conditions.push(format!("({any} OR a.ts <> b.ts)"));
     }
     let kind = dice.pick(&[Join::Inner, Join::Inner, Join::Left, Join::Left, Join::Right, Join::Full, Join::Semi, Join::Anti, Join::Mark]);
     let plain = |columns: &[Column]| columns.iter().take(2).map(|c| c.name.clone()).collect::<Vec<_>>();
@@ -144,7 +173,7 @@ pub fn random_case(seed: u64, history: &History) -> Case {
         }
     };
     let query = format!("{query}{grouping}");
-    Case { tables, least, greatest, query, last, unfiltered: !filtered, restored: dice.percent(30) }
+    Case { tables, least, greatest, keyed, query, last, unfiltered: !filtered, restored: dice.percent(30) }
 }
 
 /// What is selected, with a grouping by windows at times; and what closes it where it is given once only.
@@ -308,7 +337,9 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
             let (place, table) = (places[at], &case.tables[at]);
             let lets_go = if at == 0 { case.greatest.is_some() } else { case.least.is_some() };
             let answer = &steps.answers[place];
-            side.epoch(&state(&answer.changes, steps.ends[epoch], &answer.schema), passed.filter(|_| lets_go));
+            let later = if case.keyed { case.delay(at) } else { 0 };
+            let before = passed.filter(|_| lets_go).map(|w| w - later);
+            side.epoch(&state(&answer.changes, steps.ends[epoch], &answer.schema), before);
             if !steps.is_idle(place, table.idle, epoch) {
                 marks.push(steps.watermark(place, table.watermark.unwrap_or(0), epoch));
             }

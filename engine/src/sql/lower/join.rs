@@ -46,7 +46,7 @@ impl Lowering<'_> {
         arrange::check(&sides.right.schema)?;
         let (by_left, by_right) = (closing::of(&join.left, self.closings), closing::of(&join.right, self.closings));
         let (closing, within, condition) = match closing::of_join(join, &by_left, &by_right) {
-            LetGo::ByKey(at, closing) => (Some((at, closing)), None, join.filter.clone()),
+            LetGo::ByKey(at, closing, _) => (Some((at, closing)), None, join.filter.clone()),
             LetGo::Within(within, condition) => (None, Some(if swapped { within.swapped() } else { within }), Some(condition)),
             LetGo::Never => (None, None, join.filter.clone()),
         };
