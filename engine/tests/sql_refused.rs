@@ -112,6 +112,26 @@ const QUERIES: &[(&str, &str)] = &[
     ("SELECT random() FROM t", "function random, whose value depends on when it is called, is not supported yet"),
     ("SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY v) FROM t", "Invalid function 'percentile_disc'"),
     (
+        "SELECT id FROM t ORDER BY (SELECT max(k) FROM u WHERE k = id)",
+        "a subquery in ORDER BY (give it a name in SELECT, and order by that) is not supported yet",
+    ),
+    (
+        "SELECT id FROM t ORDER BY id IN (SELECT k FROM u) LIMIT 1",
+        "a subquery in ORDER BY (give it a name in SELECT, and order by that) is not supported yet",
+    ),
+    ("SELECT g, count(*) FROM t GROUP BY g ORDER BY (SELECT max(k) FROM u) LIMIT 1", "a subquery in ORDER BY"),
+    (
+        "SELECT id FROM t LEFT JOIN u ON id = k AND EXISTS (SELECT 1 FROM u x WHERE x.k = t.v)",
+        "a subquery in the ON of a join other than an inner one is not supported yet",
+    ),
+    (
+        "SELECT id FROM t LEFT JOIN u ON id = (SELECT min(k) FROM u)",
+        "a subquery in the ON of a join other than an inner one is not supported yet",
+    ),
+    ("SELECT id FROM t WHERE mz_now() < ts", "mz_now() is not supported yet (write now())"),
+    ("SELECT jsonb_agg(id) FROM t", "jsonb_agg is not supported yet"),
+    ("SELECT json_object_agg(id, v) FROM t", "json_object_agg is not supported yet"),
+    (
         "SELECT id, (SELECT max(k) FROM t b FULL JOIN u ON k = b.id AND k = t.v) FROM t",
         "a Full JOIN in a subquery that reads the query around it is not supported yet",
     ),

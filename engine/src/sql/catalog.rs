@@ -24,12 +24,14 @@ use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::casts::NamedCasts;
 use super::closing::Closing;
 use super::dialect::Sql;
 use super::functions::functions;
 use super::lateral::independent;
 use super::lower::OwnResult;
 use super::rewrite::{EventTime, ambiguous, of_calls, rewrite};
+use super::subqueries::{above_joins, place};
 use super::types::Types;
 use super::watermark::NOW;
 use super::window::window_functions;
@@ -215,18 +217,32 @@ impl Catalog {
         rewrite(&mut statement, &self.event_times).map_err(DataFusionError::Plan)?;
         let is_scalar = |name: &str| self.scalars.contains_key(name) && !self.aggregates.contains_key(name);
         of_calls(&statement, &is_scalar).map_err(DataFusionError::Plan)?;
-        let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
-        let plan = SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)?;
+        let plan = self.resolved(statement.clone()).or_else(|error| {
+            let planners = [Arc::new(NamedCasts) as Arc<dyn ExprPlanner>].into_iter().chain(self.planners.iter().cloned());
+            Catalog { planners: planners.collect(), ..self.clone() }.resolved(statement).map_err(|_| error)
+        })?;
         if let Some(name) = ambiguous(&plan)? {
             return plan_err!("column \"{name}\" is ambiguous: give one of its name another with AS");
         }
-        let plan = with_clock(independent(expand(plan, &|table| self.closings(table))?)?)?;
-        let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
+        let plan = above_joins(expand(plan, &|table| self.closings(table))?)?;
+        let place = place(&plan)?;
+        let plan = with_clock(independent(plan)?)?;
+        let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {});
+        let plan = plan.map_err(|error| match place.filter(|_| error.strip_backtrace().contains("subquery")) {
+            Some(place) => DataFusionError::Plan(format!("{place} is not supported yet")),
+            None => error,
+        })?;
         match unstable_function(&plan)? {
             // Rewriting would put in the value of this moment, for good.
             Some(name) => plan_err!("function {name}, whose value depends on when it is called, is not supported yet"),
             None => Ok(plan),
         }
+    }
+
+    /// A statement with its tables and types.
+    fn resolved(&self, statement: Statement) -> Result<LogicalPlan> {
+        let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
+        SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)
     }
 
     /// Reshapes a planned query by the chosen rules.

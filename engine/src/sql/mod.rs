@@ -5,6 +5,7 @@
 //! a pipeline; `script` runs a file statement by statement. Not here: expressions of edge steps (`expression`).
 
 pub mod arrange;
+mod casts;
 pub mod catalog;
 mod closing;
 mod dialect;
@@ -22,6 +23,7 @@ pub mod script;
 pub mod snapshot;
 mod statement;
 mod store;
+mod subqueries;
 mod types;
 mod watermark;
 mod window;

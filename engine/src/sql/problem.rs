@@ -4,6 +4,9 @@ use std::fmt;
 
 use datafusion::common::{DataFusionError, SchemaError};
 
+/// What is said of a subquery that nothing has taken apart.
+pub const SUBQUERY: &str = "a subquery in this place, or one that reads the query around it like this, is not supported yet";
+
 /// One problem of a SQL file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct SqlProblem {
@@ -56,9 +59,20 @@ pub fn said(error: &DataFusionError) -> String {
         DataFusionError::Plan(message) if message.starts_with("Projections require unique expression names") => {
             twice(message.split('"').nth(1).unwrap_or_default())
         }
-        DataFusionError::Plan(message) | DataFusionError::Execution(message) => message.clone(),
+        DataFusionError::Plan(message) => unknown_function(message).unwrap_or_else(|| message.clone()),
+        DataFusionError::Execution(message) => message.clone(),
         DataFusionError::NotImplemented(message) => missing(message),
         other => other.strip_backtrace(),
+    }
+}
+
+/// What is said of functions that other engines have, and that nothing here is like.
+fn unknown_function(message: &str) -> Option<String> {
+    let name = message.strip_prefix("Invalid function '")?.split('\'').next()?;
+    match name {
+        "mz_now" => Some("mz_now() is not supported yet (write now())".into()),
+        name if name.starts_with("json") && name.ends_with("agg") => Some(format!("{name} is not supported yet")),
+        _ => None,
     }
 }
 
@@ -71,7 +85,7 @@ fn twice(name: &str) -> String {
 fn missing(message: &str) -> String {
     const SUBQUERIES: [&str; 4] = ["OuterReferenceColumn", "ScalarSubquery", "Exists", "InSubquery"];
     if SUBQUERIES.iter().any(|kind| message.starts_with(&format!("Physical plan does not support logical expression {kind}"))) {
-        return "a subquery in this place, or one that reads the query around it like this, is not supported yet".into();
+        return SUBQUERY.into();
     }
     let cut = |text: &str| text.split(['{', '(']).next().unwrap_or(text).trim().trim_end_matches(':').to_string();
     let name = match message.split_once("Unsupported ast node") {

@@ -16,10 +16,11 @@ use super::catalog::Catalog;
 use super::closing::{Closing, Shape};
 use super::lower::{closed, lower};
 use super::plan::Plan;
-use super::problem::said;
+use super::problem::{SUBQUERY, said};
 use super::render::{self, At, Changes, Named, Renderer};
 use super::snapshot::{SavedNode, Size, States, fingerprint, of_text, size_of};
 use super::statement::{Parsed, parse};
+use super::subqueries::place;
 use super::watermark::Watermarks;
 use crate::flow::updates::Updates;
 use crate::pipeline::SqlFile;
@@ -233,7 +234,12 @@ impl Program {
     /// When it says what is not supported.
     pub fn add_plan(&mut self, catalog: &mut Catalog, name: &str, logical: &LogicalPlan, emit_final: bool) -> Result<(), String> {
         let (append_only, closings) = (|table: &str| self.append_only(table), |table: &str| self.closings(table));
-        let refused = |what: String| if what.contains("not supported") { what } else { format!("{what} is not supported yet") };
+        let place = place(logical).map_err(|e| said(&e))?;
+        let refused = |what: String| match (what.contains("not supported"), place.filter(|_| what == SUBQUERY)) {
+            (_, Some(place)) => format!("{place} is not supported yet"),
+            (true, None) => what,
+            (false, None) => format!("{what} is not supported yet"),
+        };
         let mut plan = lower(logical, &append_only, &closings).map_err(refused)?;
         let names: BTreeSet<&String> = plan.schema.fields().iter().map(|f| f.name()).collect();
         if names.len() < plan.schema.fields().len() {

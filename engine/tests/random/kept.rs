@@ -97,4 +97,48 @@ pub const KEPT: &[Kept] = &[
         query: "SELECT b.k, sum(b.x) AS s FROM t a RIGHT JOIN t b ON a.k = b.k AND a.x > b.x GROUP BY b.k",
         rows: None,
     },
+    Kept {
+        what: "two aggregates of one name, but for the casts in them, had no plan",
+        tables: &["t"],
+        history: "CREATE TABLE t (k INT, v INT);
+            INSERT INTO t VALUES (1, 3), (1, 4), (2, 5);
+            DELETE FROM t WHERE v = 4;",
+        query: "SELECT k, sum(v) / 2 AS a, sum(CAST(v AS DOUBLE)) / 2 AS b, sum(CAST(1 AS INT)) AS c, sum(1) AS d, stddev_pop(CAST(v AS DOUBLE)) AS e,
+            stddev_pop(v) AS f FROM t GROUP BY k HAVING sum(CAST(v AS SMALLINT)) > 1",
+        rows: Some(&["1 | 1 | 1.500000000e0 | 1 | 1 | 0 | 0", "2 | 2 | 2.500000000e0 | 1 | 1 | 0 | 0"]),
+    },
+    Kept {
+        what: "two aggregates of windows had one name when their constants were cast otherwise",
+        tables: &["t"],
+        history: "CREATE TABLE t (at TIMESTAMP, v INT);
+            INSERT INTO t VALUES ('2024-01-01 00:00:01', 3), ('2024-01-01 00:00:02', 4), ('2024-01-01 00:00:09', 5);
+            DELETE FROM t WHERE v = 4;",
+        query: "SELECT window_start, avg(CAST((CAST(0 AS BIGINT) % 100 + 3) AS INT)) AS a, avg(CAST((CAST(0 AS INT) % 100 + 3) AS INT)) AS b,
+            sum(1 + 1) AS c, sum(2) AS d FROM hop(t, at, INTERVAL '5' SECOND, INTERVAL '10' SECOND) GROUP BY window_start, window_end",
+        rows: Some(&[
+            "2023-12-31T23:59:55 | 3.000000000e0 | 3.000000000e0 | 2 | 2",
+            "2024-01-01T00:00:00 | 3.000000000e0 | 3.000000000e0 | 4 | 4",
+            "2024-01-01T00:00:05 | 3.000000000e0 | 3.000000000e0 | 2 | 2",
+        ]),
+    },
+    Kept {
+        what: "two calls OVER a partition had one name once their constants were computed",
+        tables: &["t"],
+        history: "CREATE TABLE t (k INT, v INT);
+            INSERT INTO t VALUES (1, 3), (1, 4), (2, 5);
+            DELETE FROM t WHERE v = 4;",
+        query: "SELECT v, sum(1 + 1) OVER (PARTITION BY k) AS a, sum(2) OVER (PARTITION BY k) AS b, sum(v) OVER (PARTITION BY k) AS c,
+            sum(CAST(v AS DOUBLE)) OVER (PARTITION BY k) AS d, stddev_pop(1 + 1) OVER (PARTITION BY k) AS e FROM t",
+        rows: Some(&["3 | 2 | 2 | 3 | 3.000000000e0 | 0", "5 | 2 | 2 | 5 | 5.000000000e0 | 0"]),
+    },
+    Kept {
+        what: "IN (SELECT …) in the ON of an inner join had no plan",
+        tables: &["t", "u"],
+        history: "CREATE TABLE t (k INT, v INT); CREATE TABLE u (k INT, w INT);
+            INSERT INTO t VALUES (1, 3), (1, 4), (2, 5), (3, NULL);
+            INSERT INTO u VALUES (1, 4), (2, 5), (3, 6);
+            DELETE FROM u WHERE w = 5;",
+        query: "SELECT t.k, v, w FROM t JOIN u ON t.k = u.k AND t.v IN (SELECT w FROM u) AND u.w >= (SELECT min(w) FROM u x WHERE x.k = t.k)",
+        rows: Some(&["1 | 4 | 4"]),
+    },
 ];

@@ -52,6 +52,11 @@ pub fn columns_by_number(expr: &Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(numbered.data)
 }
 
+/// Calls under names of their own: those of two may have become the same when their arguments were simplified.
+fn named(calls: &[Expr]) -> Vec<Expr> {
+    calls.iter().enumerate().map(|(i, call)| call.clone().alias(format!("call {i}"))).collect()
+}
+
 impl Compute {
     /// Columns of the batch that is handed in: the tag and the input's.
     pub fn handed(&self) -> SchemaRef {
@@ -71,8 +76,8 @@ impl Compute {
     /// When DataFusion does not take it.
     pub fn over(&self, scan: LogicalPlanBuilder) -> Result<LogicalPlan> {
         match self {
-            Compute::Aggregate { calls, .. } => scan.aggregate(vec![col(TAG)], calls.clone())?.build(),
-            Compute::Window { calls, .. } => scan.window(calls.clone())?.build(),
+            Compute::Aggregate { calls, .. } => scan.aggregate(vec![col(TAG)], named(calls))?.build(),
+            Compute::Window { calls, .. } => scan.window(named(calls))?.build(),
             Compute::Unnest { columns, options, .. } => {
                 let columns = columns.iter().map(|i| Column::new_unqualified(column_name(*i))).collect();
                 scan.unnest_columns_with_options(columns, options.clone())?.build()

@@ -77,7 +77,9 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
         ("regexp_substr", [text, pattern]) => format!("regexp_match({text}, concat('(', {pattern}, ')'))[1]"),
         ("extract_json_string" | "get_first_json_object", [json, path]) => first_json(&name, json, path),
         ("json_value" | "json_query", [_, _]) => return returning(function, list, &name),
-        (jsonb, [_, ..]) if jsonb.starts_with("jsonb_") => return Ok(Some(with_name(function, &jsonb.replacen("jsonb", "json", 1)))),
+        (jsonb, [_, ..]) if jsonb.starts_with("jsonb_") && !jsonb.ends_with("agg") => {
+            return Ok(Some(with_name(function, &jsonb.replacen("jsonb", "json", 1))));
+        }
         ("json_object", pairs) if list.clauses.is_empty() && pairs.len().is_multiple_of(2) => {
             return Ok(Some(with_name(function, "json_build_object")));
         }

@@ -124,13 +124,13 @@ impl Tables {
             return Err("ON CONFLICT DO UPDATE would change a row twice: two of the given rows have one key".into());
         }
         let new = table.first_of_new_keys(&rows)?;
-        let on: Vec<String> = table.key_names().map(|k| format!("\"{name}\".\"{k}\" = {EXCLUDED}.\"{k}\"")).collect();
-        let filter = condition.map(|c| format!(" WHERE {}", own_columns(c, name, table))).unwrap_or_default();
+        let on: Vec<String> = table.key_names().map(|k| format!("\"{name}\".\"{k}\" = {EXCLUDED}.\"{}\"", of_excluded(&k))).collect();
+        let filter = condition.map(|c| format!(" WHERE {}", with_excluded(c, table))).unwrap_or_default();
         let from = format!("FROM \"{name}\" JOIN {EXCLUDED} ON {}{filter}", on.join(" AND "));
-        let more = [(EXCLUDED.to_string(), rows)];
+        let more = [(EXCLUDED.to_string(), excluded(&rows)?)];
         let columns: Vec<String> = table.schema.fields().iter().map(|f| format!("\"{name}\".\"{}\"", f.name())).collect();
         let gone = conform(&self.read(&format!("SELECT {} {from}", columns.join(", ")), &more)?, &table.schema)?;
-        let set = assigned(assignments, name, table, &|e| own_columns(e, name, table))?;
+        let set = assigned(assignments, name, table, &|e| with_excluded(e, table))?;
         let come = self.made(table, &set, &format!("\"{name}\""), &from, &more)?;
         let come = concat_batches(&table.schema, [&come, &new]).map_err(|e| e.to_string())?;
         Ok(Change { name: name.to_string(), gone, come })
@@ -220,16 +220,31 @@ fn defaults(query: &mut Query, names: &mut Vec<String>, table: &Table) -> Result
     Ok(true)
 }
 
-/// The text of an expression whose plain columns are the table's: the rows that are put in are only meant by their name.
-fn own_columns(expr: &Expr, name: &str, table: &Table) -> String {
+/// The name of a column of the rows that are put in: another than the table's, so that plain columns are the table's also within
+/// subqueries, as long as nothing nearer has their name.
+fn of_excluded(column: &str) -> String {
+    format!("{column} of {EXCLUDED}")
+}
+
+/// Rows that are put in, with such names.
+fn excluded(rows: &RecordBatch) -> Result<RecordBatch, String> {
+    let own = rows.schema();
+    let fields: Vec<_> = own.fields().iter().map(|f| f.as_ref().clone().with_name(of_excluded(f.name()))).collect();
+    RecordBatch::try_new(arrow::datatypes::Schema::new(fields).into(), rows.columns().to_vec()).map_err(|e| e.to_string())
+}
+
+/// The text of an expression in which columns of the rows that are put in have such names.
+fn with_excluded(expr: &Expr, table: &Table) -> String {
     use datafusion::sql::sqlparser::ast::visit_expressions_mut;
     use std::ops::ControlFlow;
     let mut expr = expr.clone();
     let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |e| {
-        if let Expr::Identifier(column) = e
+        if let Expr::CompoundIdentifier(parts) = e
+            && let [rows, column] = parts.as_mut_slice()
+            && normal(rows) == EXCLUDED
             && table.schema.column_with_name(&normal(column)).is_some()
         {
-            *e = Expr::CompoundIdentifier(vec![Ident::with_quote('"', name), Ident::with_quote('"', normal(column))]);
+            *column = Ident::with_quote('"', of_excluded(&normal(column)));
         }
         ControlFlow::Continue(())
     });
