@@ -31,7 +31,7 @@ use super::functions::functions;
 use super::lateral::independent;
 use super::lower::OwnResult;
 use super::rewrite::{EventTime, ambiguous, of_calls, rewrite};
-use super::subqueries::{above_joins, place};
+use super::subqueries::{above_joins, place, refuse};
 use super::types::Types;
 use super::watermark::NOW;
 use super::window::window_functions;
@@ -225,6 +225,7 @@ impl Catalog {
             return plan_err!("column \"{name}\" is ambiguous: give one of its name another with AS");
         }
         let plan = above_joins(expand(plan, &|table| self.closings(table))?)?;
+        refuse(&plan)?;
         let place = place(&plan)?;
         let plan = with_clock(independent(plan)?)?;
         let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {});

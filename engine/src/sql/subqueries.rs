@@ -5,15 +5,33 @@
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, JoinType, LogicalPlan};
 
+const IN_ON: &str = "a subquery in the ON of a join other than an inner one";
+
 /// Whether there is a subquery in an expression.
 fn asks(expr: &Expr) -> bool {
-    let subquery = |e: &Expr| matches!(e, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_));
-    expr.exists(|e| Ok(subquery(e))).unwrap_or(false)
+    asks_whether(expr) || expr.exists(|e| Ok(matches!(e, Expr::ScalarSubquery(_)))).unwrap_or(false)
+}
+
+/// Whether there is one that is asked what it holds, and not for its value.
+fn asks_whether(expr: &Expr) -> bool {
+    expr.exists(|e| Ok(matches!(e, Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)))).unwrap_or(false)
+}
+
+/// Says where a subquery stands that is never taken apart there.
+///
+/// # Errors
+/// When there is one.
+pub fn refuse(plan: &LogicalPlan) -> Result<()> {
+    plan.apply_with_subqueries(|node| match node {
+        LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(asks_whether) => plan_err!("{IN_ON} is not supported yet"),
+        _ => Ok(TreeNodeRecursion::Continue),
+    })?;
+    Ok(())
 }
 
 /// The plan with conditions of inner joins that have subqueries above those.
@@ -46,7 +64,7 @@ pub fn place(plan: &LogicalPlan) -> Result<Option<&'static str>> {
                 found = found.or(Some("a subquery in ORDER BY (give it a name in SELECT, and order by that)"));
             }
             LogicalPlan::Join(join) if join.filter.iter().chain(join.on.iter().flat_map(|(l, r)| [l, r])).any(asks) => {
-                found = found.or(Some("a subquery in the ON of a join other than an inner one"));
+                found = found.or(Some(IN_ON));
             }
             _ => {}
         }

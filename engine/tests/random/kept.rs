@@ -141,4 +141,17 @@ pub const KEPT: &[Kept] = &[
         query: "SELECT t.k, v, w FROM t JOIN u ON t.k = u.k AND t.v IN (SELECT w FROM u) AND u.w >= (SELECT min(w) FROM u x WHERE x.k = t.k)",
         rows: Some(&["1 | 4 | 4"]),
     },
+    Kept {
+        what: "of a large group, the rows that go are those that were to go: it is seen when the other side of a join changes later",
+        tables: &["t", "u"],
+        history: "CREATE TABLE t (k INT, v INT); CREATE TABLE u (k INT, w INT);
+            INSERT INTO t SELECT x % 2, x FROM (SELECT unnest(range(1, 81)) AS x);
+            INSERT INTO u VALUES (0, 1);
+            DELETE FROM t WHERE v % 7 = 3;
+            UPDATE t SET v = v + 100 WHERE v % 5 = 0;
+            INSERT INTO u VALUES (1, 2), (0, 3);
+            DELETE FROM u WHERE w = 1;",
+        query: "SELECT t.k, v, w FROM t LEFT JOIN u ON t.k = u.k",
+        rows: None,
+    },
 ];
