@@ -76,6 +76,31 @@ struct Long {
     queued: Duration,
 }
 
+impl Long {
+    /// Looks at an epoch that took some time, before which the worker had had a core for some, and waited for one.
+    fn see(&mut self, took: Duration, (worked, queued): (Duration, Duration)) {
+        if took < LONG {
+            return;
+        }
+        let now = at_work();
+        self.epochs += 1;
+        self.took += took;
+        self.at_work += now.0.saturating_sub(worked);
+        self.queued += now.1.saturating_sub(queued);
+    }
+
+    fn print(&self) {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        println!(
+            "    {} epochs took longer than {LONG:?}: {:.1} ms, of which the worker had a core for {:.1} and waited for one for {:.1}",
+            self.epochs,
+            ms(self.took),
+            ms(self.at_work),
+            ms(self.queued)
+        );
+    }
+}
+
 /// How long this thread has had a core, and how long it has waited for one, where the system tells (Linux).
 fn at_work() -> (Duration, Duration) {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
@@ -88,6 +113,17 @@ fn rate_of(small: bool, peak: f64) -> usize {
     if small { 100 } else { (peak / 2.0 * TICK.as_secs_f64()) as usize }
 }
 
+/// A program of one view, `v`, over one table.
+fn compiled(sql: &str, (schema, append_only): (arrow::datatypes::SchemaRef, bool)) -> Program {
+    let (mut catalog, mut program) = (Catalog::new(), Program::new(Vec::new()));
+    catalog.add_table("t", schema.clone());
+    let event_time = append_only.then_some(1);
+    program.add_input(InputTable { name: "t".into(), schema, append_only, event_time });
+    let plan = catalog.plan_query(sql).and_then(|p| catalog.optimise(p)).unwrap();
+    program.add_plan(&mut catalog, "v", &plan, false).unwrap();
+    program
+}
+
 fn open_loop(
     name: &str,
     sql: &str,
@@ -96,13 +132,8 @@ fn open_loop(
     ticks: usize,
     rate: usize,
 ) {
-    let (schema, append_only) = table;
-    let (mut catalog, mut program) = (Catalog::new(), Program::new(Vec::new()));
-    catalog.add_table("t", schema.clone());
-    let event_time = append_only.then_some(1);
-    program.add_input(InputTable { name: "t".into(), schema, append_only, event_time });
-    let plan = catalog.plan_query(sql).and_then(|p| catalog.optimise(p)).unwrap();
-    program.add_plan(&mut catalog, "v", &plan, false).unwrap();
+    let append_only = table.1;
+    let program = compiled(sql, table);
     let folder = tempfile::tempdir().unwrap();
     let writer = Writer::start(folder.path());
     let alloc = timely::communication::Allocator::Thread(timely::communication::allocator::Thread::default());
@@ -152,13 +183,7 @@ fn open_loop(
             writer.snapshot(epoch, &states);
             stood = stood.max(last.elapsed());
         }
-        if begun.elapsed() >= LONG {
-            let (worked, queued) = at_work();
-            long.epochs += 1;
-            long.took += begun.elapsed();
-            long.at_work += worked.saturating_sub(had.0);
-            long.queued += queued.saturating_sub(had.1);
-        }
+        long.see(begun.elapsed(), had);
         (done, epoch) = (until, epoch + 1);
     }
     drop(input);
@@ -166,16 +191,7 @@ fn open_loop(
     let (snapshots, bytes) = writer.end();
     latencies.sort_by(f64::total_cmp);
     print(name, rate, epoch - 1, changed.get(), (snapshots, bytes, stood), &latencies);
-    if long.epochs > 0 {
-        let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        println!(
-            "    {} epochs took longer than {LONG:?}: {:.1} ms, of which the worker had a core for {:.1} and waited for one for {:.1}",
-            long.epochs,
-            ms(long.took),
-            ms(long.at_work),
-            ms(long.queued)
-        );
-    }
+    long.print();
 }
 
 /// Prints what a run took; latencies in order.
