@@ -11,7 +11,7 @@ mod summary;
 
 /// Batches come and go by the megabyte: the system's allocator hands such pages back and takes them anew each time, which
 /// costs a tenth of a window's time, and more when two workers do it. Without huge pages, for which the kernel can keep a worker
-/// waiting for a hundred milliseconds: a join is a tenth slower for it.
+/// waiting for a hundred milliseconds.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -6,7 +6,9 @@ use datafusion_common::Column;
 use datafusion_expr::expr::{Case, InList, Like, ScalarFunction};
 use datafusion_expr::{BinaryExpr, Cast, Expr, Operator, ScalarUDF, TryCast, lit};
 
-use super::{Kind, Literal, Scalar};
+use super::Scalar;
+#[cfg(feature = "sql")]
+use super::{Kind, Literal};
 
 /// The name under which a parameter stands among the input columns.
 pub fn param_column(name: &str) -> String {
@@ -43,6 +45,7 @@ fn function(name: &str) -> Option<Arc<ScalarUDF>> {
 }
 
 /// A DataFusion expression in the form that serialises; the error names what has no such form.
+#[cfg(feature = "sql")]
 pub fn from_logical(expr: &Expr) -> Result<Scalar, String> {
     let inner = |e: &Expr| from_logical(e).map(Box::new);
     let kind = |t: &arrow::datatypes::DataType| Kind::of(t).ok_or_else(|| format!("type {t}"));
@@ -77,6 +80,7 @@ pub fn from_logical(expr: &Expr) -> Result<Scalar, String> {
     })
 }
 
+#[cfg(feature = "sql")]
 fn between(b: &datafusion_expr::Between) -> Result<Scalar, String> {
     let value = Box::new(from_logical(&b.expr)?);
     let low = Scalar::Binary(">=".into(), value.clone(), Box::new(from_logical(&b.low)?));
@@ -85,6 +89,7 @@ fn between(b: &datafusion_expr::Between) -> Result<Scalar, String> {
     Ok(if b.negated { Scalar::Not(Box::new(both)) } else { both })
 }
 
+#[cfg(feature = "sql")]
 fn call(f: &ScalarFunction) -> Result<Scalar, String> {
     if f.name() == "param" {
         return match f.args.first() {

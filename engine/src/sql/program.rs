@@ -234,11 +234,10 @@ impl Program {
     /// When it says what is not supported.
     pub fn add_plan(&mut self, catalog: &mut Catalog, name: &str, logical: &LogicalPlan, emit_final: bool) -> Result<(), String> {
         let (append_only, closings) = (|table: &str| self.append_only(table), |table: &str| self.closings(table));
-        let place = place(logical).map_err(|e| said(&e))?;
-        let refused = |what: String| match (what.contains("not supported"), place.filter(|_| what == SUBQUERY)) {
-            (_, Some(place)) => format!("{place} is not supported yet"),
-            (true, None) => what,
-            (false, None) => format!("{what} is not supported yet"),
+        let refused = |what: String| match place(logical) {
+            Ok(Some(place)) if what == SUBQUERY => format!("{place} is not supported yet"),
+            _ if what.contains("not supported") => what,
+            _ => format!("{what} is not supported yet"),
         };
         let mut plan = lower(logical, &append_only, &closings).map_err(refused)?;
         let names: BTreeSet<&String> = plan.schema.fields().iter().map(|f| f.name()).collect();

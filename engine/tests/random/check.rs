@@ -50,14 +50,20 @@ pub fn run_script(script: &str, feeds: &Feeds, workers: usize) -> Result<Vec<Ans
     run_with(script, ScriptOptions { workers, feeds: feeds.clone(), ..ScriptOptions::default() })
 }
 
-/// The answers of a script that goes on from the snapshots of a shorter one, with another number of workers.
-pub fn run_restored(short: &str, whole: &str, workers: (usize, usize)) -> Result<Vec<Answer>, Stopped> {
+/// The answers of a script, with tables from memory, that goes on from the snapshots of a shorter one with another number of workers;
+/// `changed_plan` says whether a state that does not fit may be filled anew.
+pub fn run_restored(
+    short: (&str, Feeds),
+    whole: (&str, Feeds),
+    workers: (usize, usize),
+    changed_plan: bool,
+) -> Result<Vec<Answer>, Stopped> {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().to_path_buf();
     let snapshots = Some(SnapshotOptions { folder: at.clone(), every: 1000 });
-    run_with(short, ScriptOptions { workers: workers.0, snapshots, ..ScriptOptions::default() })?;
-    let restore = Some(RestoreOptions { folder: at, changed_plan: false });
-    run_with(whole, ScriptOptions { workers: workers.1, restore, ..ScriptOptions::default() })
+    run_with(short.0, ScriptOptions { workers: workers.0, feeds: short.1, snapshots, ..ScriptOptions::default() })?;
+    let restore = Some(RestoreOptions { folder: at, changed_plan });
+    run_with(whole.0, ScriptOptions { workers: workers.1, feeds: whole.1, restore, ..ScriptOptions::default() })
 }
 
 fn run_with(script: &str, options: ScriptOptions) -> Result<Vec<Answer>, Stopped> {
@@ -261,15 +267,9 @@ fn restored(
 ) -> Vec<(usize, String)> {
     let well: Vec<&(usize, Answer)> = many.iter().filter(|(at, _)| verdicts[*at].is_none()).collect();
     let script: String = well.iter().map(|(at, _)| queries[*at].clone() + ";\n").collect();
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path().to_path_buf();
     let middle = feeds.iter().map(|(_, _, epochs)| epochs.len()).max().unwrap_or(0) / 2 + 1;
     let short = feeds.iter().map(|(name, schema, epochs)| (name.clone(), schema.clone(), epochs[..middle.min(epochs.len())].to_vec()));
-    let snapshots = Some(SnapshotOptions { folder: at.clone(), every: 1000 });
-    let stopped = ScriptOptions { workers: workers.1, feeds: short.collect(), snapshots, ..ScriptOptions::default() };
-    let restore = Some(RestoreOptions { folder: at, changed_plan: true });
-    let resumed = ScriptOptions { workers: workers.0, feeds: feeds.clone(), restore, ..ScriptOptions::default() };
-    match run_with(&script, stopped).and_then(|_| run_with(&script, resumed)) {
+    match run_restored((&script, short.collect()), (&script, feeds.clone()), (workers.1, workers.0), true) {
         Err(Stopped { message, .. }) => well.iter().take(1).map(|(at, _)| (*at, format!("snapshot or restore: {message}"))).collect(),
         Ok(answers) => {
             let both = well.into_iter().zip(answers);

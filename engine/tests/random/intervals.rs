@@ -2,18 +2,16 @@
 //! is late: a change is left out when the other side's rows are let go of and its time is below the watermark of an earlier epoch
 //! (where the condition is a key, its own time and that of its partners), and the batch joins what is left. Also with windows over what they give, which close so much later as partners may be.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
-use arrow::row::{RowConverter, SortField};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use littoral_engine::sql::script::Answer;
 
-use super::answers::{Lines, add, counted, difference, lines_of, state};
+use super::answers::{Lines, add, counted, difference, state};
 use super::check::{Feeds, Verdict, batch, is_refusal, run_restored, run_script};
 use super::dice::Dice;
 use super::expression::{Column, Expressions};
 use super::history::{Change, History, Kind, Table};
+use super::taken::{Taken, ended, told};
 use super::watermark::Steps;
 
 const MILLI: i64 = 1_000;
@@ -235,55 +233,6 @@ impl Case {
     }
 }
 
-/// One side, as the model sees it: rows with their time and how often they are there.
-struct Side {
-    converter: RowConverter,
-    schema: SchemaRef,
-    /// At the end of the last epoch, late or not.
-    before: BTreeMap<Vec<u8>, (Option<i64>, i64)>,
-    /// Those that were not late.
-    taken: BTreeMap<Vec<u8>, i64>,
-    /// Late rows, less those that went late.
-    late: i64,
-}
-
-impl Side {
-    fn new(schema: &SchemaRef) -> Self {
-        let fields = schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
-        let converter = RowConverter::new(fields).unwrap();
-        Side { converter, schema: schema.clone(), before: BTreeMap::new(), taken: BTreeMap::new(), late: 0 }
-    }
-
-    /// Takes in a table as it is at the end of an epoch; rows below a watermark are late.
-    fn epoch(&mut self, rows: &RecordBatch, watermark: Option<i64>) {
-        let times = rows.column_by_name("ts").unwrap().as_primitive::<TimestampMicrosecondType>();
-        let mut now = BTreeMap::new();
-        for (at, row) in self.converter.convert_columns(rows.columns()).unwrap().iter().enumerate() {
-            now.entry(row.as_ref().to_vec()).or_insert((times.is_valid(at).then(|| times.value(at)), 0)).1 += 1;
-        }
-        let keys: BTreeSet<Vec<u8>> = now.keys().chain(self.before.keys()).cloned().collect();
-        for key in keys {
-            let count = |rows: &BTreeMap<Vec<u8>, (Option<i64>, i64)>| rows.get(&key).map_or(0, |r| r.1);
-            let change = count(&now) - count(&self.before);
-            let time = now.get(&key).or(self.before.get(&key)).and_then(|r| r.0);
-            if time.is_some_and(|t| watermark.is_some_and(|w| t < w)) {
-                self.late += change;
-            } else {
-                *self.taken.entry(key).or_default() += change;
-            }
-        }
-        self.before = now;
-    }
-
-    /// What was taken in, as a table.
-    fn table(&self) -> RecordBatch {
-        let parser = self.converter.parser();
-        let rows: Vec<_> =
-            self.taken.iter().flat_map(|(key, count)| std::iter::repeat_n(parser.parse(key), usize::try_from(*count).unwrap())).collect();
-        RecordBatch::try_new(self.schema.clone(), self.converter.convert_rows(rows).unwrap()).unwrap()
-    }
-}
-
 /// What becomes of a case.
 pub fn check(case: &Case, history: &History, workers: usize) -> Verdict {
     let mut history = history.clone();
@@ -315,7 +264,8 @@ fn check_whole(case: &Case, history: &History, workers: usize) -> Verdict {
 /// Stops half way, and goes on with another number of workers.
 fn gone_on_with(case: &Case, history: &History, whole: &[Answer], workers: usize) -> Verdict {
     let half = History { epochs: history.epochs[..history.epochs.len().div_ceil(2)].to_vec(), ..history.clone() };
-    match run_restored(&case.script(&half), &case.script(history), (workers, 1 + workers % 4)) {
+    let (short, long) = (case.script(&half), case.script(history));
+    match run_restored((&short, Feeds::new()), (&long, Feeds::new()), (workers, 1 + workers % 4), false) {
         Err(stopped) => Verdict::Wrong(format!("snapshot or restore: {}", stopped.message)),
         Ok(resumed) => {
             let other = resumed.iter().zip(whole).map(|(r, w)| (counted(&r.rows), counted(&w.rows))).find(|(r, w)| r != w);
@@ -326,7 +276,7 @@ fn gone_on_with(case: &Case, history: &History, whole: &[Answer], workers: usize
 
 fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answer]) -> Verdict {
     let places = case.tables.each_ref().map(|table| history.tables.iter().position(|t| t.name == table.name).unwrap());
-    let mut sides = places.map(|at| Side::new(&steps.answers[at].schema));
+    let mut sides = places.map(|at| Taken::new(steps.answers[at].schema.clone()));
     let query = case.text(["m0", "m1"]);
     let (mut view, mut passed) = (Lines::new(), None);
     let epochs = history.epochs.len();
@@ -339,7 +289,9 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
             let answer = &steps.answers[place];
             let later = if case.keyed { case.delay(at) } else { 0 };
             let before = passed.filter(|_| lets_go).map(|w| w - later);
-            side.epoch(&state(&answer.changes, steps.ends[epoch], &answer.schema), before);
+            let rows = state(&answer.changes, steps.ends[epoch], &answer.schema);
+            let times = rows.column_by_name("ts").unwrap().as_primitive::<TimestampMicrosecondType>();
+            side.epoch(rows.columns(), times.iter(), |time| before.is_some_and(|w| time < w));
             if !steps.is_idle(place, table.idle, epoch) {
                 marks.push(steps.watermark(place, table.watermark.unwrap_or(0), epoch));
             }
@@ -347,7 +299,7 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
         passed = passed.max(marks.into_iter().min().flatten());
         let tables: Vec<(String, RecordBatch)> = sides.iter().enumerate().map(|(i, side)| (format!("m{i}"), side.table())).collect();
         let expected = match (batch(&query, &tables), case.last) {
-            (Ok(rows), Some((side, after))) => ended(&rows, after, passed.map(|w| w - case.delay(side)), epoch > epochs),
+            (Ok(rows), Some((side, after))) => ended(&rows, ("w", after), passed.map(|w| w - case.delay(side)), epoch > epochs),
             (Ok(rows), None) => counted(&rows),
             (Err(error), _) => return Verdict::BatchFails(error),
         };
@@ -356,24 +308,8 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
         }
     }
     let late: i64 = sides.iter().map(|side| side.late).sum();
-    let told: Option<i64> = answers.get(1).map(|a| {
-        let diffs = a.changes.iter().map(|(_, u)| u.rows.column_by_name("diff").unwrap().as_primitive::<Int64Type>().clone());
-        diffs.map(|diffs| diffs.values().iter().sum::<i64>()).sum()
-    });
-    match told {
+    match answers.get(1).map(told) {
         Some(told) if told != late => Verdict::Wrong(format!("{told} rows are told as late, but {late} are\n")),
         _ => Verdict::Clean,
     }
-}
-
-/// Rows whose column `w` the watermark has closed, or all at the end.
-fn ended(rows: &RecordBatch, after: i64, watermark: Option<i64>, all: bool) -> Lines {
-    let times = rows.column_by_name("w").unwrap().as_primitive::<TimestampMicrosecondType>();
-    let mut out = Lines::new();
-    for (row, line) in lines_of(rows).into_iter().enumerate() {
-        if all || (times.is_valid(row) && watermark.is_some_and(|w| times.value(row) + after <= w)) {
-            *out.entry(line).or_default() += 1;
-        }
-    }
-    out
 }

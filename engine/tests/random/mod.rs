@@ -12,5 +12,6 @@ pub mod intervals;
 pub mod kept;
 pub mod query;
 pub mod shrink;
+pub mod taken;
 pub mod tree;
 pub mod watermark;

@@ -2,20 +2,20 @@
 //! a change is left out when its window's end is at or below the watermark of an earlier epoch, and the batch groups what is left.
 //! With EMIT FINAL a row must come when the watermark reaches its window's end, and at the end of the input at the latest.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::row::{RowConverter, SortField};
 use littoral_engine::sql::script::Answer;
 
-use super::answers::{Lines, add, counted, difference, lines_of, state};
+use super::answers::{Lines, add, counted, difference, state};
 use super::check::{Feeds, Stopped, Verdict, batch, is_refusal, run_script, tables_of};
 use super::dice::Dice;
 use super::expression::{Column, Expressions};
 use super::history::{History, Kind, Table};
+use super::taken::{Taken, ended, told};
 
 const SECOND: i64 = 1_000_000;
 
@@ -37,9 +37,6 @@ pub struct Case {
     /// Whether every change of the windows comes to the groups, so that late rows can be counted.
     unfiltered: bool,
 }
-
-/// Rows in windows: the row's encoding, with its window's end and how often it is there.
-type Rows = BTreeMap<Vec<u8>, (Option<i64>, i64)>;
 
 impl Windows {
     fn random(dice: &mut Dice) -> Self {
@@ -181,81 +178,40 @@ impl Case {
     }
 }
 
-/// One table in windows, as the model sees it.
+/// One table in windows, as the model sees it: a row a window, late when the window's end is over.
 struct Model {
     windows: Windows,
-    schema: SchemaRef,
-    converter: RowConverter,
-    /// Rows in windows at the end of the last epoch, late or not.
-    before: Rows,
-    /// Those that were not late.
-    taken: Rows,
-    /// Late rows, less those that were taken back late.
-    late: i64,
+    taken: Taken,
 }
 
 impl Model {
     fn new(windows: Windows, table: &SchemaRef) -> Self {
         let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
         let bounds = ["window_start", "window_end"].map(|n| Arc::new(Field::new(n, time.clone(), true)));
-        let schema: SchemaRef = Arc::new(Schema::new(table.fields().iter().cloned().chain(bounds).collect::<Vec<_>>()));
-        let fields = schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
-        let converter = RowConverter::new(fields).unwrap();
-        Model { windows, schema, converter, before: Rows::new(), taken: Rows::new(), late: 0 }
+        let schema = Schema::new(table.fields().iter().cloned().chain(bounds).collect::<Vec<_>>());
+        Model { windows, taken: Taken::new(Arc::new(schema)) }
     }
 
-    /// A table's rows in their windows.
-    fn exploded(&self, rows: &RecordBatch) -> Rows {
+    /// Takes in a table as it is at the end of an epoch.
+    fn epoch(&mut self, rows: &RecordBatch, watermark: Option<i64>) {
         let ts = rows.schema().index_of("ts").unwrap();
         let times: Vec<Option<i64>> = rows.column(ts).as_primitive::<TimestampMicrosecondType>().iter().collect();
         let key = RowConverter::new(vec![SortField::new(rows.column(0).data_type().clone())]).unwrap();
         let keys = key.convert_columns(&rows.columns()[..1]).unwrap();
         let keys: Vec<Vec<u8>> = keys.iter().map(|k| k.as_ref().to_vec()).collect();
-        let (mut taken, mut bounds) = (Vec::new(), Vec::new());
+        let (mut picked, mut bounds) = (Vec::new(), Vec::new());
         for (row, windows) in self.windows.of(&times, &keys).into_iter().enumerate() {
             for window in windows {
-                taken.push(row as u32);
+                picked.push(row as u32);
                 bounds.push(window);
             }
         }
-        let repeated = take_record_batch(rows, &UInt32Array::from(taken)).unwrap();
+        let repeated = take_record_batch(rows, &UInt32Array::from(picked)).unwrap();
         let bound =
             |f: fn((i64, i64)) -> i64| -> ArrayRef { Arc::new(bounds.iter().map(|b| b.map(f)).collect::<TimestampMicrosecondArray>()) };
         let columns: Vec<ArrayRef> = repeated.columns().iter().cloned().chain([bound(|b| b.0), bound(|b| b.1)]).collect();
-        let mut out = Rows::new();
-        for (row, bounds) in self.converter.convert_columns(&columns).unwrap().iter().zip(&bounds) {
-            out.entry(row.as_ref().to_vec()).or_insert((bounds.map(|b| b.1), 0)).1 += 1;
-        }
-        out
-    }
-
-    /// Takes in a table as it is at the end of an epoch.
-    fn epoch(&mut self, rows: &RecordBatch, watermark: Option<i64>) {
-        let now = self.exploded(rows);
-        let keys: std::collections::BTreeSet<Vec<u8>> = now.keys().chain(self.before.keys()).cloned().collect();
-        for key in keys {
-            let count = |rows: &Rows| rows.get(&key).map_or(0, |r| r.1);
-            let change = count(&now) - count(&self.before);
-            let end = now.get(&key).or(self.before.get(&key)).and_then(|r| r.0);
-            if change == 0 {
-                continue;
-            }
-            if end.is_some_and(|end| watermark.is_some_and(|w| end <= w)) {
-                self.late += change;
-            } else {
-                self.taken.entry(key).or_insert((end, 0)).1 += change;
-            }
-        }
-        self.before = now;
-    }
-
-    /// What was taken in, as a table.
-    fn table(&self) -> RecordBatch {
-        let parser = self.converter.parser();
-        let rows: Vec<_> =
-            self.taken.iter().flat_map(|(key, (_, count))| std::iter::repeat_n(parser.parse(key), (*count).max(0) as usize)).collect();
-        let columns = self.converter.convert_rows(rows).unwrap();
-        RecordBatch::try_new(self.schema.clone(), columns).unwrap()
+        let ends = bounds.iter().map(|bounds| bounds.map(|b| b.1));
+        self.taken.epoch(&columns, ends, |end| watermark.is_some_and(|w| end <= w));
     }
 }
 
@@ -344,9 +300,9 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
         }
         // Tables that are idle hold nothing back; what has passed stays so.
         passed = passed.max(closed.into_iter().min().flatten());
-        let tables: Vec<(String, RecordBatch)> = models.iter().enumerate().map(|(i, m)| (format!("m{i}"), m.table())).collect();
+        let tables: Vec<(String, RecordBatch)> = models.iter().enumerate().map(|(i, m)| (format!("m{i}"), m.taken.table())).collect();
         let expected = match batch(&query, &tables) {
-            Ok(rows) if case.emit_final => ended(&rows, passed, epoch > epochs),
+            Ok(rows) if case.emit_final => ended(&rows, ("window_end", 0), passed, epoch > epochs),
             Ok(rows) => counted(&rows),
             Err(error) => return Verdict::BatchFails(error),
         };
@@ -354,24 +310,9 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
             return Verdict::Wrong(format!("epoch {epoch}:\n{}", difference(&view, &expected)));
         }
     }
-    let told: Option<i64> = answers.get(1).map(|a| {
-        let diffs = a.changes.iter().map(|(_, u)| u.rows.column_by_name("diff").unwrap().as_primitive::<Int64Type>().clone());
-        diffs.map(|diffs| diffs.values().iter().sum::<i64>()).sum()
-    });
-    match told {
-        Some(told) if told != models[0].late => Verdict::Wrong(format!("{told} rows are told as late, but {} are\n", models[0].late)),
+    let late = models[0].taken.late;
+    match answers.get(1).map(told) {
+        Some(told) if told != late => Verdict::Wrong(format!("{told} rows are told as late, but {late} are\n")),
         _ => Verdict::Clean,
     }
-}
-
-/// Rows whose window the watermark has reached, or all at the end.
-fn ended(rows: &RecordBatch, watermark: Option<i64>, all: bool) -> Lines {
-    let ends = rows.column_by_name("window_end").unwrap().as_primitive::<TimestampMicrosecondType>();
-    let mut out = Lines::new();
-    for (row, line) in lines_of(rows).into_iter().enumerate() {
-        if all || (ends.is_valid(row) && watermark.is_some_and(|w| ends.value(row) <= w)) {
-            *out.entry(line).or_default() += 1;
-        }
-    }
-    out
 }

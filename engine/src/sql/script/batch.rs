@@ -37,15 +37,6 @@ pub fn answer(sql: &str, tables: &[(String, RecordBatch)]) -> Result<RecordBatch
     answer_with(sql, tables, None, &Functions::default())
 }
 
-/// DataFusion's physical rules, but for the one that pushes filters down once more: in version 55 it takes a condition on the side
-/// of an outer join that is filled with nulls for one on the rows of that side, so that rows which it excludes come out.
-fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let all = PhysicalOptimizer::new().rules;
-    all.into_iter()
-        .filter(|rule| rule.name() != FilterPushdown::new().name() && rule.name() != FilterPushdown::new_post_optimization().name())
-        .collect()
-}
-
 /// The same with the clock at a moment, and further functions.
 ///
 /// # Errors
@@ -111,6 +102,14 @@ pub fn answer_over(sql: &str, tables: Named<'_>, now: Option<i64>, functions: &F
     let batches = runtime.block_on(frame.collect()).map_err(|e| said(&e))?;
     let schema = batches.first().map_or(schema, |b| b.schema());
     concat_batches(&schema, &batches).map_err(|e| e.to_string())
+}
+
+/// DataFusion's physical rules, but for the one that pushes filters down once more: in version 55 it takes a condition on the side
+/// of an outer join that is filled with nulls for one on the rows of that side, so that rows which it excludes come out.
+fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let (before, after) = (FilterPushdown::new(), FilterPushdown::new_post_optimization());
+    let all = PhysicalOptimizer::new().rules.into_iter();
+    all.filter(|rule| ![before.name(), after.name()].contains(&rule.name())).collect()
 }
 
 /// The tables, views and parts of itself that a statement names.

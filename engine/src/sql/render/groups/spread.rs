@@ -50,8 +50,11 @@ pub struct Cells {
     pub found: Vec<(u32, i64)>,
 }
 
-/// The windows of a batch, in order.
+/// The slices of a batch and the windows that they are in, both in order.
 struct Listed {
+    /// Rows by slice.
+    order: Vec<u32>,
+    slices: Vec<Slice>,
     starts: Vec<i64>,
     /// Keys of the window; nulls in the place of those of the row.
     keys: Vec<ArrayRef>,
@@ -75,9 +78,9 @@ impl Closing {
     }
 }
 
-/// Rows of one slice, and the windows that it is in.
+/// Rows of one slice, by their places in the order of slices, and the windows that it is in.
 struct Slice {
-    rows: Vec<u32>,
+    rows: Range<usize>,
     windows: Range<usize>,
 }
 
@@ -108,20 +111,21 @@ impl Spread {
     /// When the columns are not those of the plan.
     pub fn cells(&mut self, rows: &RecordBatch, closes: &Closes, epoch: u64, index: &mut Index) -> Result<Cells, ArrowError> {
         let columns = rows.columns();
-        let (slices, listed) = self.listed(columns, closes)?;
+        let listed = self.listed(columns, closes)?;
         let before = closes.as_ref().and_then(|(_, closing, watermarks)| closing.passed_before(watermarks, epoch));
         let numbers = self.numbers.assign(columns.get(..self.kinds.len()).unwrap_or_default(), rows.num_rows())?;
         let (mut out, mut unknown) = (Cells { rows: Vec::new(), groups: Vec::new(), found: Vec::new() }, Vec::new());
         let (mut from, mut to) = (0, 0);
         for (at, start) in listed.starts.iter().enumerate() {
-            while slices.get(to).is_some_and(|s| s.windows.start <= at) {
+            while listed.slices.get(to).is_some_and(|s| s.windows.start <= at) {
                 to += 1;
             }
-            while slices.get(from).is_some_and(|s| s.windows.end <= at) {
+            while listed.slices.get(from).is_some_and(|s| s.windows.end <= at) {
                 from += 1;
             }
             let known = self.windows.get(start).map_or(&[][..], |w| w.groups.as_slice());
-            for row in slices.get(from..to).unwrap_or_default().iter().flat_map(|s| &s.rows).map(|row| *row as usize) {
+            let within = listed.slices.get(from..to).unwrap_or_default().iter().filter_map(|s| listed.order.get(s.rows.clone()));
+            for row in within.flatten().map(|row| *row as usize) {
                 if before.is_some_and(|before| listed.closes.at(row, at).is_some_and(|closes| closes <= before)) {
                     continue;
                 }
@@ -141,35 +145,29 @@ impl Spread {
         Ok(out)
     }
 
-    /// The slices of a batch and the windows that they are in, both in order.
-    fn listed(&self, columns: &[ArrayRef], closes: &Closes) -> Result<(Vec<Slice>, Listed), ArrowError> {
+    /// What a batch is made of.
+    fn listed(&self, columns: &[ArrayRef], closes: &Closes) -> Result<Listed, ArrowError> {
         let missing = || ArrowError::SchemaError("rows of slices hold the start of each".into());
         let column = columns.get(self.kinds.len()).ok_or_else(missing)?;
         let times = column.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(missing)?;
         let mut order: Vec<u32> = (0..times.len() as u32).filter(|row| times.is_valid(*row as usize)).collect();
         let time = |row: u32| times.value(row as usize);
         order.sort_by_key(|row| time(*row));
-        let own = |rows: &[u32]| {
-            let mut bounds = Vec::new();
-            rows.first().into_iter().for_each(|row| hop(time(*row), self.hop.slide, self.hop.size, self.hop.offset, &mut bounds));
-            bounds
-        };
-        let of_slices = order.chunk_by(|a, b| time(*a) == time(*b)).map(|rows| (own(rows), rows));
-        // Between windows that do not overlap there are slices in none.
-        let of_slices: Vec<_> = of_slices.filter(|(own, _)| !own.is_empty()).collect();
-        let mut bounds: Vec<(i64, i64)> = Vec::new();
-        for (own, _) in &of_slices {
-            // Windows of a later slice do not begin earlier.
-            let after = bounds.last().copied();
-            bounds.extend(own.iter().filter(|bound| after.is_none_or(|last| **bound > last)));
+        let (mut bounds, mut own, mut slices, mut from) = (Vec::<(i64, i64)>::new(), Vec::new(), Vec::new(), 0);
+        for rows in order.chunk_by(|a, b| time(*a) == time(*b)) {
+            let within = from..from + rows.len();
+            from = within.end;
+            own.clear();
+            rows.first().into_iter().for_each(|row| hop(time(*row), self.hop.slide, self.hop.size, self.hop.offset, &mut own));
+            // Between windows that do not overlap there are slices in none.
+            let Some(first) = own.first() else { continue };
+            // Windows of a slice follow each other, and those of a later one do not begin earlier.
+            let first = bounds.partition_point(|bound| bound < first);
+            let last = bounds.last().copied();
+            bounds.extend(own.iter().filter(|bound| last.is_none_or(|last| **bound > last)));
+            slices.push(Slice { rows: within, windows: first..first + own.len() });
         }
         let (starts, ends): (Vec<i64>, Vec<i64>) = bounds.into_iter().unzip();
-        let slices = of_slices.into_iter().map(|(own, rows)| {
-            // Windows of a slice follow each other, and so they do here.
-            let first = own.first().and_then(|(start, _)| starts.binary_search(start).ok()).unwrap_or(0);
-            Slice { rows: rows.to_vec(), windows: first..first + own.len() }
-        });
-        let slices = slices.collect();
         let window = window_column(column.data_type(), starts.clone(), ends)?;
         let key = |key: &HopKey| match key {
             HopKey::Column(_) => Ok(new_null_array(&DataType::Null, starts.len())),
@@ -183,7 +181,7 @@ impl Spread {
                 _ => Closing::OfWindow(keys.get(*key).and_then(|c| closing.times(c)).ok_or_else(no_times)?),
             },
         };
-        Ok((slices, Listed { starts, keys, closes }))
+        Ok(Listed { order, slices, starts, keys, closes })
     }
 
     /// Finds groups by their keys; new ones are made.
