@@ -4,6 +4,8 @@
 //! proof of equality: whoever uses it compares values where hashes meet. The mixing step is the folded multiplication of
 //! wyhash (Wang Yi 2019). Floats are hashed by their bits; callers that hold −0.0 and 0.0 equal make them equal first.
 
+use std::ops::Range;
+
 use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait};
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
@@ -103,7 +105,35 @@ fn each(hashes: &mut [u64], column: &ArrayRef, of: impl Fn(u64, usize) -> u64) {
 
 fn add_bytes<O: OffsetSizeTrait>(hashes: &mut [u64], column: &ArrayRef) {
     let values = column.as_string::<O>();
-    each(hashes, column, |h, row| hash_bytes(h, values.value(row).as_bytes()));
+    let bytes = values.value_data();
+    let spans = values.offsets().windows(2).map(|w| w.first().zip(w.last()).map_or(0..0, |(from, to)| from.as_usize()..to.as_usize()));
+    let hash = |h: u64, span: Range<usize>| match short_word(bytes, &span) {
+        Some(0) if span.is_empty() => h,
+        Some(word) => mix(h ^ span.len() as u64, word),
+        None => hash_bytes(h, bytes.get(span).unwrap_or_default()),
+    };
+    match column.nulls().filter(|n| n.null_count() > 0) {
+        None => hashes.iter_mut().zip(spans).for_each(|(h, span)| *h = hash(*h, span)),
+        Some(nulls) => {
+            let rows = hashes.iter_mut().zip(spans).zip(nulls.iter());
+            rows.for_each(|((h, span), there)| *h = if there { hash(*h, span) } else { mix(*h, NULL) });
+        }
+    }
+}
+
+/// Up to eight bytes at a place as one little-endian word, zeros behind them: read at once where eight are there. None for more.
+pub fn short_word(bytes: &[u8], span: &Range<usize>) -> Option<u64> {
+    let len = span.len();
+    if len > 8 {
+        return None;
+    }
+    if let Some(word) = bytes.get(span.start..).and_then(|rest| rest.first_chunk::<8>()) {
+        let bits = 8 * len as u32;
+        return Some(u64::from_le_bytes(*word) & u64::MAX.checked_shr(u64::BITS - bits).unwrap_or(0));
+    }
+    let mut word = [0u8; 8];
+    word.iter_mut().zip(bytes.get(span.clone()).unwrap_or_default()).for_each(|(to, from)| *to = *from);
+    Some(u64::from_le_bytes(word))
 }
 
 /// Values of a fixed width, from their bytes.

@@ -17,6 +17,7 @@ mod words;
 pub use index::{Dated, Index};
 pub use places::{Given, Places};
 pub use rows::{Batch, Rows};
+pub use words::{BLOCK, Words};
 
 /// Where some slots stand, if each is the one after the one before it: they are then read at once.
 pub fn run_of(slots: &[u32]) -> Option<std::ops::Range<usize>> {

@@ -204,16 +204,19 @@ impl Window {
             DataType::Struct(fields) => fields.first().map_or(DataType::Null, |f| f.data_type().clone()),
             other => other.clone(),
         };
+        let zoned = |a: TimestampMicrosecondArray| -> ArrayRef { Arc::new(a.with_data_type(time.clone())) };
         let (start, end) = match (given.calendar(), given.fixed()?.as_slice()) {
             (Some(calendar), _) => on_calendar(micros, calendar),
             (None, [size, ..]) => {
                 let start = fixed::starts(micros, *size, given.offset);
+                if self.kind == Kind::TumbleStart {
+                    return Ok(zoned(start));
+                }
                 let end = start.unary(|t| t.saturating_add(*size));
                 (start, end)
             }
             _ => return exec_err!("it is {}", self.shape().0),
         };
-        let zoned = |a: TimestampMicrosecondArray| -> ArrayRef { Arc::new(a.with_data_type(time.clone())) };
         Ok(match self.kind {
             Kind::TumbleStart => zoned(start),
             Kind::TumbleEnd => zoned(end),

@@ -1,15 +1,17 @@
 //! Groups of one batch: a small number for each distinct key of the batch, without hashing where keys lie close together.
 //!
-//! Key columns of a fixed width become digits: the value less the least one where the range is small, else its place in a
-//! dictionary of the batch, which costs little where equal values follow each other, as windows of ascending times do. The
-//! digits of all columns make one number, which indexes a table. Numbers mean nothing beyond their batch; `store::Index`
+//! Key columns become digits: the value less the least one where the range is small, else its place in a dictionary of the
+//! batch, which costs little where equal values follow each other, as windows of ascending times do. Texts of up to seven bytes
+//! are words with their length on top; longer ones are looked up by hash and then compared. The digits of all columns make one number, which indexes a table. Numbers mean nothing beyond their batch; `store::Index`
 //! holds the groups that last. Keys that differ in their bits alone may get two numbers.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
-use hashbrown::HashTable;
+
+use crate::flow::hash::{hash_bytes, short_word};
+use crate::sql::store::{BLOCK, Words};
 
 const NONE: u32 = u32::MAX;
 /// Numbers a row that tables may have.
@@ -39,7 +41,8 @@ pub struct Coder {
 }
 
 impl Coder {
-    /// The groups of a batch by key columns; none when a column has no fixed width, or when groups are more than half of the rows.
+    /// The groups of a batch by key columns; none when a column is neither text nor of a fixed width, or when
+    /// groups are more than half of the rows.
     pub fn groups(&mut self, columns: &[ArrayRef], rows: usize) -> Option<Local> {
         let mut codes = std::mem::take(&mut self.codes);
         codes.clear();
@@ -84,6 +87,7 @@ impl Digits {
         match column.data_type() {
             DataType::Null => Some(()),
             DataType::Struct(_) => column.as_struct().columns().iter().try_for_each(|c| self.column(c)),
+            DataType::Utf8 => self.texts(column.as_string()),
             _ => self.words(&present(words(column)?, column.nulls())),
         }
     }
@@ -99,8 +103,22 @@ impl Digits {
         if span < self.limit {
             return self.add(span + 1, words.iter().map(|w| w.wrapping_sub(least) as u32));
         }
-        let (codes, count) = dictionary(words.iter().map(|w| *w as u64), words.len())?;
-        self.add(count, codes.into_iter())
+        let (codes, first) = dictionary(&words.iter().map(|w| *w as u64).collect::<Vec<_>>())?;
+        self.add(first.len() as u64, codes.into_iter())
+    }
+
+    fn texts(&mut self, column: &StringArray) -> Option<()> {
+        let (words, exact) = text_words(column);
+        let (codes, first) = dictionary(&words)?;
+        if !exact {
+            // Equal hashes of unequal texts leave the batch to those who compare.
+            let firsts = codes.iter().map(|code| first.get(*code as usize).copied());
+            let same = |(row, first): (usize, Option<u32>)| {
+                first.is_some_and(|f| column.is_null(row) || column.is_null(f as usize) || column.value(row) == column.value(f as usize))
+            };
+            firsts.enumerate().all(same).then_some(())?;
+        }
+        self.add(first.len() as u64, codes.into_iter())
     }
 
     /// Adds a digit a row.
@@ -112,8 +130,9 @@ impl Digits {
             self.range = wide;
             return Some(());
         }
-        let both = self.codes.iter().zip(digits).map(|(code, digit)| u64::from(*code) * range + u64::from(digit));
-        (self.codes, self.range) = dictionary(both, self.codes.len())?;
+        let both: Vec<u64> = self.codes.iter().zip(digits).map(|(code, digit)| u64::from(*code) * range + u64::from(digit)).collect();
+        let (codes, first) = dictionary(&both)?;
+        (self.codes, self.range) = (codes, first.len() as u64);
         Some(())
     }
 }
@@ -143,39 +162,55 @@ fn words(column: &ArrayRef) -> Option<ScalarBuffer<i64>> {
     }
 }
 
-/// The place of each value among the distinct ones; none when these are more than half of the rows.
-fn dictionary(values: impl Iterator<Item = u64>, rows: usize) -> Option<(Vec<u32>, u64)> {
-    let mut table: HashTable<(u64, u32)> = HashTable::new();
-    let mut codes = Vec::with_capacity(rows);
-    let mut last: Option<(u64, u32)> = None;
-    for value in values {
-        let code = match last {
-            Some((before, code)) if before == value => code,
-            _ => {
-                let next = table.len() as u32;
-                let code = table.entry(hash(value), |(v, _)| *v == value, |(v, _)| hash(*v)).or_insert((value, next)).get().1;
-                if code as usize * 2 > rows.max(2) {
-                    return None;
-                }
-                last = Some((value, code));
-                code
+/// The texts of a column as 64 bits, and whether equal bits mean equal texts. Null ones are as the empty text.
+fn text_words(column: &StringArray) -> (Vec<u64>, bool) {
+    const LONG: u64 = 1 << 63;
+    let (bytes, mut exact) = (column.value_data(), true);
+    let word = |(row, ends): (usize, &[i32])| {
+        let [from, to] = ends else { return 0 };
+        let span = *from as usize..*to as usize;
+        match short_word(bytes, &span).filter(|_| span.len() < 8) {
+            _ if column.is_null(row) => 0,
+            Some(word) => word | (span.len() as u64) << 56,
+            None => {
+                exact = false;
+                hash_bytes(0, bytes.get(span).unwrap_or_default()) | LONG
             }
-        };
-        codes.push(code);
-    }
-    Some((codes, (table.len() as u64).max(1)))
+        }
+    };
+    (column.offsets().windows(2).enumerate().map(word).collect(), exact)
 }
 
-fn hash(value: u64) -> u64 {
-    let product = u128::from(value ^ 0x9E37_79B9_7F4A_7C15) * 0xA076_1D64_78BD_642F;
-    (product as u64) ^ ((product >> 64) as u64)
+/// The place of each value among the distinct ones, and the row that each of these was met in first; none when they are more
+/// than half of the rows.
+fn dictionary(values: &[u64]) -> Option<(Vec<u32>, Vec<u32>)> {
+    let most = values.len().max(2) / 2;
+    let (mut table, mut first, mut codes) = (Words::new(), Vec::new(), Vec::with_capacity(values.len()));
+    for (block, from) in values.chunks(BLOCK).zip((0u32..).step_by(BLOCK)) {
+        let looked_up = match block {
+            // Windows of ascending times.
+            [one, rest @ ..] if rest.iter().all(|v| v == one) => std::slice::from_ref(one),
+            block => block,
+        };
+        let begins = codes.len();
+        table.numbers_of(looked_up, &mut codes, |at| {
+            first.push(from + at as u32);
+            first.len() as u32 - 1
+        });
+        let code = codes.get(begins).copied().unwrap_or(0);
+        codes.resize(begins + block.len(), code);
+        if first.len() > most {
+            return None;
+        }
+    }
+    Some((codes, first))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use arrow::array::{Float32Array, Int64Array, StringArray, TimestampMicrosecondArray};
+    use arrow::array::{Float32Array, Int64Array, LargeStringArray, TimestampMicrosecondArray};
     use std::sync::Arc;
 
     /// Groups by the text of their keys.
@@ -199,17 +234,29 @@ mod tests {
         let far: ArrayRef = Arc::new(Int64Array::from_iter_values((0..rows).map(|i| [i64::MIN, 0, i64::MAX, 9][(i * i % 4) as usize])));
         let runs: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values((0..rows).map(|i| i / 1500 * 60_000_000)));
         let floats: ArrayRef = Arc::new(Float32Array::from_iter_values((0..rows).map(|i| (i % 5) as f32 - 0.5)));
-        for columns in [vec![near.clone()], vec![far.clone()], vec![near.clone(), runs.clone()], vec![far, near, runs, floats]] {
+        let short: ArrayRef = Arc::new(StringArray::from_iter((0..rows).map(|i| (i % 11 != 0).then(|| "k".repeat((i % 8) as usize)))));
+        let long: ArrayRef =
+            Arc::new(StringArray::from_iter((0..rows).map(|i| (i % 5 != 0).then(|| format!("{:_>1$}", i % 3, i as usize % 12)))));
+        let mixed = vec![long.clone(), near.clone()];
+        for columns in [
+            vec![near.clone()],
+            vec![far.clone()],
+            vec![short],
+            vec![long],
+            mixed,
+            vec![near.clone(), runs.clone()],
+            vec![far, near, runs, floats],
+        ] {
             check(&columns);
             check(&columns.iter().map(|c| c.slice(100, 2_000)).collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn many_groups_and_text_are_left_to_others() {
+    fn many_groups_and_other_types_are_left_to_others() {
         let all: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
         assert!(Coder::default().groups(&[all], 100).is_none());
-        let text: ArrayRef = Arc::new(StringArray::from(vec!["a"; 100]));
+        let text: ArrayRef = Arc::new(LargeStringArray::from(vec!["a"; 100]));
         assert!(Coder::default().groups(&[text], 100).is_none());
     }
 }

@@ -1,9 +1,11 @@
 //! What is done to rows before they reach their groups: late ones are set apart, and with several workers each aggregates its
 //! own rows of an epoch first, so that one row a group is sent and not all.
 
-use arrow::array::{Array, BooleanArray, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::{concat_batches, min, not};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 use super::partial::Partial;
@@ -21,6 +23,14 @@ pub fn in_time(updates: &Updates, closes: &Closes, epoch: u64, late: &mut Vec<Up
     let Some((key, closing, watermarks)) = closes else { return Ok(updates.clone()) };
     let Some(before) = closing.passed_before(watermarks, epoch) else { return Ok(updates.clone()) };
     let Some(column) = updates.rows.columns().get(*key) else { return Ok(updates.clone()) };
+    // What closes a row does not fall as its time rises, so the least time tells whether all rows are in time.
+    if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() {
+        let least: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![min(times)]).with_data_type(column.data_type().clone()));
+        let closes = closing.times(&least).ok_or_else(no_times)?;
+        if closes.is_null(0) || closes.value(0) > before {
+            return Ok(updates.clone());
+        }
+    }
     let times = closing.times(column).ok_or_else(no_times)?;
     if min(&times).is_none_or(|least| least > before) {
         return Ok(updates.clone());
@@ -94,6 +104,6 @@ impl Keeper for Early {
 }
 
 /// The watermark that closes each row's group.
-pub fn closing_times(closing: &Closing, updates: &Updates, key: usize) -> Result<arrow::array::TimestampMicrosecondArray, ArrowError> {
+pub fn closing_times(closing: &Closing, updates: &Updates, key: usize) -> Result<TimestampMicrosecondArray, ArrowError> {
     updates.rows.columns().get(key).and_then(|c| closing.times(c)).ok_or_else(no_times)
 }
