@@ -77,10 +77,10 @@ fn a_run_that_is_killed_goes_on_as_if_nothing_had_happened() {
         std::fs::write(folder.path().join("sales.json"), sales()).unwrap();
         std::fs::write(folder.path().join("script.sql"), format!("{TABLES}{query}")).unwrap();
         let whole = finished(folder.path(), &[]);
-        let writes = ["--snapshot-dir", "state", "--snapshot-every", "2", "--workers"];
-        for (epoch, workers) in [(30, "2"), (120, "3"), (230, "1")] {
+        let writes = ["--snapshot-dir", "state", "--workers"];
+        for (epoch, workers, every) in [(30, "2", "2"), (120, "3", "5ms"), (230, "1", "1")] {
             let restores: &[&str] = if newest(folder.path()).is_some() { &["--restore", "state"] } else { &[] };
-            let mut command = littoral(folder.path(), &[&writes, &[workers][..], restores].concat());
+            let mut command = littoral(folder.path(), &[&writes, &[workers, "--snapshot-every", every][..], restores].concat());
             kill_behind(folder.path(), command.stdout(Stdio::null()).spawn().unwrap(), epoch);
             assert!(newest(folder.path()).is_some_and(|newest| newest < 398), "there is something left to do");
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use littoral_engine::sql::Functions;
-use littoral_engine::sql::script::{ScriptOptions, SnapshotOptions, run};
+use littoral_engine::sql::script::{Every, ScriptOptions, SnapshotOptions, run};
 
 /// How long a run of a second may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ fn a_worker_that_panics_ends_the_run() {
         path.display()
     );
     for (workers, broken) in [(1, 0), (3, 0), (3, 2)] {
-        let snapshots = Some(SnapshotOptions { folder: folder.path().join(format!("{workers}-{broken}")), every: 3 });
+        let snapshots = Some(SnapshotOptions { folder: folder.path().join(format!("{workers}-{broken}")), every: Every::Epochs(3) });
         let options = ScriptOptions {
             workers,
             epoch_rows: Some(50),
@@ -68,7 +68,7 @@ fn a_snapshot_that_cannot_be_written_ends_the_run_and_is_none() {
     std::fs::create_dir_all(epoch.join("worker-0-0.arrow/in the way")).unwrap();
     let script =
         "CREATE TABLE t (k BIGINT); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2); SELECT k, count(*) AS n FROM t GROUP BY k;";
-    let snapshots = Some(SnapshotOptions { folder: folder.path().to_path_buf(), every: 1 });
+    let snapshots = Some(SnapshotOptions { folder: folder.path().to_path_buf(), every: Every::Epochs(1) });
     let error = run("full.sql", script, &ScriptOptions { workers: 2, snapshots, ..ScriptOptions::default() }).unwrap_err().to_string();
     assert!(error.contains("worker-0-0.arrow"), "{error}");
     assert!(!epoch.join("manifest.json").exists(), "what is not whole is no snapshot");

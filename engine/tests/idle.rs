@@ -2,7 +2,7 @@
 #![cfg(feature = "sql")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use littoral_engine::sql::script::{RestoreOptions, ScriptOptions, SnapshotOptions, run};
+use littoral_engine::sql::script::{Every, RestoreOptions, ScriptOptions, SnapshotOptions, run};
 
 #[path = "compare/mod.rs"]
 mod compare;
@@ -51,7 +51,7 @@ fn a_run_that_is_restored_closes_the_same() {
     let whole = closings(&ScriptOptions { workers: 1, ..ScriptOptions::default() }, &CHANGES);
     for stop in 1..CHANGES.len() {
         let folder = tempfile::tempdir().unwrap();
-        let snapshots = Some(SnapshotOptions { folder: folder.path().to_path_buf(), every: 1 });
+        let snapshots = Some(SnapshotOptions { folder: folder.path().to_path_buf(), every: Every::Epochs(1) });
         closings(&ScriptOptions { workers: 2, snapshots, ..ScriptOptions::default() }, &CHANGES[..stop]);
         let restore = Some(RestoreOptions { folder: folder.path().to_path_buf(), changed_plan: true });
         let again = closings(&ScriptOptions { workers: 3, restore, ..ScriptOptions::default() }, &CHANGES);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use littoral_engine::flow::updates::Updates;
-use littoral_engine::sql::script::{RestoreOptions, ScriptOptions, SnapshotOptions, batch_answer, run};
+use littoral_engine::sql::script::{Every, RestoreOptions, ScriptOptions, SnapshotOptions, batch_answer, run};
 
 #[path = "compare/mod.rs"]
 mod compare;
@@ -135,7 +135,7 @@ fn check_restored(set: &str, numbers: impl Iterator<Item = usize>, feeds: &[Feed
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().to_path_buf();
         let short = feeds.iter().map(|(name, schema, epochs)| (name.clone(), schema.clone(), epochs[..epochs.len().min(3)].to_vec()));
-        let snapshots = Some(SnapshotOptions { folder: at.clone(), every: 1 });
+        let snapshots = Some(SnapshotOptions { folder: at.clone(), every: Every::Epochs(1) });
         let stopped = ScriptOptions { feeds: short.collect(), workers: 2, snapshots, ..ScriptOptions::default() };
         given(set, number, &stopped);
         assert_eq!(

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use littoral_engine::sql::script::{Answer, RestoreOptions, ScriptOptions, SnapshotOptions, run};
+use littoral_engine::sql::script::{Answer, Every, RestoreOptions, ScriptOptions, SnapshotOptions, run};
 use proptest::prelude::*;
 
 /// A row of numbers.
@@ -164,7 +164,7 @@ proptest! {
         changes in prop::collection::vec(change(), 2..12), at in 0..QUERIES.len(), stop in 1usize..11, workers in 1usize..4,
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let snapshots = Some(SnapshotOptions { folder: folder.path().to_path_buf(), every: 2 });
+        let snapshots = Some(SnapshotOptions { folder: folder.path().to_path_buf(), every: Every::Epochs(2) });
         let first = &changes[..stop.min(changes.len() - 1)];
         run("stopped.sql", &script(first, QUERIES[at].0), &ScriptOptions { workers, snapshots, ..ScriptOptions::default() }).unwrap();
         let restore = Some(RestoreOptions { folder: folder.path().to_path_buf(), changed_plan: true });

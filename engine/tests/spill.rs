@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use littoral_engine::flow::updates::Updates;
 use littoral_engine::sql::arrange::{set_memory_limit, spilled_bytes};
-use littoral_engine::sql::script::{RestoreOptions, ScriptOptions, SnapshotOptions, batch_answer, run};
+use littoral_engine::sql::script::{Every, RestoreOptions, ScriptOptions, SnapshotOptions, batch_answer, run};
 
 #[path = "compare/mod.rs"]
 mod compare;
@@ -68,7 +68,7 @@ fn groups_over_the_limit(limit: u64) {
     ] {
         let (before, folder) = (spilled_bytes(), tempfile::tempdir().unwrap());
         let at = folder.path().to_path_buf();
-        let snapshots = Some(SnapshotOptions { folder: at.clone(), every: 2 });
+        let snapshots = Some(SnapshotOptions { folder: at.clone(), every: Every::Epochs(2) });
         let expected = compare::text(&batch_answer(query, &tables).unwrap());
         run("spill.sql", query, &ScriptOptions { feeds: feed(4), workers: 2, snapshots, ..ScriptOptions::default() }).unwrap();
         // These rows compress to a twelfth or so.

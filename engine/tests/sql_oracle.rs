@@ -4,7 +4,7 @@
 #![cfg(feature = "sql")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use littoral_engine::sql::script::{RestoreOptions, ScriptOptions, SnapshotOptions, run};
+use littoral_engine::sql::script::{Every, RestoreOptions, ScriptOptions, SnapshotOptions, run};
 use proptest::prelude::*;
 
 #[path = "compare/mod.rs"]
@@ -211,7 +211,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().to_path_buf();
         let first = &changes[..at.min(changes.len() - 1)];
-        let snapshots = Some(SnapshotOptions { folder: folder.clone(), every: 2 });
+        let snapshots = Some(SnapshotOptions { folder: folder.clone(), every: Every::Epochs(2) });
         run("stopped.sql", &script(first), &ScriptOptions { workers: from, snapshots, ..ScriptOptions::default() }).unwrap();
         let restore = Some(RestoreOptions { folder, changed_plan: true });
         let answers = run("restored.sql", &script(&changes), &ScriptOptions { workers: to, restore, ..ScriptOptions::default() }).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::util::pretty::pretty_format_batches;
-use littoral_engine::sql::script::{Answer, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, run};
+use littoral_engine::sql::script::{Answer, Every, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, run};
 use parquet::arrow::ArrowWriter;
 
 #[path = "random/dice.rs"]
@@ -210,7 +210,7 @@ fn files_that_are_read_as_it_goes_give_what_held_rows_give() {
 fn stopped(case: &Case, held: bool, rows: usize, (next, jump): (&'static str, bool), seed: u64) -> String {
     let mut dice = Dice::new(seed, 22);
     let folder = case.folder.path().join(if held { "held" } else { "read" });
-    let snapshots = Some(SnapshotOptions { folder: folder.clone(), every: 1 + dice.below(3) as u64 });
+    let snapshots = Some(SnapshotOptions { folder: folder.clone(), every: Every::Epochs(1 + dice.below(3) as u64) });
     let first = ScriptOptions { snapshots, ..options(1 + dice.below(2), case.epoch_rows, 200) };
     let told_first = told(&run("short.sql", &case.script([rows, rows], held), &first));
     assert!(!told_first.starts_with("error"), "seed {seed}: {told_first}");
@@ -289,7 +289,7 @@ fn a_run_that_was_stopped_in_the_middle_of_its_files_goes_on() {
         let every = 1 + dice.below(5) as u64;
         let [whole, state] = ["whole", "state"].map(|name| case.folder.path().join(name));
         let run_with = |folder: &PathBuf, restored: bool, dice: &mut Dice| {
-            let snapshots = Some(SnapshotOptions { folder: folder.clone(), every });
+            let snapshots = Some(SnapshotOptions { folder: folder.clone(), every: Every::Epochs(every) });
             let restore = restored.then(|| RestoreOptions { folder: folder.clone(), changed_plan: false });
             let options = ScriptOptions { snapshots, restore, ..options(1 + dice.below(3), case.epoch_rows, 100 + dice.below(300)) };
             told(&run("parquet.sql", &text, &options))
@@ -316,7 +316,7 @@ fn a_file_that_has_changed_before_the_snapshot_is_refused() {
     let script = format!("CREATE TABLE t (k BIGINT) WITH (connector = 'file', path = '{}'); SELECT sum(k) AS s FROM t;", path.display());
     let state = folder.path().join("state");
     std::fs::write(&path, text(&[1, 2, 3, 4])).unwrap();
-    let snapshots = Some(SnapshotOptions { folder: state.clone(), every: 1 });
+    let snapshots = Some(SnapshotOptions { folder: state.clone(), every: Every::Epochs(1) });
     run("t.sql", &script, &ScriptOptions { snapshots, ..options(1, Some(2), 30) }).unwrap();
     for (rows, goes_on) in [
         (vec![1, 2, 3, 4], true),

@@ -15,14 +15,14 @@ use clap::{Args, ValueEnum};
 use littoral_engine::flow::updates::Updates;
 use littoral_engine::sql::Functions;
 use littoral_engine::sql::arrange::set_memory_limit;
-use littoral_engine::sql::script::{Answer, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, run as run_script};
+use littoral_engine::sql::script::{Answer, Every, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, run as run_script};
 
 use crate::failure::Failure;
 
 /// Arguments of `littoral sql`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  littoral sql report.sql --table orders=orders.parquet --format csv\n  littoral sql changes.sql --changes --format json\n  littoral sql report.sql --snapshot-dir state --snapshot-every 10\n  littoral sql report.sql --snapshot-dir state --restore state --workers 4"
+    after_help = "Examples:\n  littoral sql report.sql --table orders=orders.parquet --format csv\n  littoral sql changes.sql --changes --format json\n  littoral sql report.sql --snapshot-dir state --snapshot-every 1s\n  littoral sql report.sql --snapshot-dir state --restore state --workers 4"
 )]
 pub struct SqlArgs {
     /// The SQL file.
@@ -48,9 +48,9 @@ pub struct SqlArgs {
     /// Write snapshots of what queries keep into this folder, and keep the newest three.
     #[arg(long, value_name = "FOLDER")]
     snapshot_dir: Option<PathBuf>,
-    /// Epochs from one snapshot to the next; there is always one at the end of the input.
-    #[arg(long, value_name = "EPOCHS", default_value_t = 1, requires = "snapshot_dir", value_parser = clap::value_parser!(u64).range(1..))]
-    snapshot_every: u64,
+    /// From one snapshot to the next: a number of epochs, or a time such as 1s; there is always one at the end of the input.
+    #[arg(long, value_name = "EPOCHS|TIME", default_value = "1", requires = "snapshot_dir")]
+    snapshot_every: Every,
     /// Go on from the newest snapshots in this folder, with any number of workers.
     #[arg(long, value_name = "FOLDER")]
     restore: Option<PathBuf>,

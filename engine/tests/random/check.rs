@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use littoral_engine::sql::script::{Answer, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, batch_answer, run};
+use littoral_engine::sql::script::{Answer, Every, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, batch_answer, run};
 
 use arrow::datatypes::SchemaRef;
 use littoral_engine::flow::gather::merge;
@@ -60,7 +60,7 @@ pub fn run_restored(
 ) -> Result<Vec<Answer>, Stopped> {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().to_path_buf();
-    let snapshots = Some(SnapshotOptions { folder: at.clone(), every: 1000 });
+    let snapshots = Some(SnapshotOptions { folder: at.clone(), every: Every::Epochs(1000) });
     run_with(short.0, ScriptOptions { workers: workers.0, feeds: short.1, snapshots, ..ScriptOptions::default() })?;
     let restore = Some(RestoreOptions { folder: at, changed_plan });
     run_with(whole.0, ScriptOptions { workers: workers.1, feeds: whole.1, restore, ..ScriptOptions::default() })

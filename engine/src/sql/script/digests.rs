@@ -68,6 +68,15 @@ impl Digests {
         Ok(out)
     }
 
+    /// Lets go of places in files at which epochs before one ended.
+    pub fn forget(&self, epoch: u64) {
+        for file in &self.files {
+            if let Reader::Stream(stream) = &file.walk {
+                stream.with_placer(|placer| placer.forget(epoch));
+            }
+        }
+    }
+
     /// Takes in the changes up to an epoch; what all tables held there.
     ///
     /// # Errors

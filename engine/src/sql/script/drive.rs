@@ -4,6 +4,8 @@
 //! Rows of the next epoch come in meanwhile. Those of the one after it wait, so a state is never ahead of the epoch that a
 //! snapshot is of.
 
+use std::time::Instant;
+
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 
 use super::digests::Digests;
@@ -26,6 +28,9 @@ pub struct Ends {
     pub probe: ProbeHandle<u64>,
 }
 
+/// Epochs after which places of files are let go of that no snapshot was made of: a few bytes an epoch of each file.
+const FORGETS_EVERY: u64 = 1024;
+
 /// How far an epoch is.
 #[derive(Clone, Copy)]
 enum Step {
@@ -46,6 +51,8 @@ pub struct Driver {
     step: Step,
     /// The last epoch with rows, once it is known.
     last: Option<u64>,
+    /// When states were asked for, or the run began.
+    asked: Instant,
     digests: Option<Digests>,
     outlet: Option<Outlet>,
     /// What the view gave; with an outlet only what is in no snapshot yet, if any are written.
@@ -70,7 +77,7 @@ impl Driver {
         let written = if job.durable.has_written() { (changes.len(), errors.len()) } else { (0, 0) };
         let digests = lock(&job.digests).take();
         let epoch = job.durable.begins_at().unwrap_or(0);
-        Ok(Driver { ends, epoch, step: Step::Open, last: None, digests, outlet, changes, errors, written })
+        Ok(Driver { ends, epoch, step: Step::Open, last: None, asked: Instant::now(), digests, outlet, changes, errors, written })
     }
 
     /// Goes as far as it can be gone.
@@ -91,12 +98,13 @@ impl Driver {
         match self.step {
             Step::Open if self.ends.probe.less_than(&(self.epoch + 1)) => Ok(None),
             Step::Open => self.take(job).map(|()| Some(Step::Taken)),
-            Step::Taken if !job.durable.is_due(self.epoch, self.last) => Ok(Some(Step::Kept)),
+            Step::Taken if !job.durable.is_due(self.epoch, self.last, self.asked) => Ok(Some(Step::Kept)),
             // A snapshot waits for the one before.
             Step::Taken if busy => Ok(None),
             Step::Taken => {
                 writing.inspect(|w| w.begin(self.epoch));
                 job.shared.ask(self.epoch);
+                self.asked = Instant::now();
                 Ok(Some(Step::Asked))
             }
             Step::Asked if !job.shared.is_answered() => Ok(None),
@@ -118,6 +126,9 @@ impl Driver {
                 job.shared.settle(self.epoch);
                 job.program.watermarks.settle(self.epoch);
                 self.epoch += 1;
+                if self.epoch.is_multiple_of(FORGETS_EVERY) {
+                    self.digests.iter().for_each(|digests| digests.forget(self.epoch));
+                }
                 Ok(Some(Step::Open))
             }
         }

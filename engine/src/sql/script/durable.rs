@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
+use littoral_connectors::setting::Span;
 
 use super::digests::{fits, start};
 use super::job::Changes;
@@ -21,8 +24,39 @@ use crate::sql::snapshot::{Difference, Restored, SavedTable, SnapshotError, Stat
 pub struct SnapshotOptions {
     /// Where to.
     pub folder: PathBuf,
-    /// How many epochs from one to the next.
-    pub every: u64,
+    /// How far apart.
+    pub every: Every,
+}
+
+/// How far snapshots are apart; one at the end of the input is always written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// So many epochs, at least one.
+    Epochs(u64),
+    /// The first epoch that is over so long after the one before was begun.
+    Time(Duration),
+}
+
+impl Every {
+    /// Whether the end of an epoch is such a place, as far as its number tells.
+    pub fn may_be(self, epoch: u64) -> bool {
+        match self {
+            Every::Epochs(count) => (epoch + 1).is_multiple_of(count.max(1)),
+            Every::Time(_) => true,
+        }
+    }
+}
+
+impl FromStr for Every {
+    type Err = String;
+    /// A number of epochs, or a span of time: `10`, `500ms`, `1s`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
+            let count = text.parse().ok().filter(|count| *count > 0);
+            return count.map(Every::Epochs).ok_or_else(|| "a number of epochs is 1 or more".to_string());
+        }
+        Span::try_from(text.to_string()).map(|span| Every::Time(span.0))
+    }
 }
 
 /// Snapshots to go on from.
@@ -38,7 +72,7 @@ pub struct RestoreOptions {
 #[derive(Clone, Debug, Default)]
 pub struct Durable {
     run: String,
-    write: Option<(Store, u64)>,
+    write: Option<(Store, Every)>,
     restored: Option<Arc<Restored>>,
     /// Whether the view is another than the snapshot's, so that it begins with all its rows.
     changed: bool,
@@ -162,18 +196,23 @@ impl Durable {
         self.continued().is_some()
     }
 
-    /// Epochs from one snapshot to the next, when any are written.
-    pub fn every(&self) -> Option<u64> {
-        self.write.as_ref().map(|(_, every)| (*every).max(1))
+    /// How far snapshots are apart, when any are written.
+    pub fn every(&self) -> Option<Every> {
+        self.write.as_ref().map(|(_, every)| *every)
     }
 
-    /// Whether states are asked for at the end of an epoch; `last` is known once all input is.
-    pub fn is_due(&self, epoch: u64, last: Option<u64>) -> bool {
+    /// Whether states are asked for at the end of an epoch; `last` is known once all input is, `before` is when they were asked
+    /// for before.
+    pub fn is_due(&self, epoch: u64, last: Option<u64>, before: Instant) -> bool {
         if self.measured && Some(epoch) == last {
             return true;
         }
         let within = last.is_none_or(|last| epoch <= last) && self.begins_at() != Some(epoch);
-        within && self.every().is_some_and(|every| (epoch + 1).is_multiple_of(every) || Some(epoch) == last)
+        let now = |every| match every {
+            Every::Time(span) => before.elapsed() >= span,
+            Every::Epochs(_) => every.may_be(epoch),
+        };
+        within && self.every().is_some_and(|every| Some(epoch) == last || now(every))
     }
 
     /// What writes the snapshots of a run, when any are written.
@@ -202,4 +241,19 @@ pub fn too_far(epoch: u64, last: u64) -> SnapshotError {
 
 fn same_folder(a: &std::path::Path, b: &std::path::Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshots_are_epochs_or_time_apart() {
+        assert_eq!("3".parse(), Ok(Every::Epochs(3)));
+        assert_eq!("250ms".parse(), Ok(Every::Time(Duration::from_millis(250))));
+        for wrong in ["0", "", "-1", "soon", "99999999999999999999", "1 fortnight"] {
+            assert!(wrong.parse::<Every>().is_err(), "{wrong}");
+        }
+    }
 }

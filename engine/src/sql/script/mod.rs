@@ -54,7 +54,7 @@ use crate::flow::updates::Updates;
 pub use batch::answer as batch_answer;
 use definition::Definition;
 use durable::Durable;
-pub use durable::{RestoreOptions, SnapshotOptions};
+pub use durable::{Every, RestoreOptions, SnapshotOptions};
 use failure::Failure;
 use littoral_connectors::files::table::TableFile;
 use ordered::Ordered;

@@ -12,6 +12,7 @@ use littoral_connectors::files::table::{Block, BlockDecoder, TableFile, joined, 
 use super::read::Numbered;
 use super::start::{Mark, Start};
 use super::{Columns, FileRows, Reached};
+use crate::sql::script::durable::Every;
 use crate::sql::script::event_time::EventClock;
 use crate::sql::watermark::Watermarks;
 
@@ -33,8 +34,8 @@ pub struct Placer {
     watermarks: Watermarks,
     /// Rows that statements add after the file, by epoch: they move the watermark too.
     later: Vec<(u64, RecordBatch)>,
-    /// Epochs from one snapshot to the next, when there are any.
-    every: Option<u64>,
+    /// How far snapshots are apart, when there are any.
+    every: Option<Every>,
     next: u64,
     /// Text of a row that goes on in the next block, where it begins, and the sum before it.
     open: (Vec<u8>, u64, u32),
@@ -47,7 +48,7 @@ pub struct Placer {
 
 impl Placer {
     /// Before the first row.
-    pub fn new(table: &str, rows: &FileRows, start: Start, clock: EventClock, watermarks: Watermarks, every: Option<u64>) -> Self {
+    pub fn new(table: &str, rows: &FileRows, start: Start, clock: EventClock, watermarks: Watermarks, every: Option<Every>) -> Self {
         let (placed, clock) = match &start.skipped {
             Some(mark) => (mark.rows, clock.going_on(mark.newest)),
             None => (0, clock),
@@ -102,9 +103,14 @@ impl Placer {
 
     /// The place at which an epoch ended of which a snapshot is made; those before it are asked for no more.
     pub fn mark(&mut self, epoch: u64) -> Mark {
-        self.marks = self.marks.split_off(&epoch);
+        self.forget(epoch);
         let found = self.marks.get(&epoch).or(self.end.as_ref()).cloned();
         found.unwrap_or_else(|| self.start.skipped.clone().unwrap_or_default())
+    }
+
+    /// Lets go of places at which earlier epochs ended, of which no snapshot will be made any more.
+    pub fn forget(&mut self, epoch: u64) {
+        self.marks = self.marks.split_off(&epoch);
     }
 
     /// Whether it is a block's turn.
@@ -158,7 +164,7 @@ impl Placer {
             self.clock.take(&part)?;
             self.placed += count as u64;
             from += count;
-            if left == count as u64 && self.every.is_some_and(|every| (epoch + 1).is_multiple_of(every)) {
+            if left == count as u64 && self.every.is_some_and(|every| every.may_be(epoch)) {
                 let mark = self.mark_within(from, &mut reached, (block.0, block.1), file)?;
                 self.marks.insert(epoch, mark);
             }
