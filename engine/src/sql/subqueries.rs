@@ -1,14 +1,16 @@
 //! Subqueries in places where DataFusion does not take them apart: in the condition of a join, and in ORDER BY.
 //!
 //! What ON asks of an inner join may as well be asked of what it gives, and there a subquery is taken apart. Of other joins it
-//! decides which rows have a partner, and stays where it is.
+//! decides which rows have a partner, and stays where it is. And `NOT IN` where DataFusion loses which comparison is meant: of a
+//! value without columns, which it pushes into the subquery, and of a column that the subquery is correlated by with `=`.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, Filter, JoinType, LogicalPlan};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result, plan_err};
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{Expr, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit};
 
 const IN_ON: &str = "a subquery in the ON of a join other than an inner one";
 
@@ -50,9 +52,55 @@ pub fn above_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
                 None => Ok(Transformed::no(Arc::unwrap_or_clone(input))),
             }
         }
+        LogicalPlan::Filter(filter) if split_conjunction(&filter.predicate).into_iter().any(|e| lost_not_in(e).is_some()) => {
+            let parts = split_conjunction_owned(filter.predicate);
+            let parts = parts
+                .into_iter()
+                .map(|e| lost_not_in(&e).map_or(Ok(e), |of| without_equal_or_null(of, filter.input.schema())))
+                .collect::<Result<Vec<_>>>()?;
+            let predicate = conjunction(parts).unwrap_or_else(|| lit(true));
+            Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
+        }
         other => Ok(Transformed::no(other)),
     };
     plan.transform_up_with_subqueries(one).map(|done| done.data)
+}
+
+/// The parts of a `NOT IN` whose comparison would be lost.
+fn lost_not_in(expr: &Expr) -> Option<InSubquery> {
+    let (of, negated) = match expr {
+        Expr::InSubquery(of) => (of, of.negated),
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::InSubquery(of) => (of, !of.negated),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let lost = of.expr.column_refs().is_empty() || of.expr.column_refs().into_iter().any(|c| compared(&of.subquery.subquery, c));
+    (negated && lost).then(|| of.clone())
+}
+
+/// Whether a subquery asks somewhere for what equals a column outside of it.
+fn compared(subquery: &LogicalPlan, column: &Column) -> bool {
+    let outer = |e: &Expr| e.exists(|e| Ok(matches!(e, Expr::OuterReferenceColumn(_, c) if c == column))).unwrap_or(true);
+    let equal = |e: &Expr| Ok(matches!(e, Expr::BinaryExpr(b) if b.op == Operator::Eq && (outer(&b.left) || outer(&b.right))));
+    subquery.exists(|node| Ok(node.expressions().iter().any(|e| e.exists(equal).unwrap_or(true)))).unwrap_or(true)
+}
+
+/// That there is no equal value, no null, and nothing at all for a null.
+fn without_equal_or_null(InSubquery { expr, subquery, .. }: InSubquery, outside: &DFSchema) -> Result<Expr> {
+    let Some(column) = subquery.subquery.schema().columns().first().cloned().map(Expr::Column) else {
+        return plan_err!("a subquery of NOT IN has one column");
+    };
+    let outer = |e: Expr| match e {
+        Expr::Column(c) => Ok(Transformed::yes(Expr::OuterReferenceColumn(outside.field_from_column(&c)?.clone(), c))),
+        e => Ok(Transformed::no(e)),
+    };
+    let value = expr.transform(outer)?.data;
+    let unlike = column.clone().eq(value.clone()).or(column.is_null()).or(value.clone().is_null());
+    let rows = LogicalPlanBuilder::from(subquery.subquery).filter(unlike)?.build()?;
+    let outer_ref_columns = rows.all_out_ref_exprs();
+    Ok(Expr::Exists(Exists { subquery: Subquery { subquery: Arc::new(rows), outer_ref_columns, ..subquery }, negated: true }))
 }
 
 /// Where a subquery stands that is not taken apart.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{DFSchema, NullEquality};
-use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, JoinType, LogicalPlan, Operator};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, JoinType, LogicalPlan, Operator, TryCast};
 
 use super::{Lowering, Refused, column, fields_of, filter, physical, project, schema_of};
 use crate::sql::arrange;
@@ -53,7 +53,7 @@ impl Lowering<'_> {
         let residual = condition.map(|f| physical(&f, &sides.frame)).transpose()?;
         let null_equal = join.null_equality == NullEquality::NullEqualsNull;
         if join.null_aware && kind == JoinKind::Anti {
-            return Ok(not_in(sides, residual));
+            return not_in(join, sides);
         }
         let wide = if swapped && matches!(kind, JoinKind::Left) { both(&sides.left, &sides.right) } else { schema.clone() };
         let append_only = kind == JoinKind::Inner && sides.left.append_only && sides.right.append_only;
@@ -152,25 +152,49 @@ fn both(left: &Plan, right: &Plan) -> SchemaRef {
     Arc::new(Schema::new(left.schema.fields().iter().chain(right.schema.fields()).cloned().collect::<Vec<_>>()))
 }
 
-/// `NOT IN` as SQL means it: nothing when the right has a null, and no null of the left unless the right is empty.
-fn not_in(sides: Sides, residual: Option<Expression>) -> Plan {
+/// `NOT IN` as SQL means it: of the rows of the right that all else holds for, none is equal, none is null, and there is none at all
+/// for a null of the left.
+fn not_in(join: &datafusion::logical_expr::Join, sides: Sides) -> Result<Plan, Refused> {
     use datafusion::physical_expr::expressions::{is_not_null, is_null};
-    let Sides { left, right, keys, .. } = sides;
+    let Sides { left, right, frame, mut keys } = sides;
+    // The list of a subquery is its first column, and the comparison with it is put before what correlates the two.
+    let listed = join.right.schema().columns().first().cloned();
+    let is_listed = |e: &Expr| {
+        let mut e = e;
+        while let Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) = e {
+            e = expr;
+        }
+        matches!(e, Expr::Column(c) if listed.as_ref() == Some(c))
+    };
+    let mut rest: Vec<Expr> = join.filter.iter().flat_map(split_conjunction).cloned().collect();
+    let (l, r) = match join.on.iter().position(|(_, r)| is_listed(r)) {
+        Some(at) => keys.remove(at),
+        // A value that is no column's is not made a key.
+        None => {
+            let compared = |e: &Expr| match e {
+                Expr::BinaryExpr(b) if b.op == Operator::Eq && is_listed(&b.right) => Some((b.left.clone(), b.right.clone())),
+                Expr::BinaryExpr(b) if b.op == Operator::Eq && is_listed(&b.left) => Some((b.right.clone(), b.left.clone())),
+                _ => None,
+            };
+            let found = rest.iter().enumerate().find_map(|(at, e)| Some((at, compared(e)?)));
+            let (at, (l, r)) = found.ok_or("NOT IN of this form")?;
+            rest.remove(at);
+            (physical(&l, join.left.schema())?, physical(&r, join.right.schema())?)
+        }
+    };
+    let residual = conjunction(rest).map(|e| physical(&e, &frame)).transpose()?;
     let schema = left.schema.clone();
-    let anti = |left: Plan, right: Plan, keys: Vec<(Expression, Expression)>, residual: Option<Expression>| Plan {
+    let anti = |left: Plan, right: Plan, keys: Vec<(Expression, Expression)>| Plan {
         schema: schema.clone(),
         append_only: false,
-        node: Node::Join(Box::new(unbounded(left, right, keys, residual, JoinKind::Anti))),
+        node: Node::Join(Box::new(unbounded(left, right, keys, residual.clone(), JoinKind::Anti))),
     };
-    let mut out = anti(left, right.clone(), keys.clone(), residual.clone());
-    let null = |e: &Expression| is_null(e.clone()).unwrap_or_else(|_| e.clone());
-    let known = |e: &Expression| is_not_null(e.clone()).unwrap_or_else(|_| e.clone());
-    for (l, r) in &keys {
-        // Correlated conditions, the residual, say which rows of the right count.
-        out = anti(out, filter(right.clone(), null(r)), Vec::new(), residual.clone());
-        let with_null = anti(filter(out.clone(), null(l)), right.clone(), Vec::new(), residual.clone());
-        let without = filter(out, known(l));
-        out = Plan { node: Node::Union { inputs: vec![without, with_null] }, schema: schema.clone(), append_only: false };
-    }
-    out
+    let null = |e: &Expression| is_null(e.clone()).map_err(|e| e.strip_backtrace());
+    let known = is_not_null(l.clone()).map_err(|e| e.strip_backtrace())?;
+    let all = std::iter::once((l.clone(), r.clone())).chain(keys.iter().cloned()).collect();
+    let unequal = anti(left, right.clone(), all);
+    let without_null = anti(unequal, filter(right.clone(), null(&r)?), keys.clone());
+    let of_null = anti(filter(without_null.clone(), null(&l)?), right, keys);
+    let inputs = vec![filter(without_null, known), of_null];
+    Ok(Plan { node: Node::Union { inputs }, schema, append_only: false })
 }
