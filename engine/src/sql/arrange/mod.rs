@@ -99,7 +99,10 @@ pub fn reduce<'s, T: Timestamp + Lattice>(
 }
 
 /// Pairwise equality of two columns, null equal to null: by kernel where there is one for the type, else by comparison.
-fn equal_columns(
+///
+/// # Errors
+/// When the types differ, or values of a type cannot be compared.
+pub fn equal_columns(
     left: &ArrayRef,
     right: &ArrayRef,
     kernel: fn(&dyn Datum, &dyn Datum) -> Result<BooleanArray, ArrowError>,

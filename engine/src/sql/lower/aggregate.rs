@@ -14,7 +14,7 @@ use datafusion::scalar::ScalarValue;
 use super::{Lowering, Refused, all, checked, column, laid_out, physical, project};
 use crate::sql::closing::{self, Closing};
 use crate::sql::evaluate::{Compute, column_name};
-use crate::sql::plan::{Aggregate, Expression, Function, Node, Plan};
+use crate::sql::plan::{Aggregate, Expression, Function, Join, JoinKind, Node, Plan};
 
 /// Sets of a cube: two to the power of its columns.
 const CUBE_COLUMNS_MAX: usize = 10;
@@ -45,7 +45,7 @@ impl Lowering<'_> {
         let Some(calls) = calls.collect::<Result<Option<Vec<_>>, _>>()? else { return Ok(None) };
         let Some(plan) = self.by_slices(aggregate, &calls, schema)? else { return Ok(None) };
         let closings = closing::of(&aggregate.input, self.closings);
-        let found = keys.iter().enumerate().find_map(|(i, e)| Some((i, closing::through_one(e, frame, &closings)?)));
+        let found = closed_key(keys, frame, &closings);
         Ok(Some(match plan.node {
             Node::Aggregate { input, keys, aggregates, hop, .. } => {
                 Plan { node: Node::Aggregate { input, keys, aggregates, hop, closing: found, once: false }, ..plan }
@@ -53,6 +53,12 @@ impl Lowering<'_> {
             node => Plan { node, ..plan },
         }))
     }
+}
+
+/// The key that watermarks close: one for good, if there is one.
+fn closed_key(keys: &[Expr], frame: &DFSchema, closings: &[Option<Closing>]) -> Option<(usize, Closing)> {
+    let closed = || keys.iter().enumerate().filter_map(|(i, e)| Some((i, closing::through_one(e, frame, closings)?)));
+    closed().find(|(_, c)| !c.loose).or_else(|| closed().next())
 }
 
 fn grouped(
@@ -63,25 +69,51 @@ fn grouped(
     closings: &[Option<Closing>],
 ) -> Result<Plan, Refused> {
     let frame = aggregate.input.schema();
-    let calls: Option<Vec<Aggregate>> = aggregate
-        .aggr_expr
-        .iter()
-        .enumerate()
-        .map(|(i, e)| maintained(e, frame, schema.field(keys.len() + i).data_type()))
-        .collect::<Result<_, _>>()?;
-    let closing = keys.iter().enumerate().find_map(|(i, e)| Some((i, closing::through_one(e, frame, closings)?)));
+    let kind = |i: usize| schema.field(keys.len() + i).data_type();
+    let calls: Vec<Option<Aggregate>> =
+        aggregate.aggr_expr.iter().enumerate().map(|(i, e)| maintained(e, frame, kind(i))).collect::<Result<_, _>>()?;
+    let closing = closed_key(keys, frame, closings);
     let keys = all(keys, frame)?;
-    match calls {
-        Some(aggregates) => {
-            let append_only = input.append_only && aggregates.is_empty();
-            Ok(Plan {
-                append_only,
-                node: Node::Aggregate { input: Box::new(input), keys, aggregates, closing, hop: None, once: false },
-                schema,
-            })
-        }
-        None => evaluated(input, keys, &aggregate.aggr_expr, frame, schema),
+    if calls.iter().all(Option::is_some) {
+        let aggregates: Vec<Aggregate> = calls.into_iter().flatten().collect();
+        let append_only = input.append_only && aggregates.is_empty();
+        let node = Node::Aggregate { input: Box::new(input), keys, aggregates, closing, hop: None, once: false };
+        return Ok(Plan { append_only, node, schema });
     }
+    // Of floats DataFusion's least and greatest take a NaN for whatever comes after it.
+    let best = |(i, call): (usize, &Option<Aggregate>)| {
+        call.as_ref().is_some_and(|c| matches!(c.function, Function::Min | Function::Max) && kind(i).is_floating())
+    };
+    let apart: Vec<bool> = calls.iter().enumerate().map(best).collect();
+    if !apart.contains(&true) {
+        return evaluated(input, keys, &aggregate.aggr_expr, frame, schema);
+    }
+    let places = |own: bool| apart.iter().enumerate().filter(move |(_, a)| **a == own).map(|(i, _)| i);
+    let part = |own: bool| -> SchemaRef {
+        let fields = (0..keys.len()).chain(places(own).map(|i| keys.len() + i)).filter_map(|i| schema.fields().get(i).cloned());
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    };
+    let aggregates = calls.iter().zip(&apart).filter(|(_, apart)| **apart).filter_map(|(call, _)| call.clone()).collect();
+    let kept = Node::Aggregate { input: Box::new(input.clone()), keys: keys.clone(), aggregates, closing: None, hop: None, once: false };
+    let kept = Plan { append_only: false, node: kept, schema: part(true) };
+    let others: Vec<Expr> = places(false).filter_map(|i| aggregate.aggr_expr.get(i).cloned()).collect();
+    let evaluated = evaluated(input, keys.clone(), &others, frame, part(false))?;
+    // Where each call stands among the columns of both.
+    let of_kept = places(true).enumerate().map(|(at, i)| (i, keys.len() + at));
+    let of_others = places(false).enumerate().map(|(at, i)| (i, 2 * keys.len() + apart.iter().filter(|a| **a).count() + at));
+    let mut order: Vec<(usize, usize)> = of_kept.chain(of_others).collect();
+    order.sort_unstable();
+    let columns: Vec<usize> = (0..keys.len()).chain(order.into_iter().map(|(_, at)| at)).collect();
+    Ok(together(kept, evaluated, keys.len(), &columns, schema))
+}
+
+/// Two groupings by the same keys as one: the rows of both side by side, and of those some columns.
+fn together(left: Plan, right: Plan, keys: usize, columns: &[usize], schema: SchemaRef) -> Plan {
+    let wide: SchemaRef = Arc::new(Schema::new(left.schema.fields().iter().chain(right.schema.fields()).cloned().collect::<Vec<_>>()));
+    let on = (0..keys).map(|i| (column(&left.schema, i), column(&right.schema, i))).collect();
+    let join = Join { left, right, keys: on, null_equal: true, residual: None, kind: JoinKind::Inner, closing: None, within: None };
+    let plan = Plan { node: Node::Join(Box::new(join)), schema: wide.clone(), append_only: false };
+    project(plan, columns.iter().map(|i| column(&wide, *i)).collect(), schema)
 }
 
 /// A call of one of the functions that are kept change by change; none when it is another, or has a part that is not.

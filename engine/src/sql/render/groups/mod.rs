@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array,
 };
-use arrow::compute::kernels::cmp::distinct;
+use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{cast, concat, or, take};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -39,6 +39,7 @@ use self::spread::Spread;
 use super::aggregate::{Closes, Shape};
 use super::close::{Keeper, Routing, SAVED_ROWS};
 use crate::flow::updates::Updates;
+use crate::sql::arrange::equal_columns;
 use crate::sql::plan::{Aggregate, HopKey};
 use crate::sql::snapshot::Size;
 use crate::sql::store::{Dated, Index};
@@ -271,7 +272,7 @@ impl Groups {
             if changed.true_count() == changed.len() {
                 break;
             }
-            changed = or(&changed, &distinct(was, &take(is, &now, None)?)?)?;
+            changed = or(&changed, &arrow::compute::not(&equal_columns(was, &take(is, &now, None)?, not_distinct)?)?)?;
         }
         arrow::compute::not(&changed)
     }
