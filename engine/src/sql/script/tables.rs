@@ -90,10 +90,14 @@ impl Tables {
         self.set.unwrap_or_else(now_micros)
     }
 
-    /// Sets the clock; the tables do not change, but what hangs on the clock does, so it is an epoch.
+    /// Sets the clock; the tables do not change, but what hangs on the clock does, so it is an epoch. The clock of a script does not
+    /// go back, so before it is first set it had read no later than that.
     pub fn set_now(&mut self, micros: i64) -> Result<(), String> {
         if self.set.is_some_and(|before| micros < before) {
             return Err("the clock does not go back".into());
+        }
+        if self.set.is_none() {
+            self.clock.iter_mut().for_each(|(_, read)| *read = micros.min(*read));
         }
         self.set = Some(micros);
         self.seal()
