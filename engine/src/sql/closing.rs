@@ -2,19 +2,25 @@
 //!
 //! Event-time columns of tables are where it begins; windows of them, their bounds, and joins, filters and groupings by them
 //! keep it. What is lost on the way only costs: state is then kept for good, and `EXPLAIN` says so.
+//!
+//! Where rows may still change by what no watermark tells (a row that they are joined to, the clock, another row of their
+//! partition), a column is closed loosely: nothing is let go of by it, but `EMIT FINAL` takes it, for a row is then given as it
+//! is at that moment and what changes it later is late.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, NullEquality, ScalarValue};
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator};
+use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator};
 
+use super::lower::asks_now;
 use super::watermark::{END, Watermarks};
 use super::window::calendar::Calendar;
 use super::window::{Arguments, micros_of};
-use super::windowing::is_session;
+use super::windowing::{is_session, numbers_sessions};
 use super::within::{self, Within};
 
 /// How a watermark closes the values of a column.
@@ -28,6 +34,8 @@ pub struct Closing {
     pub delay: i64,
     /// Microseconds that other times of the same row may be later than what closes this one.
     pub ahead: i64,
+    /// Whether rows may still change once it has passed.
+    pub loose: bool,
 }
 
 /// What a closing column holds.
@@ -60,7 +68,12 @@ pub type Known<'a> = &'a dyn Fn(&str) -> Vec<Option<Closing>>;
 impl Closing {
     /// A time of a table.
     pub fn of_table(name: &str) -> Self {
-        Closing { shape: Shape::Time, tables: vec![name.to_string()], delay: 0, ahead: 0 }
+        Closing { shape: Shape::Time, tables: vec![name.to_string()], delay: 0, ahead: 0, loose: false }
+    }
+
+    /// None where rows may still change once it has passed.
+    pub fn for_good(self) -> Option<Self> {
+        (!self.loose).then_some(self)
     }
 
     /// The watermark that has passed for the column at the end of an epoch.
@@ -99,17 +112,28 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
         LogicalPlan::TableScan(scan) => {
             let table = known(scan.table_name.table());
             let picked = scan.projection.clone().unwrap_or_else(|| (0..table.len()).collect());
-            picked.into_iter().map(|i| table.get(i).cloned().flatten()).collect()
+            let changes = scan.filters.iter().any(asks_now);
+            loosened(picked.into_iter().map(|i| table.get(i).cloned().flatten()).collect(), |_| changes)
         }
         LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Distinct(_) => {
-            plan.inputs().first().map(|i| of(i, known)).unwrap_or_default()
+            let input = plan.inputs().first().map(|i| of(i, known)).unwrap_or_default();
+            let changes = match plan {
+                LogicalPlan::Filter(f) => asks_now(&f.predicate),
+                LogicalPlan::Sort(s) => s.fetch.is_some(),
+                LogicalPlan::Distinct(d) => matches!(d, Distinct::On(_)),
+                _ => false,
+            };
+            loosened(input, |_| changes)
         }
         LogicalPlan::Projection(p) => through(&p.expr, p.input.schema(), &of(&p.input, known)),
         LogicalPlan::Aggregate(a) => through(&a.group_expr, a.input.schema(), &of(&a.input, known)),
         LogicalPlan::Window(w) => {
             let input = of(&w.input, known);
             let calls = through(&w.window_expr, w.input.schema(), &input);
-            input.into_iter().chain(calls).collect()
+            let partitions: Option<Vec<Vec<usize>>> = w.window_expr.iter().map(|e| partition(e, w.input.schema())).collect();
+            // What numbers sessions changes no column of a row.
+            let stays = |at: usize| partitions.as_ref().is_none_or(|all| all.iter().all(|columns| columns.contains(&at)));
+            loosened(input, |at| !stays(at)).into_iter().chain(calls).collect()
         }
         LogicalPlan::Unnest(u) => {
             let input = of(&u.input, known);
@@ -137,6 +161,34 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
     out
 }
 
+/// Whether the rows of a query may change at all.
+fn changes(plan: &LogicalPlan) -> bool {
+    let may = |node: &LogicalPlan| match node {
+        LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => false,
+        LogicalPlan::Filter(f) => asks_now(&f.predicate),
+        other => other.inputs().is_empty(),
+    };
+    plan.exists(|node| Ok(may(node))).unwrap_or(true)
+}
+
+/// Closings that are loose at some places.
+fn loosened(closings: Vec<Option<Closing>>, at: impl Fn(usize) -> bool) -> Vec<Option<Closing>> {
+    let loose = |(column, closing): (usize, Option<Closing>)| closing.map(|c| Closing { loose: c.loose || at(column), ..c });
+    closings.into_iter().enumerate().map(loose).collect()
+}
+
+/// The columns that a window function is partitioned by; none where it is one of those that number sessions.
+fn partition(expr: &Expr, frame: &DFSchema) -> Option<Vec<usize>> {
+    if numbers_sessions(expr) {
+        return None;
+    }
+    let column = |e: &Expr| if let Expr::Column(c) = e { frame.maybe_index_of_column(c) } else { None };
+    match expr.clone().unalias() {
+        Expr::WindowFunction(w) => Some(w.params.partition_by.iter().filter_map(column).collect()),
+        _ => Some(Vec::new()),
+    }
+}
+
 /// How the columns of each side of a join are closed in what it gives. A pair may still come, or a row find its partner, as long as
 /// either side may, and as long as partners may be later: than the time that is held against theirs, which may itself be later than
 /// others of its row.
@@ -147,6 +199,12 @@ fn of_pairs(join: &Join, mut left: Vec<Option<Closing>>, mut right: Vec<Option<C
         LetGo::Within(within, _) => Some(within.tie()),
         LetGo::Never => None,
     };
+    if ties.is_none() {
+        let [of_left, of_right] = closed_keys(join, &left, &right);
+        let (by_left, by_right) = (changes(&join.left), changes(&join.right));
+        left = loosened(left, |at| by_right && !of_left.contains(&at));
+        right = loosened(right, |at| by_left && !of_right.contains(&at));
+    }
     let furthest = |side: &[Option<Closing>]| side.iter().flatten().map(|c| c.ahead).max().unwrap_or(0);
     let (of_left, of_right) = (furthest(&left), furthest(&right));
     let [left_tie, right_tie] = ties.map_or([None, None], |ties| ties.map(Some));
@@ -161,6 +219,21 @@ fn of_pairs(join: &Join, mut left: Vec<Option<Closing>>, mut right: Vec<Option<C
         }
     }
     [left, right]
+}
+
+/// The columns of each side that are keys closed on both, so that pairs with a value cannot change once it has passed.
+fn closed_keys(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> [Vec<usize>; 2] {
+    let column = |e: &Expr, frame: &DFSchema| if let Expr::Column(c) = e { frame.maybe_index_of_column(c) } else { None };
+    let closed = join.on.iter().filter(|(l, r)| alike(l, r, join, left, right).is_some());
+    let of_left = closed.clone().filter_map(|(l, _)| column(l, join.left.schema())).collect();
+    [of_left, closed.filter_map(|(_, r)| column(r, join.right.schema())).collect()]
+}
+
+/// How a key is closed for good that is closed alike on both sides; not where null equals null, for rows without a time stay.
+fn alike(l: &Expr, r: &Expr, join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> Option<Closing> {
+    let l = through_one(l, join.left.schema(), left)?.for_good()?;
+    let r = through_one(r, join.right.schema(), right)?.for_good().filter(|r| r.shape == l.shape)?;
+    (join.null_equality != NullEquality::NullEqualsNull).then(|| both(&l, &r))
 }
 
 /// For each side of a join the column of the time that is held against one of the other side, and how many microseconds later
@@ -180,15 +253,11 @@ pub enum LetGo {
 /// What lets go of the rows of a join, given how the columns of its sides are closed.
 pub fn of_join(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> LetGo {
     let keys = join.on.iter().enumerate().filter(|_| join.null_equality != NullEquality::NullEqualsNull);
-    let alike = |(at, (l, r)): (usize, &(Expr, Expr))| {
-        if let Some((closing, tie)) = within::of_key((l, r), join, left, right) {
-            return Some((at, closing, Some(tie)));
-        }
-        let l = through_one(l, join.left.schema(), left)?;
-        let r = through_one(r, join.right.schema(), right).filter(|r| r.shape == l.shape)?;
-        Some((at, both(&l, &r), None))
+    let closed = |(at, (l, r)): (usize, &(Expr, Expr))| match within::of_key((l, r), join, left, right) {
+        Some((closing, tie)) => Some((at, closing, Some(tie))),
+        None => Some((at, alike(l, r, join, left, right)?, None)),
     };
-    match keys.into_iter().find_map(alike) {
+    match keys.into_iter().find_map(closed) {
         Some((at, closing, tie)) => LetGo::ByKey(at, closing, tie),
         None if join.null_aware => LetGo::Never,
         None => within::of(join, left, right).map_or(LetGo::Never, |(within, condition)| LetGo::Within(within, condition)),
@@ -210,7 +279,7 @@ pub fn together<'a>(closings: impl Iterator<Item = &'a Closing>) -> (Vec<String>
 /// What closes a column of one shape once both do.
 pub fn both(a: &Closing, b: &Closing) -> Closing {
     let (tables, delay) = together([a, b].into_iter());
-    Closing { shape: a.shape, tables, delay, ahead: a.ahead.max(b.ahead) }
+    Closing { shape: a.shape, tables, delay, ahead: a.ahead.max(b.ahead), loose: a.loose || b.loose }
 }
 
 fn common(inputs: &[Vec<Option<Closing>>], column: usize) -> Option<Closing> {
@@ -247,10 +316,8 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
                 _ => None,
             }
         }
-        // Within a session; over any other partition the value may change as long as rows come.
-        Expr::WindowFunction(w) if matches!(w.fun.name(), "min" | "max") && w.params.partition_by.iter().any(is_session) => {
-            inner(w.params.args.first()?)
-        }
+        // The end of a session is what closes it; over any other partition the value may change as long as rows come.
+        Expr::WindowFunction(w) if w.fun.name() == "max" && w.params.partition_by.iter().any(is_session) => inner(w.params.args.first()?),
         Expr::ScalarFunction(f) => {
             let argument = |i: usize| f.args.get(i);
             match f.name() {

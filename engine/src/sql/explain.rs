@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::closing::Closing;
-use super::plan::{Join, JoinKind, Node, Plan};
+use super::plan::{JoinKind, Node, Plan};
 use super::snapshot::Size;
 
 /// The plan as text, a node a line, what it reads beneath it; `held` says how much a node holds, where that is known.
@@ -63,12 +63,14 @@ pub fn title(plan: &Plan) -> String {
 
 /// What bounds the state of a node; none when it has none.
 fn state(plan: &Plan) -> Option<String> {
+    if let Some(closing) = plan.closing() {
+        return Some(by_watermark(closing));
+    }
     Some(match &plan.node {
         Node::Input { .. } | Node::Values { .. } | Node::Filter { .. } | Node::Project { .. } | Node::Flat { .. } | Node::Union { .. } => {
             return None;
         }
-        Node::Aggregate { closing: Some((_, closing)), .. } | Node::Final { closing, .. } => by_watermark(closing),
-        Node::Join(join) if join.closing.is_some() || join.within.is_some() => bounded(join)?,
+        Node::Final { closing, .. } => by_watermark(closing),
         Node::Temporal { .. } => "rows that the clock will change".into(),
         Node::Aggregate { keys, .. } if keys.is_empty() => "one group".into(),
         Node::Aggregate { .. } => "by number of groups".into(),
@@ -86,21 +88,6 @@ fn state(plan: &Plan) -> Option<String> {
                 "UNBOUNDED: all rows of its inputs".into()
             }
         }
-    })
-}
-
-/// What bounds the state of a join whose rows are let go of by watermark.
-fn bounded(join: &Join) -> Option<String> {
-    if let Some((_, closing)) = &join.closing {
-        return Some(by_watermark(closing));
-    }
-    let within = join.within.as_ref()?;
-    let stays = |(side, plan): &(usize, &Plan)| within.partners_until(*side).is_none() && grows(plan);
-    let by = by_watermark(&within.closing);
-    Some(match [&join.left, &join.right].into_iter().enumerate().find(stays) {
-        Some((0, _)) => format!("UNBOUNDED: all rows of its left; those of its right {by}"),
-        Some(_) => format!("UNBOUNDED: all rows of its right; those of its left {by}"),
-        None => by,
     })
 }
 

@@ -204,6 +204,24 @@ impl Plan {
         }
     }
 
+    /// The same, to be changed.
+    pub fn inputs_mut(&mut self) -> Vec<&mut Plan> {
+        match &mut self.node {
+            Node::Input { .. } | Node::Values { .. } => Vec::new(),
+            Node::Filter { input, .. }
+            | Node::Project { input, .. }
+            | Node::Flat { input, .. }
+            | Node::Aggregate { input, .. }
+            | Node::Final { input, .. }
+            | Node::Temporal { input, .. }
+            | Node::Group { input, .. } => vec![input],
+            Node::Top(top) => vec![&mut top.input],
+            Node::Join(join) => vec![&mut join.left, &mut join.right],
+            Node::Union { inputs } => inputs.iter_mut().collect(),
+            Node::Recursive { first, step, .. } => vec![first, step],
+        }
+    }
+
     /// How watermarks close what the node keeps, where they do.
     pub fn closing(&self) -> Option<&Closing> {
         match &self.node {

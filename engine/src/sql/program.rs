@@ -14,7 +14,7 @@ use timely::dataflow::{Scope, Stream};
 use super::SqlProblem;
 use super::catalog::Catalog;
 use super::closing::{Closing, Shape};
-use super::lower::{closed, lower};
+use super::lower::{closed, keep_loose, lower};
 use super::plan::Plan;
 use super::problem::{SUBQUERY, said};
 use super::render::{self, At, Changes, Named, Renderer};
@@ -253,6 +253,7 @@ impl Program {
             };
             plan = closed(plan, column, closing);
         }
+        keep_loose(&mut plan);
         catalog.add_table(name, plan.schema.clone());
         let times = closings.iter().zip(plan.schema.fields()).filter(|(c, _)| c.as_ref().is_some_and(|c| c.shape == Shape::Time));
         if let [(_, time)] = times.collect::<Vec<_>>().as_slice() {

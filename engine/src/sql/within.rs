@@ -3,9 +3,8 @@
 //!
 //! A comparison is a bound when both of its sides are sums of times and lengths of which one time of each side of the join is left.
 //! `<` counts as `<=`: rows are then kept a microsecond longer, and nothing else depends on it. What is not understood only costs
-//! state. Not here: what a join does with the bounds (`render/join`).
-
-use std::cmp::Reverse;
+//! state; so does one bound alone, for a row that nothing can end to meet would be late for what it meets later too. Not here: what
+//! a join does with the bounds (`render/join`).
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -16,15 +15,15 @@ use super::closing::{Closing, Shape, Tie, both, is_utc, together};
 use super::rewrite::NEAREST;
 use super::window::micros_of;
 
-/// Bounds of the left's time less the right's, in microseconds; at least one is known.
+/// Bounds of the left's time less the right's, in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Within {
     /// The column of each side that holds its time.
     pub columns: [usize; 2],
     /// The least difference.
-    pub least: Option<i64>,
+    pub least: i64,
     /// The greatest difference.
-    pub greatest: Option<i64>,
+    pub greatest: i64,
     /// How watermarks close the times.
     pub closing: Closing,
 }
@@ -33,29 +32,25 @@ impl Within {
     /// The same with left and right swapped.
     pub fn swapped(self) -> Self {
         let [left, right] = self.columns;
-        let (least, greatest) = (self.greatest.map(i64::saturating_neg), self.least.map(i64::saturating_neg));
+        let (least, greatest) = (self.greatest.saturating_neg(), self.least.saturating_neg());
         Within { columns: [right, left], least, greatest, ..self }
     }
 
-    /// How long after its time a row of a side may still find partners; none when that has no end.
-    pub fn partners_until(&self, side: usize) -> Option<i64> {
-        if side == 0 { self.least.map(i64::saturating_neg) } else { self.greatest }
+    /// How long after its time a row of a side may still find partners.
+    pub fn partners_until(&self, side: usize) -> i64 {
+        if side == 0 { self.least.saturating_neg() } else { self.greatest }
     }
 
     /// The times that are bounded.
     pub fn tie(&self) -> Tie {
         let [left, right] = self.columns;
-        let later = |side: usize| self.partners_until(side).unwrap_or(0).max(0);
+        let later = |side: usize| self.partners_until(side).max(0);
         [(left, later(0)), (right, later(1))]
     }
 
-    /// How many microseconds the differences range over, or how far the one bound is from none.
+    /// How many microseconds the differences range over.
     pub fn extent(&self) -> i64 {
-        match (self.least, self.greatest) {
-            (Some(least), Some(greatest)) => greatest.saturating_sub(least),
-            (one, other) => one.or(other).unwrap_or(0),
-        }
-        .saturating_abs()
+        self.greatest.saturating_sub(self.least).saturating_abs()
     }
 }
 
@@ -85,18 +80,17 @@ pub fn of(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> O
         .iter()
         .map(|part| bounds(part, join, &frame).filter(|b| time(left, b.columns[0]).is_some() && time(right, b.columns[1]).is_some()))
         .collect();
-    let columns = found.iter().flatten().map(|b| b.columns).max_by_key(|pair| {
-        let of_pair = || found.iter().flatten().filter(|b| b.columns == *pair);
-        let both = of_pair().any(|b| b.least.is_some()) && of_pair().any(|b| b.greatest.is_some());
-        (both, Reverse(*pair))
-    })?;
-    let own = || found.iter().flatten().filter(|b| b.columns == columns);
-    let (least, greatest) = (own().filter_map(|b| b.least).max(), own().filter_map(|b| b.greatest).min());
+    let between = |columns: [usize; 2]| {
+        let own = || found.iter().flatten().filter(move |b| b.columns == columns);
+        Some((columns, own().filter_map(|b| b.least).max()?, own().filter_map(|b| b.greatest).min()?))
+    };
+    let (columns, least, greatest) = found.iter().flatten().filter_map(|b| between(b.columns)).min_by_key(|(pair, ..)| *pair)?;
     let bounding = |wanted: bool| parts.iter().zip(&found).filter(move |(_, b)| b.as_ref().is_some_and(|b| b.columns == columns) == wanted);
     let condition = conjunction(bounding(true).chain(bounding(false)).map(|(e, _)| (*e).clone()))?;
     let all = left.iter().chain(right).flatten();
     let (tables, delay) = together(all);
-    Some((Within { columns, least, greatest, closing: Closing { shape: Shape::Time, tables, delay, ahead: 0 } }, condition))
+    let closing = Closing { shape: Shape::Time, tables, delay, ahead: 0, loose: false };
+    Some((Within { columns, least, greatest, closing }, condition))
 }
 
 /// How watermarks close a key of a time of each side and a fixed length, as in `a.ts = b.ts + INTERVAL '5' SECOND`: once they have
@@ -114,9 +108,9 @@ pub fn of_key((l, r): (&Expr, &Expr), join: &Join, left: &[Option<Closing>], rig
     Some((closing, [(l, more.saturating_sub(least)), (r, other.saturating_sub(least))]))
 }
 
-/// How a column is closed when it holds a time.
+/// How a column is closed for good when it holds a time.
 fn time(closings: &[Option<Closing>], at: usize) -> Option<Closing> {
-    closings.get(at).cloned().flatten().filter(|c| c.shape == Shape::Time)
+    closings.get(at).cloned().flatten().and_then(Closing::for_good).filter(|c| c.shape == Shape::Time)
 }
 
 /// What a condition says of the difference of a time of the left and one of the right.

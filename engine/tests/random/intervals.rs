@@ -285,7 +285,8 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
         let mut marks = Vec::new();
         for (at, side) in sides.iter_mut().enumerate().filter(|_| epoch <= epochs) {
             let (place, table) = (places[at], &case.tables[at]);
-            let lets_go = if at == 0 { case.greatest.is_some() } else { case.least.is_some() };
+            // With one bound alone all rows stay, and none is late.
+            let lets_go = case.least.is_some() && case.greatest.is_some();
             let answer = &steps.answers[place];
             let later = if case.keyed { case.delay(at) } else { 0 };
             let before = passed.filter(|_| lets_go).map(|w| w - later);

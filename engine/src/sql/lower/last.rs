@@ -15,6 +15,16 @@ pub fn closed(mut plan: Plan, column: usize, closing: Closing) -> Plan {
     Plan { append_only: true, node: Node::Final { input: Box::new(plan), column, closing }, schema }
 }
 
+/// Has groups stay that may still change once a watermark has passed them, where they are not given once.
+pub fn keep_loose(plan: &mut Plan) {
+    if let Node::Aggregate { closing, once: false, .. } = &mut plan.node
+        && closing.as_ref().is_some_and(|(_, closing)| closing.loose)
+    {
+        *closing = None;
+    }
+    plan.inputs_mut().into_iter().for_each(keep_loose);
+}
+
 /// Has the plan's groups given once; false, and the plan as it was, when it is none of groups that close.
 fn given_once(plan: &mut Plan) -> bool {
     let groups = match &mut plan.node {

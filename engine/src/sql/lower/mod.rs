@@ -27,8 +27,9 @@ use super::evaluate::Compute;
 use super::plan::{Expression, Node, Plan};
 use super::problem::said;
 
-pub use last::closed;
+pub use last::{closed, keep_loose};
 pub use recursive::OwnResult;
+pub use temporal::asks_now;
 
 /// Why a query has no plan: the name of what is missing.
 pub type Refused = String;

@@ -17,7 +17,7 @@ use crate::sql::plan::{Bound, Node, Plan};
 const ELSEWHERE: &str = "now() elsewhere than on one side of a comparison with a time in WHERE";
 
 /// Whether an expression asks for the clock.
-pub(super) fn asks_now(expr: &Expr) -> bool {
+pub fn asks_now(expr: &Expr) -> bool {
     expr.exists(|e| Ok(is_now(e))).unwrap_or(false)
 }
 

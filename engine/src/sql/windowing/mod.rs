@@ -13,8 +13,8 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder,
 
 use super::closing::Known;
 use super::window::{list_function, multiple_windows};
-pub use session::is_session;
 use session::sessions;
+pub use session::{is_session, numbers_sessions};
 
 /// Puts window nodes where a plan calls window functions; of tables and views the columns are known that a watermark closes.
 ///

@@ -13,16 +13,23 @@ use crate::sql::window::window_time;
 
 /// What the name of a column ends with that numbers the sessions of a key.
 const NUMBER: &str = " number of session";
+/// And of one that holds the time before, which tells where sessions begin.
+const PREVIOUS: &str = " previous in session";
 
 /// Whether an expression is the number of a session.
 pub fn is_session(expr: &Expr) -> bool {
     matches!(expr, Expr::Column(column) if column.relation.is_none() && column.name.ends_with(NUMBER))
 }
 
+/// Whether a call of a window function is one of those that sessions are numbered by.
+pub fn numbers_sessions(call: &Expr) -> bool {
+    matches!(call, Expr::Alias(a) if a.relation.is_none() && (a.name.ends_with(NUMBER) || a.name.ends_with(PREVIOUS)))
+}
+
 /// The input with a column that holds the session of each row; rows without a time are left out.
 pub fn sessions(input: LogicalPlan, time: &Expr, gap: &Expr, keys: Vec<Expr>, name: &str) -> Result<LogicalPlan> {
     let by_time = || vec![time.clone().sort(true, false)];
-    let (previous, starts, number) = (format!("{name} previous"), format!("{name} starts"), format!("{name}{NUMBER}"));
+    let (previous, starts, number) = (format!("{name}{PREVIOUS}"), format!("{name} starts"), format!("{name}{NUMBER}"));
     let before = lag(time.clone(), Some(1), None).partition_by(keys.clone()).order_by(by_time()).build()?.alias(&previous);
     let plan = LogicalPlanBuilder::from(input).filter(time.clone().is_not_null())?.window(vec![before])?;
     let named = |n: &str| Expr::Column(Column::new_unqualified(n));

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, TimestampMicrosecondType
 use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 
-use super::early::in_time;
+use super::early::{in_time, no_times};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Hop, HopKey};
 use crate::sql::render::aggregate::Closes;
@@ -144,19 +144,35 @@ fn rows_at_once(of: &Hop) -> usize {
 }
 
 /// Puts rows that are in windows for which they come too late to the late ones.
+///
+/// # Errors
+/// When the columns are not those of the plan.
 pub fn put_late(of: &Hop, updates: &Updates, closes: &Closes, epoch: u64, late: &mut Late) -> Result<(), ArrowError> {
-    let Some((_, closing, watermarks)) = closes else { return Ok(()) };
+    let Some((key, closing, watermarks)) = closes else { return Ok(()) };
     let Some(before) = closing.passed_before(watermarks, epoch) else { return Ok(()) };
-    let others = others_of(of);
-    let Some(slices) = updates.rows.columns().get(others).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>()) else {
+    let columns = updates.rows.columns();
+    let Some(slices) = columns.get(others_of(of)).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>()) else {
         return Ok(());
     };
-    // The first of a slice's windows ends first; of later slices it does not end earlier.
-    let is_old = |slice: i64| first_after(slice, of).saturating_add(of.size) <= before;
-    if !min(slices).is_some_and(is_old) {
+    let old: BooleanArray = match of.keys.get(*key) {
+        // All windows of a row are closed at once by a column of its own.
+        Some(HopKey::Column(at)) => {
+            let times = columns.get(*at).and_then(|c| closing.times(c)).ok_or_else(no_times)?;
+            let rows = slices.iter().zip(times.iter());
+            rows.map(|(slice, closes)| Some(slice.is_some() && closes.is_some_and(|closes| closes <= before))).collect()
+        }
+        // The first of a slice's windows ends first; of later slices it does not end earlier.
+        _ => {
+            let is_old = |slice: i64| first_after(slice, of).saturating_add(of.size) <= before;
+            if !min(slices).is_some_and(is_old) {
+                return Ok(());
+            }
+            slices.iter().map(|s| Some(s.is_some_and(is_old))).collect()
+        }
+    };
+    if !old.has_true() {
         return Ok(());
     }
-    let old: BooleanArray = slices.iter().map(|s| Some(s.is_some_and(is_old))).collect();
     let diffs = updates.diffs.as_ref().map(|d| arrow::compute::filter(d, &old)).transpose()?;
     let diffs = diffs.and_then(|d| d.as_any().downcast_ref::<Int64Array>().cloned());
     late.slices.push_back((Updates { rows: filter_record_batch(&updates.rows, &old)?, diffs }, epoch));
@@ -185,7 +201,8 @@ mod tests {
         let updates = Updates::changes(rows, vec![-1; ROWS as usize].into());
         let watermarks = Watermarks::default();
         watermarks.set("t", 0, size);
-        let closes = Some((1, Closing { shape: Shape::Window(None), tables: vec!["t".into()], delay: 0, ahead: 0 }, watermarks));
+        let closes =
+            Some((1, Closing { shape: Shape::Window(None), tables: vec!["t".into()], delay: 0, ahead: 0, loose: false }, watermarks));
         let mut late = Late::default();
         put_late(&hop, &updates, &closes, 1, &mut late).unwrap();
         let names = Schema::new(vec![Field::new("k", DataType::Int64, true), Field::new("w", DataType::Int64, true)]);

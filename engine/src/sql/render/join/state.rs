@@ -132,14 +132,13 @@ impl Shape {
     /// What tells whether rows of a side come too late: rows that they would meet have then been let go of.
     pub fn late_by(&self, side: usize) -> Closes {
         let Some((within, watermarks)) = &self.within else { return self.closes.clone() };
-        within.partners_until(1 - side)?;
         Some((self.keys + of(&within.columns, side), within.closing.clone(), watermarks.clone()))
     }
 
     /// When rows of a side are let go of one by one.
     fn dues(&self, side: usize) -> Option<Dues> {
         let (within, _) = self.within.as_ref()?;
-        within.partners_until(side).map(|after| Dues::new(after, within.extent()))
+        Some(Dues::new(within.partners_until(side), within.extent()))
     }
 
     fn own(&self, side: usize) -> Vec<DataType> {
