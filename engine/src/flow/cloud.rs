@@ -146,6 +146,10 @@ impl Driver<'_> {
         while self.flow.probe.less_than(&(epoch + 1)) && !self.tier.shared.ending.failed() {
             self.worker.step_or_park(Some(Duration::from_millis(1)));
         }
+        // What a worker did wrong was told before the epoch passed: nothing of it goes out, and none of it is acknowledged.
+        if self.tier.shared.ending.failed() {
+            return Ok(());
+        }
         self.tier.program.watermarks.settle(epoch);
         self.flow.held.turn(&self.flow.probe);
         let mut changes = HashMap::new();

@@ -265,6 +265,10 @@ impl<'a> Driver<'a> {
         while self.flow.probe.less_than(&(epoch + 1)) && !self.tier.shared.ending.failed() {
             self.worker.step_or_park(Some(Duration::from_millis(1)));
         }
+        // What a worker did wrong was told before the epoch passed: nothing of it is sent.
+        if self.tier.shared.ending.failed() {
+            return Ok(());
+        }
         for stream in 0..self.flow.outlets.len() {
             self.send(epoch, stream)?;
         }
@@ -306,6 +310,9 @@ impl<'a> Driver<'a> {
     /// Ends the stream, then stays until the cloud has closed the last epoch, so that commits and totals are complete.
     fn finish(mut self, epochs: u64) -> Result<(), Fatal> {
         self.flow.inputs.clear();
+        if self.tier.shared.ending.failed() {
+            return Ok(());
+        }
         self.port.end()?;
         while self.closed < epochs && !self.tier.shared.ending.failed() {
             self.receive(LOOK)?;

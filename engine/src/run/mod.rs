@@ -274,3 +274,7 @@ fn settle(workers: Result<timely::communication::WorkerGuards<()>, String>, endi
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
