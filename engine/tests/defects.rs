@@ -8,7 +8,8 @@ use std::sync::mpsc::channel;
 use std::thread::Builder;
 use std::time::Duration;
 
-use arrow::datatypes::DataType;
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use littoral_engine::sql::Functions;
 use littoral_engine::sql::script::{Every, ScriptOptions, SnapshotOptions, run};
@@ -57,6 +58,48 @@ fn a_worker_that_panics_ends_the_run() {
         let told = told.recv_timeout(PATIENCE).expect("the run hangs");
         let error = told.expect_err("a worker is broken").to_string();
         assert!(error.contains("a worker was stopped by a defect of the engine"), "{error}");
+    }
+}
+
+/// `defective(v)`, which tells of a defect in the row of a number on the worker that has it, and lets it go on.
+fn defective(number: i64) -> Functions {
+    let defective = move |arguments: &[ColumnarValue]| {
+        let rows = arguments[0].to_array(1)?;
+        if rows.as_primitive::<Int64Type>().values().contains(&number) {
+            littoral_engine::flow::defect::tell("a row cannot be looked at", &"it is broken");
+        }
+        Ok(arguments[0].clone())
+    };
+    let number = DataType::Int64;
+    let defective = create_udf("defective", vec![number.clone()], number, Volatility::Immutable, Arc::new(defective));
+    Functions { scalars: vec![defective], aggregates: Vec::new() }
+}
+
+/// The worker that meets it says in the same step that it has passed the epoch: the others are told of the defect no later.
+#[test]
+fn a_defect_in_the_last_epoch_ends_the_run_and_keeps_it_from_the_sink_and_from_snapshots() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 1_000..1_050 {
+        let sink = folder.path().join(format!("{number}.json"));
+        let script = format!(
+            "CREATE TABLE t (k BIGINT); CREATE TABLE out (k BIGINT) WITH (connector = 'file', type = 'sink', format = 'json', path = '{}');
+             CREATE VIEW v AS SELECT DISTINCT k FROM t; INSERT INTO t VALUES (1), (2), (3); INSERT INTO t VALUES ({number});
+             INSERT INTO out SELECT defective(k) AS k FROM v;",
+            sink.display()
+        );
+        let kept = folder.path().join(format!("snapshots {number}"));
+        let snapshots = Some(SnapshotOptions { folder: kept.clone(), every: 1 });
+        let options = ScriptOptions { workers: 4, snapshots, functions: defective(number), ..ScriptOptions::default() };
+        let (tell, told) = channel();
+        let run = move || tell.send(run("broken.sql", &script, &options).map(|_| ()));
+        Builder::new().name("run".into()).spawn(run).unwrap();
+        let told = told.recv_timeout(PATIENCE).expect("the run hangs");
+        let error = told.expect_err("a row is broken").to_string();
+        assert!(error.contains("a row cannot be looked at: it is broken"), "{error}");
+        let lines = std::fs::read_to_string(&sink).unwrap_or_default();
+        assert!(!lines.lines().any(|line| line == format!("{{\"k\":{number}}}")), "{lines}");
+        let complete = |epoch: u64| kept.join(format!("answer-1/{epoch:012}/manifest.json")).exists();
+        assert!(!complete(2), "what is broken is no snapshot");
     }
 }
 

@@ -1,32 +1,32 @@
-//! Defects that operators meet: one that cannot go on would give wrong answers from there on. Whoever drives a worker asks after
-//! each step whether it has met one, and ends the run, so that no answer is wrong in silence.
+//! Defects that operators meet: one that cannot go on would give wrong answers from there on. Whoever drives the worker hears of it at
+//! once, and ends the run, so that no answer is wrong in silence.
 //!
-//! Merges within arrangements have nobody to give an error back to. A worker is a thread, so defects are kept by thread.
+//! At once means within the step that met it: only at its end does a step say how far the worker is. So who sees that an epoch has
+//! passed on all workers knows of every defect in it. Merges within arrangements have nobody to give an error back to, and a worker
+//! is a thread, so it is kept by thread who hears. Not here: what becomes of the worker (`work.rs`).
 
 use std::cell::RefCell;
 use std::fmt::Display;
 
+/// What takes the words of a defect.
+type Hears = Box<dyn Fn(String)>;
+
 thread_local! {
-    static MET: RefCell<Option<String>> = const { RefCell::new(None) };
+    static HEARS: RefCell<Option<Hears>> = const { RefCell::new(None) };
+}
+
+/// Has defects of this thread's worker heard from now on.
+pub fn hear(by: impl Fn(String) + 'static) {
+    HEARS.set(Some(Box::new(by)));
 }
 
 /// Tells of a defect: what cannot be done, and why.
 pub fn tell(what: &str, error: &dyn Display) {
     tracing::error!(%error, "{what}");
-    MET.with_borrow_mut(|met| {
-        met.get_or_insert_with(|| format!("{what}: {error}"));
-    });
+    end_run(&format!("an operator cannot go on, which is a defect of the engine: {what}: {error}"));
 }
 
-/// Whether all operators of this thread's worker have gone on.
-///
-/// # Errors
-/// With the first defect that one of them met.
-pub fn sound() -> Result<(), String> {
-    met().map_or(Ok(()), |why| Err(format!("an operator cannot go on, which is a defect of the engine: {why}")))
-}
-
-/// The first defect that the worker of this thread has met since it was asked last.
-pub fn met() -> Option<String> {
-    MET.with_borrow_mut(Option::take)
+/// Tells what ends the run and is no defect: a state that cannot be filled with what was saved.
+pub fn end_run(why: &str) {
+    HEARS.with_borrow(|hears| hears.iter().for_each(|by| by(why.to_string())));
 }

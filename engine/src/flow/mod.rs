@@ -23,3 +23,4 @@ pub mod shared;
 pub mod stage;
 pub mod stamp;
 pub mod updates;
+pub mod work;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::delta::store::SpecStore;
+use crate::flow::work::Run;
 use crate::telemetry::Totals;
 
 /// An error that ends a run.
@@ -53,5 +54,15 @@ impl Ending {
     /// Takes the failure, if there is one.
     pub fn take_failure(&self) -> Option<Fatal> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Run for Ending {
+    fn fail(&self, why: String) {
+        Ending::fail(self, why);
+    }
+
+    fn failed(&self) -> bool {
+        Ending::failed(self)
     }
 }

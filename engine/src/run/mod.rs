@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use arrow::datatypes::SchemaRef;
 use crossbeam_channel::{Receiver, bounded};
+use timely::worker::Worker;
 
 use crate::clock::mark;
 use crate::delta::maker::DeltaMaker;
@@ -19,6 +20,7 @@ use crate::flow::edge::{self, EdgeTier, projected};
 use crate::flow::effects::{Effects, KpiWatch, OpenSink, diff_schema};
 use crate::flow::intake::Intake;
 use crate::flow::shared::{Ending, Fatal, Shared};
+use crate::flow::work::work_to_the_end;
 use crate::graph::Graph;
 use crate::pipeline::{Pipeline, SqlFile};
 use crate::placement::Cut;
@@ -232,9 +234,7 @@ fn start_edge(
     spawn("edge", move || {
         let done = timely::execute(timely::Config::process(workers), move |worker| {
             let hands = if worker.index() == 0 { hands.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() } else { None };
-            if let Err(error) = edge::run_worker(worker, &tier, &schemas, hands) {
-                tier.shared.ending.fail(error);
-            }
+            at_work(worker, &tier.shared.ending, |worker| edge::run_worker(worker, &tier, &schemas, hands));
         });
         settle(done, &ending);
     })
@@ -246,12 +246,15 @@ fn start_cloud(tier: CloudTier, port: CloudPort, effects: Effects, workers: usiz
     spawn("cloud", move || {
         let done = timely::execute(timely::Config::process(workers), move |worker| {
             let hands = if worker.index() == 0 { hands.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() } else { None };
-            if let Err(error) = cloud::run_worker(worker, &tier, hands) {
-                tier.shared.ending.fail(error);
-            }
+            at_work(worker, &tier.shared.ending, |worker| cloud::run_worker(worker, &tier, hands));
         });
         settle(done, &ending);
     })
+}
+
+/// The work of a worker of a tier; what it fails of, the run does.
+fn at_work(worker: &mut Worker, ending: &Arc<Ending>, work: impl FnOnce(&mut Worker) -> Result<(), Fatal>) {
+    work_to_the_end(worker, ending, |worker| work(worker).unwrap_or_else(|error| ending.fail(error)));
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fatal> {
@@ -271,3 +274,7 @@ fn settle(workers: Result<timely::communication::WorkerGuards<()>, String>, endi
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

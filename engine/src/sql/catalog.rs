@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, TableReference};
+use datafusion::common::{DFSchema, SchemaError, TableReference};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::expr::Placeholder;
@@ -218,6 +218,9 @@ impl Catalog {
         let is_scalar = |name: &str| self.scalars.contains_key(name) && !self.aggregates.contains_key(name);
         of_calls(&statement, &is_scalar).map_err(DataFusionError::Plan)?;
         let plan = self.resolved(statement.clone()).or_else(|error| {
+            if !is_of_a_name_twice(&error) {
+                return Err(error);
+            }
             let planners = [Arc::new(NamedCasts) as Arc<dyn ExprPlanner>].into_iter().chain(self.planners.iter().cloned());
             Catalog { planners: planners.collect(), ..self.clone() }.resolved(statement).map_err(|_| error)
         })?;
@@ -268,6 +271,17 @@ impl Catalog {
         debug_assert!(rules.iter().all(|r| matches!(r.apply_order(), Some(ApplyOrder::TopDown | ApplyOrder::BottomUp) | None)));
         let context = OptimizerContext::new_with_config_options(Arc::new(self.options.clone())).with_skip_failing_rules(false);
         Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})
+    }
+}
+
+/// Whether a query has no plan because two of its columns have one name.
+fn is_of_a_name_twice(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::SchemaError(cause, _) => {
+            matches!(**cause, SchemaError::DuplicateQualifiedField { .. } | SchemaError::DuplicateUnqualifiedField { .. })
+        }
+        DataFusionError::Plan(message) => message.contains("unique expression names"),
+        _ => false,
     }
 }
 

@@ -117,7 +117,7 @@ fn read(scope: Scope<'_, u64>, parts: Vec<crate::sql::snapshot::Part>, from: Pla
             for batch in from.read(&part) {
                 match from_diffs(&batch) {
                     Ok(mut updates) => session.give_container(&mut updates),
-                    Err(error) => from.failed(error.into()),
+                    Err(error) => from.failed(&error.into()),
                 }
             }
             activator.activate();

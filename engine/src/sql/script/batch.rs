@@ -123,6 +123,16 @@ pub fn relations(part: &impl Visit) -> Vec<String> {
     names
 }
 
+/// A statement with its calls that stand for tables written out: what a window function is over is an argument of it before.
+pub fn written_out(statement: &Statement) -> Statement {
+    let mut out = statement.clone();
+    match rewrite(&mut out, &HashMap::new()) {
+        Ok(()) => out,
+        // It is refused where it stands.
+        Err(_) => statement.clone(),
+    }
+}
+
 /// Rows with the columns of a schema, by position; types are cast.
 ///
 /// # Errors

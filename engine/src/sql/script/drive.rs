@@ -93,6 +93,10 @@ impl Driver {
 
     /// Takes one step; none when something has to happen first.
     fn advance(&mut self, job: &Job, writing: Option<&Writing>) -> Result<Option<Step>, String> {
+        // An epoch with a defect passes like any other, and is then of no use.
+        if job.shared.stopped() {
+            return Ok(None);
+        }
         self.look_for_the_end(job)?;
         let busy = writing.is_some_and(Writing::is_busy);
         match self.step {

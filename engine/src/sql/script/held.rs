@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{Insert, Query, Statement, TableObject};
 
-use super::batch::relations;
+use super::batch::{relations, written_out};
 use super::table_name;
 use super::tables::takes_away;
 
@@ -14,14 +14,16 @@ pub fn tables<'a>(statements: impl Iterator<Item = &'a Statement>, sinks: &HashS
     let mut out = HashSet::new();
     for statement in statements {
         match statement {
-            Statement::Insert(insert) => {
-                out.extend(source(insert, sinks).map(relations).into_iter().flatten());
-                out.extend(relations(&insert.on));
+            Statement::Insert(_) => {
+                if let Statement::Insert(insert) = written_out(statement) {
+                    out.extend(source(&insert, sinks).map(relations).into_iter().flatten());
+                    out.extend(relations(&insert.on));
+                }
             }
             // What columns are where no value is given may be asked of a table.
             Statement::CreateTable(create) => out.extend(relations(&create.columns)),
             Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) | Statement::Truncate(_) => {
-                out.extend(relations(statement));
+                out.extend(relations(&written_out(statement)));
                 out.extend(takes_away(statement));
             }
             _ => {}

@@ -62,6 +62,8 @@ pub fn marks(
     }
     active.sort_unstable();
     active.dedup();
+    let mut said = said.to_vec();
+    said.sort_unstable();
     let mut out = Vec::new();
     for (i, from) in active.iter().enumerate() {
         let until = active.get(i + 1).map_or(last, |next| next.saturating_sub(1));
@@ -73,7 +75,8 @@ pub fn marks(
                 .map(|epoch| epoch.max(*from))
                 .filter(|epoch| *epoch <= until),
         };
-        let again = said.iter().copied().filter(|epoch| first.is_some_and(|first| *epoch > first) && *epoch <= until);
+        let behind = first.map_or(said.len(), |first| said.partition_point(|epoch| *epoch <= first));
+        let again = said.iter().skip(behind).copied().take_while(|epoch| *epoch <= until);
         out.extend(first.into_iter().chain(again).map(|epoch| (table.name.to_string(), epoch, IDLE)));
     }
     Ok(out)
@@ -81,7 +84,27 @@ pub fn marks(
 
 #[cfg(test)]
 mod tests {
-    use super::Clock;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
+    use super::super::options::Idle;
+    use super::{Clock, Seen, marks};
+    use crate::flow::updates::Updates;
+    use crate::sql::watermark::IDLE;
+
+    /// Idle again wherever something was said after it fell idle and before it had rows: as by looking at every pair.
+    #[test]
+    fn a_table_is_idle_again_where_a_watermark_was_said() {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let row = Updates::insertions(RecordBatch::try_from_iter([("v", column)]).unwrap_or_else(|_| unreachable!()));
+        let (active, said, last) = ([3, 4, 9, 20], [31, 1, 2, 7, 8, 5, 10, 12, 12, 15, 19, 30], 30);
+        let history: Vec<_> = active.iter().map(|epoch| (*epoch, "t".to_string(), row.clone())).collect();
+        let found = marks(&Seen { name: "t", idle: Idle::Epochs(2), since: 0 }, &history, &Clock::new(&[]), last, &said);
+        // Idle from 2, 6, 11 and 22 on.
+        let expected = [2, 6, 7, 8, 11, 12, 12, 15, 19, 22, 30].map(|epoch| ("t".to_string(), epoch, IDLE));
+        assert_eq!(found, Ok(expected.to_vec()));
+    }
 
     #[test]
     fn the_clock_is_read_as_over_all_readings() {

@@ -25,9 +25,9 @@ use super::stream::{Feeder, History, Input, Sent, Stream};
 use super::tables::Tables;
 use super::workers::{Shared, lock};
 use super::writing::Writing;
-use crate::flow::defect;
 use crate::flow::gather::gather;
 use crate::flow::updates::Updates;
+use crate::flow::work::work_to_the_end;
 use crate::sql::Program;
 use crate::sql::render::error_schema;
 use crate::sql::snapshot::{Size, States};
@@ -100,11 +100,10 @@ pub fn execute(
     let running = Arc::new((job, writing));
     let own = running.clone();
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
-        own.0.shared.guard("a worker", || own.0.run(worker, own.1.as_ref()));
-        if own.0.shared.stopped() {
-            // It is not worked to its end, which might not come where a worker has stopped.
-            worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
-        }
+        let (job, writing) = own.as_ref();
+        work_to_the_end(worker, &job.shared, |worker| {
+            job.run(worker, writing.as_ref()).unwrap_or_else(|why| job.shared.fail(why));
+        });
     })?;
     for done in guards.join() {
         done?;
@@ -124,41 +123,36 @@ pub fn execute(
 }
 
 impl Job {
-    fn run(&self, worker: &mut Worker, writing: Option<&Writing>) {
+    /// The work of a worker. Whatever is wrong is told before the step that would let others see an epoch pass.
+    fn run(&self, worker: &mut Worker, writing: Option<&Writing>) -> Result<(), Failure> {
         self.shared.bell.hear();
         let states = self.durable.states();
         let (mut feeder, ends) = self.dataflow(worker, &states);
-        let driver = (worker.index() == 0).then(|| Driver::new(self, ends)).transpose();
-        let mut driver = driver.map_err(|why| self.shared.fail(why)).ok().flatten();
+        let mut driver = (worker.index() == 0).then(|| Driver::new(self, ends)).transpose()?;
         let (mut asked, mut settled) = (0, 0);
         while !self.shared.is_over() {
-            match feeder.turn(&self.shared) {
-                Ok(Sent::Some) => drop(worker.step()),
-                Ok(Sent::None) => drop(worker.step_or_park(Some(PARK))),
-                Err(why) => self.shared.fail(why),
+            match feeder.turn(&self.shared)? {
+                Sent::Some => drop(worker.step()),
+                Sent::None => drop(worker.step_or_park(Some(PARK))),
             }
             self.shared.round(worker.index());
-            if let Some(error) = states.fault() {
-                self.shared.fail(error.to_string());
-            }
-            if let Err(why) = defect::sound() {
-                self.shared.fail(why);
+            if self.shared.stopped() {
+                break;
             }
             if self.shared.asked() > asked {
                 asked = self.shared.asked();
-                self.hand_over(worker.index(), &states, asked - 1, writing);
+                self.hand_over(worker.index(), &states, asked - 1, writing)?;
             }
             if self.shared.settled() > settled {
                 settled = self.shared.settled();
                 states.settle(settled);
             }
-            if let Some(Err(why)) = driver.as_mut().map(|d| d.turn(self, writing)) {
-                self.shared.fail(why);
-            }
+            driver.as_mut().map_or(Ok(()), |d| d.turn(self, writing))?;
         }
         if let Some(driver) = driver {
             *lock(&self.out) = Some(driver.end());
         }
+        Ok(())
     }
 
     fn dataflow(&self, worker: &mut Worker, states: &States) -> (Feeder, Ends) {
@@ -189,16 +183,18 @@ impl Job {
     }
 
     /// Hands over what a worker keeps, and tells how much that is if it is asked for.
-    fn hand_over(&self, worker: usize, states: &States, epoch: u64, writing: Option<&Writing>) {
+    fn hand_over(&self, worker: usize, states: &States, epoch: u64, writing: Option<&Writing>) -> Result<(), Failure> {
         if self.durable.is_measured() {
             self.shared.add_sizes(states);
         }
-        if let Some(writing) = writing
-            && let Err(error) = states.hand_over(epoch, &mut writing.handover(worker))
-        {
-            self.shared.fail(error.to_string());
+        if let Some(writing) = writing {
+            states.hand_over(epoch, &mut writing.handover(worker)).map_err(|e| e.to_string())?;
         }
-        self.shared.answer();
+        // A state that could not be read whole was told as a defect.
+        if !self.shared.stopped() {
+            self.shared.answer();
+        }
+        Ok(())
     }
 
     fn outcome(&self) -> Result<Outcome, Failure> {

@@ -275,7 +275,7 @@ impl Script {
         if let Some(table) = tables::takes_away(statement).into_iter().find(|t| self.append_only.contains(t)) {
             return Err(format!("rows of table \"{table}\" only come: it is APPEND ONLY"));
         }
-        let read = batch::relations(statement);
+        let read = batch::relations(&batch::written_out(statement));
         let mut rows = Vec::new();
         for view in self.views.clone().into_iter().filter(|v| read.contains(v)) {
             rows.push((view.clone(), self.answer(&view, &[], 0, None)?.rows));

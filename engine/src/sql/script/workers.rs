@@ -2,12 +2,12 @@
 //! their states are asked for, and why to stop.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 use super::failure::Failure;
+use crate::flow::work::Run;
 use crate::sql::snapshot::{Size, States};
 
 /// Wakes workers that sleep.
@@ -48,6 +48,16 @@ pub struct Shared {
     sizes: Mutex<BTreeMap<String, Size>>,
 }
 
+impl Run for Shared {
+    fn fail(&self, why: String) {
+        Shared::fail(self, why);
+    }
+
+    fn failed(&self) -> bool {
+        self.stopped()
+    }
+}
+
 /// What a lock guards, also when a thread stopped by a defect while it held it.
 pub fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
@@ -81,13 +91,6 @@ impl Shared {
         lock(&self.failed).get_or_insert(why.into());
         self.stopped.store(true, Ordering::SeqCst);
         self.bell.ring();
-    }
-
-    /// Does the work of a thread. If a defect stops it, the run stops too: nobody may wait for what does not come any more.
-    pub fn guard(&self, thread: &str, work: impl FnOnce()) {
-        if catch_unwind(AssertUnwindSafe(work)).is_err() {
-            self.fail(format!("{thread} was stopped by a defect of the engine; what it said stands above"));
-        }
     }
 
     /// Whether the run must stop.

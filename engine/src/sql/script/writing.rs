@@ -10,6 +10,7 @@ use crossbeam_channel::{Sender, bounded};
 use super::job::Changes;
 use super::recorder::Recorder;
 use super::workers::Shared;
+use crate::flow::work::guard;
 use crate::sql::snapshot::{Handover, Part, Piece, SavedNode, SavedTable, Store, Waiting};
 
 /// Pieces that wait: their bytes have a limit of their own, this one bounds those that are small.
@@ -78,7 +79,7 @@ impl Writing {
         let mut recorder = Recorder::new(written, waiting.clone());
         let (idle, ended) = (busy.clone(), waiting.clone());
         let work = move || {
-            shared.guard("the thread that writes snapshots", || recorder.run(told, &idle, &shared));
+            guard("the thread that writes snapshots", shared.as_ref(), || recorder.run(told, &idle, &shared));
             // What is left of a run that failed waits for nothing.
             ended.end();
         };

@@ -14,6 +14,7 @@ use arrow::array::RecordBatch;
 
 use super::manifest::Part;
 use super::{Handover, Restored, SnapshotError};
+use crate::flow::defect::end_run;
 
 /// How much a state holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +54,6 @@ pub struct States(Option<Rc<Inner>>);
 struct Inner {
     restored: Option<Arc<Restored>>,
     kept: RefCell<BTreeMap<String, Box<dyn State>>>,
-    fault: RefCell<Option<SnapshotError>>,
 }
 
 /// Where one state of a node belongs.
@@ -70,7 +70,7 @@ pub struct Place {
 impl States {
     /// States that are kept track of, for snapshots or sizes, and perhaps go on from a snapshot.
     pub fn tracked(restored: Option<Arc<Restored>>) -> Self {
-        States(Some(Rc::new(Inner { restored, kept: RefCell::default(), fault: RefCell::default() })))
+        States(Some(Rc::new(Inner { restored, kept: RefCell::default() })))
     }
 
     /// Whether anybody asks for states.
@@ -121,11 +121,6 @@ impl States {
         }
         Ok(())
     }
-
-    /// What went wrong while states were filled.
-    pub fn fault(&self) -> Option<SnapshotError> {
-        self.0.as_ref().and_then(|i| i.fault.borrow_mut().take())
-    }
 }
 
 impl Place {
@@ -161,15 +156,13 @@ impl Place {
     pub fn read(&self, part: &Part) -> Vec<RecordBatch> {
         let Some(restored) = self.states.restored() else { return Vec::new() };
         restored.read(part).unwrap_or_else(|error| {
-            self.failed(error);
+            self.failed(&error);
             Vec::new()
         })
     }
 
-    /// Says that a state cannot be filled.
-    pub fn failed(&self, error: SnapshotError) {
-        if let Some(inner) = &self.states.0 {
-            inner.fault.borrow_mut().get_or_insert(error);
-        }
+    /// Says that a state cannot be filled, which stops the run.
+    pub fn failed(&self, error: &SnapshotError) {
+        end_run(&error.to_string());
     }
 }

@@ -106,7 +106,7 @@ pub fn keep<K: Keeper + 'static>(mut state: K, at: &Place, index: usize, peers: 
 
 /// What went well; what did not stops the run.
 pub fn told<T>(result: Result<T, ArrowError>, at: &Place) -> Option<T> {
-    result.map_err(|error| at.failed(error.into())).ok()
+    result.map_err(|error| at.failed(&error.into())).ok()
 }
 
 /// The rows of a saved batch that belong to a worker.

@@ -4,6 +4,7 @@
 //! oldest epoch that is not complete. Rows that came too late for it go to a second stream, as rows of the view's late rows.
 
 mod kept;
+mod line;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use std::sync::Arc;
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::json::LineDelimitedWriter;
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
@@ -87,11 +87,7 @@ pub fn late_schema() -> SchemaRef {
 /// Late rows as rows of a collection, which only come: the view, each row as a JSON object, and how often it came, or went if that
 /// is below 0.
 pub fn late_rows(view: &str, updates: &Updates) -> Result<Updates, ArrowError> {
-    let mut writer = LineDelimitedWriter::new(Vec::new());
-    writer.write(&updates.rows)?;
-    writer.finish()?;
-    let text = String::from_utf8(writer.into_inner()).map_err(|e| ArrowError::JsonError(e.to_string()))?;
-    let lines = StringArray::from(text.lines().collect::<Vec<_>>());
+    let lines = StringArray::from(self::line::lines(&updates.rows));
     let views = StringArray::from(vec![view; updates.rows.num_rows()]);
     let diffs: Int64Array = (0..updates.rows.num_rows()).map(|row| Some(updates.diff(row))).collect();
     Ok(Updates::insertions(RecordBatch::try_new(late_schema(), vec![Arc::new(views), Arc::new(lines), Arc::new(diffs)])?))

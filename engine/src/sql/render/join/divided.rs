@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use super::state::{Given, JoinState, Shape, Work};
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
-use crate::sql::arrange::{Accounted, Spilled, is_over_limit};
+use crate::sql::arrange::{Accounted, Spilled, Spilling, is_over_limit};
 use crate::sql::render::divisions::{BYTES_MIN, DIVISIONS, divided};
 use crate::sql::render::groups::in_time;
 
@@ -90,7 +90,7 @@ impl Divided {
                         (at, self.state(at)?.begin(now, &left, &right)?)
                     }
                     None => {
-                        self.let_go();
+                        self.let_go()?;
                         return self.make_room().map(|()| true);
                     }
                 },
@@ -103,14 +103,20 @@ impl Divided {
         }
     }
 
-    /// Lets go of rows one by one in divisions that the epoch does not touch; those on disk wait until they are read.
-    fn let_go(&mut self) {
-        let untouched = self.divisions.iter_mut().filter(|d| d.used != self.epoch);
-        for division in untouched {
+    /// Lets go of what the epoch has closed in divisions that it does not touch; those on disk wait until they are read.
+    /// One that is left with no rows begins anew: its places would be of use only to rows that come to it.
+    fn let_go(&mut self) -> Result<(), ArrowError> {
+        let rows = |state: &JoinState| state.size(0).0 + state.size(1).0;
+        for division in self.divisions.iter_mut().filter(|d| d.used != self.epoch) {
             if let Place::Memory(state) = &mut division.place {
-                state.let_go_by_row(self.epoch);
+                let held = rows(state);
+                state.pass(self.epoch);
+                if held > 0 && rows(state) == 0 {
+                    **state = JoinState::new(self.shape.clone())?;
+                }
             }
         }
+        Ok(())
     }
 
     /// The state of a division, read back if it is on disk.
@@ -121,8 +127,8 @@ impl Divided {
         if let Place::Disk(sides) = &division.place {
             let mut state = JoinState::new(self.shape.clone())?;
             for (side, spilled) in sides.iter().enumerate() {
-                for rows in spilled.0.as_ref().map(Spilled::read).transpose()?.unwrap_or_default() {
-                    state.restore(side, &rows)?;
+                if let Some(spilled) = &spilled.0 {
+                    spilled.each(&mut |rows| state.restore(side, &rows))?;
                 }
             }
             division.place = Place::Memory(Box::new(state));
@@ -215,8 +221,8 @@ impl Divided {
             match &division.place {
                 Place::Memory(state) => state.save(side, out)?,
                 Place::Disk(sides) => {
-                    let spilled = super::state::of(sides, side).0.as_ref();
-                    spilled.map(Spilled::read).transpose()?.unwrap_or_default().into_iter().try_for_each(&mut *out)?;
+                    // As it was written there, batch by batch.
+                    super::state::of(sides, side).0.as_ref().map_or(Ok(()), |spilled| spilled.each(out))?;
                 }
             }
         }
@@ -256,11 +262,101 @@ impl Divided {
 }
 
 fn written(state: &JoinState, side: usize) -> Result<(Option<Spilled>, u64), ArrowError> {
-    let mut all: Vec<RecordBatch> = Vec::new();
-    state.save(side, &mut |rows| {
-        all.push(rows);
-        Ok::<_, ArrowError>(())
+    let (mut spilling, mut rows) = (Spilling::default(), 0);
+    state.save(side, &mut |saved| {
+        rows += saved.num_rows() as u64;
+        spilling.add(&saved)
     })?;
-    let rows = all.iter().map(|rows| rows.num_rows() as u64).sum();
-    Ok((if all.is_empty() { None } else { Some(Spilled::write(&all)?) }, rows))
+    Ok((spilling.end()?, rows))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::{Arc, PoisonError};
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
+    use arrow::datatypes::{Field, Schema, SchemaRef};
+
+    use super::*;
+    use crate::flow::hash::ALONE;
+    use crate::sql::closing::Closing;
+    use crate::sql::plan::JoinKind;
+    use crate::sql::render::close::SAVED_ROWS;
+    use crate::sql::watermark::Watermarks;
+    use crate::sql::within::Within;
+
+    const ROWS: i64 = 40_000;
+
+    /// A key, the row's own time, and a text.
+    fn rows(from: i64, count: i64, second: i64) -> RecordBatch {
+        let keys = Int64Array::from_iter_values(from..from + count);
+        let times = TimestampMicrosecondArray::from_iter_values((0..count).map(|_| second * 1_000_000));
+        let texts = StringArray::from_iter_values((from..from + count).map(|i| format!("a row that takes some room, number {i}")));
+        let columns = [("k", Arc::new(keys) as ArrayRef, true), ("ts", Arc::new(times), true), ("s", Arc::new(texts), true)];
+        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+    }
+
+    fn divided(watermarks: &Watermarks) -> Divided {
+        let layout = rows(0, 1, 0).schema();
+        let own: Vec<Field> = layout.fields().iter().skip(1).map(|f| f.as_ref().clone()).collect();
+        let both: SchemaRef = Arc::new(Schema::new([own.clone(), own].concat()));
+        let within = Within { columns: [0, 0], least: Some(-1_000_000), greatest: Some(1_000_000), closing: Closing::of_table("t") };
+        let shape = Shape {
+            kind: JoinKind::Inner,
+            keys: 1,
+            null_equal: false,
+            residual: None,
+            layouts: [layout.clone(), layout],
+            retracts: [false, false],
+            pairs: both.clone(),
+            schema: both,
+            closes: None,
+            within: Some((within, watermarks.clone())),
+        };
+        Divided::new(shape).unwrap()
+    }
+
+    fn work(join: &mut Divided, epoch: u64, left: RecordBatch) {
+        let mut out = Given::default();
+        let mut work = join.begin(epoch, &[Updates::insertions(left)], &[], &mut Vec::new()).unwrap();
+        while !join.go_on(&mut work, &mut out, usize::MAX).unwrap() {}
+    }
+
+    /// What a watermark closes goes in divisions to which nothing comes any more.
+    #[test]
+    fn a_division_that_an_epoch_does_not_touch_gives_its_memory_back() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let watermarks = Watermarks::default();
+        let mut join = divided(&watermarks);
+        watermarks.set("t", 0, 0);
+        work(&mut join, 0, rows(0, ROWS, 1));
+        join.divide().unwrap();
+        let (held, before) = (join.size(0).0, join.bytes());
+        watermarks.set("t", 1, 3_600_000_000);
+        work(&mut join, 1, rows(0, 1, 3_601));
+        assert_eq!((held, join.size(0).0), (ROWS as u64, 1));
+        assert!(join.bytes() < before / 2, "{} bytes of {before}", join.bytes());
+    }
+
+    /// What is in memory and on disk goes out in pieces of bounded size.
+    #[test]
+    fn a_side_is_saved_piece_by_piece() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut join = divided(&Watermarks::default());
+        work(&mut join, 0, rows(0, ROWS, 1));
+        for step in ["whole", "on disk"] {
+            if let ("on disk", Place::Memory(state)) = (step, &join.divisions[0].place) {
+                join.divisions[0].place = Place::Disk([written(state, 0).unwrap(), written(state, 1).unwrap()]);
+            }
+            let (mut all, mut pieces) = (0, 0);
+            let refused = join.save(0, &mut |rows| {
+                assert!(rows.num_rows() <= SAVED_ROWS);
+                (all, pieces) = (all + rows.num_rows() as i64, pieces + 1);
+                Ok::<_, ArrowError>(())
+            });
+            assert!(refused.is_ok() && pieces > 4, "{step}: {pieces} pieces");
+            assert_eq!((all, join.size(0).0), (ROWS, ROWS as u64), "{step}");
+        }
+    }
 }

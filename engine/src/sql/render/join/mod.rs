@@ -79,7 +79,7 @@ impl<'s> Renderer<'s> {
             if left_place.gives {
                 match state.borrow_mut().given() {
                     Ok(given) => before = given,
-                    Err(error) => left_place.failed(error.into()),
+                    Err(error) => left_place.failed(&error.into()),
                 }
             }
         }
@@ -109,7 +109,7 @@ fn kept(shape: Shape, places: [&Place; 2], index: usize, peers: usize) -> Result
                 let restored =
                     own_rows(&saved, &super::close::Routing::ByKeys(keys), index, peers).and_then(|own| state.restore(side, &own));
                 if let Err(error) = restored {
-                    at.failed(error.into());
+                    at.failed(&error.into());
                 }
             }
         }

@@ -12,10 +12,8 @@ use arrow::error::ArrowError;
 use super::divided::Divided;
 use super::state::{Given, JoinState, of, of_mut};
 use crate::flow::updates::Updates;
+use crate::sql::render::close::SAVED_ROWS;
 use crate::sql::snapshot::{Handover, Size, SnapshotError, State};
-
-/// Rows that are written together.
-const SAVED_ROWS: usize = 1 << 14;
 
 /// One side of a join, for snapshots.
 pub struct SavedSide {

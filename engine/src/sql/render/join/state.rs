@@ -225,9 +225,7 @@ impl JoinState {
                     self.give_turning(work, true, out)?;
                     self.give_others(work, out)?;
                     self.give_touched(out)?;
-                    self.let_go_by_row(work.epoch);
-                    self.sweep();
-                    self.let_go(work.epoch);
+                    self.pass(work.epoch);
                     work.phase = Phase::Done;
                 }
                 Phase::Done => {}
@@ -293,8 +291,15 @@ impl JoinState {
         }
     }
 
+    /// Lets go of what an epoch has closed.
+    pub fn pass(&mut self, epoch: u64) {
+        self.let_go_by_row(epoch);
+        self.sweep();
+        self.let_go(epoch);
+    }
+
     /// Lets go of rows that nothing can meet any more.
-    pub fn let_go_by_row(&mut self, epoch: u64) {
+    fn let_go_by_row(&mut self, epoch: u64) {
         let Some((within, watermarks)) = &self.shape.within else { return };
         let passed = within.closing.passed(watermarks, epoch);
         self.sides.iter_mut().for_each(|side| side.let_go(passed));

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use littoral_connectors::files::table::{Block, Blocks};
 
 use super::{Columns, Placer, Start};
+use crate::flow::work::guard;
 use crate::sql::script::workers::{Bell, Shared};
 
 /// Blocks of a file that wait for each worker: one to take next and one that is being read meanwhile. A block is 1 MiB of text,
@@ -60,7 +61,7 @@ impl Stream {
         let sums = placer.is_marked();
         let (shared, name) = (shared.clone(), format!("read {table}"));
         let reads = format!("the thread that reads table \"{table}\"");
-        let work = move || shared.guard(&reads, || read(blocks, &send, &buffers, (sums, crc.unwrap_or(0)), &shared.bell));
+        let work = move || guard(&reads, shared.as_ref(), || read(blocks, &send, &buffers, (sums, crc.unwrap_or(0)), &shared.bell));
         let thread = Builder::new().name(name).spawn(work)?;
         let epoch = AtomicU64::new(placer.epoch());
         Ok((Stream { table: table.to_string(), columns, queue, spent, placer: Mutex::new(placer), epoch }, thread))
