@@ -88,7 +88,7 @@ fn a_defect_in_the_last_epoch_ends_the_run_and_keeps_it_from_the_sink_and_from_s
             sink.display()
         );
         let kept = folder.path().join(format!("snapshots {number}"));
-        let snapshots = Some(SnapshotOptions { folder: kept.clone(), every: 1 });
+        let snapshots = Some(SnapshotOptions { folder: kept.clone(), every: Every::Epochs(1) });
         let options = ScriptOptions { workers: 4, snapshots, functions: defective(number), ..ScriptOptions::default() };
         let (tell, told) = channel();
         let run = move || tell.send(run("broken.sql", &script, &options).map(|_| ()));

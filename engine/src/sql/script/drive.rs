@@ -4,8 +4,6 @@
 //! Rows of the next epoch come in meanwhile. Those of the one after it wait, so a state is never ahead of the epoch that a
 //! snapshot is of.
 
-use std::time::Instant;
-
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 
 use super::digests::Digests;
@@ -14,6 +12,7 @@ use super::job::{Changes, Job};
 use super::outlet::Outlet;
 use super::workers::lock;
 use super::writing::{Completion, Writing};
+use crate::clock::{Mark, mark};
 use crate::flow::gather::Outbox;
 use crate::sql::render::error_schema;
 use crate::sql::watermark::END;
@@ -52,7 +51,7 @@ pub struct Driver {
     /// The last epoch with rows, once it is known.
     last: Option<u64>,
     /// When states were asked for, or the run began.
-    asked: Instant,
+    asked: Mark,
     digests: Option<Digests>,
     outlet: Option<Outlet>,
     /// What the view gave; with an outlet only what is in no snapshot yet, if any are written.
@@ -77,7 +76,7 @@ impl Driver {
         let written = if job.durable.has_written() { (changes.len(), errors.len()) } else { (0, 0) };
         let digests = lock(&job.digests).take();
         let epoch = job.durable.begins_at().unwrap_or(0);
-        Ok(Driver { ends, epoch, step: Step::Open, last: None, asked: Instant::now(), digests, outlet, changes, errors, written })
+        Ok(Driver { ends, epoch, step: Step::Open, last: None, asked: mark(), digests, outlet, changes, errors, written })
     }
 
     /// Goes as far as it can be gone.
@@ -108,7 +107,7 @@ impl Driver {
             Step::Taken => {
                 writing.inspect(|w| w.begin(self.epoch));
                 job.shared.ask(self.epoch);
-                self.asked = Instant::now();
+                self.asked = mark();
                 Ok(Some(Step::Asked))
             }
             Step::Asked if !job.shared.is_answered() => Ok(None),

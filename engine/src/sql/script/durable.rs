@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use littoral_connectors::setting::Span;
@@ -15,6 +15,7 @@ use super::stream::Start;
 use super::tables::{FileTable, Tables};
 use super::workers::Shared;
 use super::writing::{Writing, Written};
+use crate::clock::Mark;
 use crate::sql::Program;
 use crate::sql::render::error_schema;
 use crate::sql::snapshot::{Difference, Restored, SavedTable, SnapshotError, States, Store, epochs};
@@ -203,7 +204,7 @@ impl Durable {
 
     /// Whether states are asked for at the end of an epoch; `last` is known once all input is, `before` is when they were asked
     /// for before.
-    pub fn is_due(&self, epoch: u64, last: Option<u64>, before: Instant) -> bool {
+    pub fn is_due(&self, epoch: u64, last: Option<u64>, before: Mark) -> bool {
         if self.measured && Some(epoch) == last {
             return true;
         }

@@ -301,7 +301,7 @@ mod tests {
         let layout = rows(0, 1, 0).schema();
         let own: Vec<Field> = layout.fields().iter().skip(1).map(|f| f.as_ref().clone()).collect();
         let both: SchemaRef = Arc::new(Schema::new([own.clone(), own].concat()));
-        let within = Within { columns: [0, 0], least: Some(-1_000_000), greatest: Some(1_000_000), closing: Closing::of_table("t") };
+        let within = Within { columns: [0, 0], least: -1_000_000, greatest: 1_000_000, closing: Closing::of_table("t") };
         let shape = Shape {
             kind: JoinKind::Inner,
             keys: 1,
