@@ -10,6 +10,16 @@ const TABLES: &str = "CREATE TABLE t (id BIGINT, g VARCHAR, v BIGINT, ts TIMESTA
 const QUERIES: &[(&str, &str)] = &[
     ("SELECT id FROM t ORDER BY id FETCH FIRST 2 ROWS WITH TIES", "FETCH … WITH TIES is not supported yet"),
     ("SELECT id FROM t ORDER BY id FETCH FIRST 50 PERCENT ROWS ONLY", "FETCH … PERCENT is not supported yet"),
+    (
+        "SELECT k, u.k AS of_u FROM u FULL JOIN (SELECT id AS k FROM t) AS x USING (k)",
+        "column \"k\" of one table beside the one that USING makes",
+    ),
+    ("SELECT *, x.k AS of_x FROM u RIGHT JOIN (SELECT id AS k FROM t) AS x USING (k) WHERE u.k = 1", "beside the one that USING makes"),
+    ("SELECT * FROM u JOIN t USING (k)", "column \"k\" of USING is not on the right of the join"),
+    (
+        "SELECT 1 FROM u CROSS JOIN (SELECT 1 AS k) AS x JOIN (SELECT 1 AS k) AS y USING (k)",
+        "column \"k\" of USING is ambiguous on the left",
+    ),
     ("SELECT id FROM t LIMIT 2 FETCH FIRST 1 ROWS ONLY", "FETCH beside LIMIT"),
     ("SELECT TOP 5 PERCENT id FROM t", "TOP … PERCENT is not supported yet"),
     ("SELECT id FROM t TABLESAMPLE (10)", "TABLESAMPLE is not supported yet"),

@@ -14,6 +14,7 @@ mod explain;
 mod functions;
 mod lateral;
 mod lower;
+mod merged;
 mod plan;
 mod problem;
 mod program;
