@@ -18,6 +18,7 @@ use super::lower::{closed, lower};
 use super::plan::Plan;
 use super::problem::{SUBQUERY, said};
 use super::render::{self, At, Changes, Named, Renderer};
+use super::rewrite::apart;
 use super::snapshot::{SavedNode, Size, States, fingerprint, of_text, size_of};
 use super::statement::{Parsed, parse};
 use super::subqueries::place;
@@ -219,7 +220,7 @@ impl Program {
         &mut self,
         catalog: &mut Catalog,
         name: &str,
-        query: Statement,
+        mut query: Statement,
         columns: &[String],
         emit_final: bool,
     ) -> Result<(), String> {
@@ -228,6 +229,9 @@ impl Program {
         self.add_plan(catalog, name, &plan, emit_final)
     }
 
+        if let (Statement::Query(query), false) = (&mut query, columns.is_empty()) {
+            apart(query);
+        }
     /// Adds a logical plan as a view of a name.
     ///
     /// # Errors
