@@ -22,6 +22,7 @@ mod render;
 mod rewrite;
 pub mod script;
 pub mod snapshot;
+pub(crate) mod stack;
 mod statement;
 mod store;
 mod subqueries;

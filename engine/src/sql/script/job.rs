@@ -31,6 +31,7 @@ use crate::flow::updates::Updates;
 use crate::sql::Program;
 use crate::sql::render::error_schema;
 use crate::sql::snapshot::{Size, States};
+use crate::sql::stack::deep;
 
 /// What epochs changed.
 pub type Changes = Vec<(u64, Updates)>;
@@ -100,7 +101,7 @@ pub fn execute(
     let running = Arc::new((job, writing));
     let own = running.clone();
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
-        own.0.shared.guard("a worker", || own.0.run(worker, own.1.as_ref()));
+        own.0.shared.guard("a worker", || deep(|| own.0.run(worker, own.1.as_ref())));
         if own.0.shared.stopped() {
             // It is not worked to its end, which might not come where a worker has stopped.
             worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
