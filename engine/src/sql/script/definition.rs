@@ -56,7 +56,7 @@ pub fn of(catalog: &Catalog, create: &CreateTable, taken: &Taken, around: Around
     }
     let schema = schema(catalog, create, &columns, around)?;
     let key = key(create, &schema)?;
-    let options = options::of(create, taken.format.as_deref())?;
+    let options = options::of(create, taken.format.as_deref(), "CREATE TABLE")?;
     let watermark = watermark(taken, &options, &columns)?;
     let mut event_time = watermark.map(|w| event_time(catalog, &schema, &w)).transpose()?;
     match &mut event_time {
@@ -106,7 +106,7 @@ fn key(create: &CreateTable, schema: &SchemaRef) -> Result<Vec<usize>, String> {
 
 /// Whether a `CREATE TABLE` makes a sink.
 pub fn is_sink(create: &CreateTable, taken: &Taken) -> bool {
-    options::of(create, taken.format.as_deref()).is_ok_and(|o| o.file.is_some_and(|f| f.sink))
+    options::of(create, taken.format.as_deref(), "CREATE TABLE").is_ok_and(|o| o.file.is_some_and(|f| f.sink))
 }
 
 /// Reads what a `CREATE SINK` says of its file.
@@ -114,7 +114,7 @@ pub fn is_sink(create: &CreateTable, taken: &Taken) -> bool {
 /// # Errors
 /// With what is wrong or not known in it.
 pub fn sink(create: &CreateTable, taken: &Taken) -> Result<FileOptions, String> {
-    let options = options::of(create, taken.format.as_deref())?;
+    let options = options::of(create, taken.format.as_deref(), "CREATE SINK")?;
     if options.jump.is_some() || options.idle.is_some() || options.event_time.is_some() || taken.watermark.is_some() {
         return Err("a sink has no watermark".into());
     }
