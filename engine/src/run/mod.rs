@@ -26,6 +26,7 @@ use crate::pipeline::{Pipeline, SqlFile};
 use crate::placement::Cut;
 use crate::remedy::Remedies;
 use crate::remedy::actuators::{ActionFile, Hook};
+use crate::sql::stack::deep;
 use crate::sql::{InputTable, Program};
 use crate::telemetry::Totals;
 use littoral_connectors::config::SinkConfig;
@@ -246,7 +247,7 @@ fn start_cloud(tier: CloudTier, port: CloudPort, effects: Effects, workers: usiz
     spawn("cloud", move || {
         let done = timely::execute(timely::Config::process(workers), move |worker| {
             let hands = if worker.index() == 0 { hands.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() } else { None };
-            at_work(worker, &tier.shared.ending, |worker| cloud::run_worker(worker, &tier, hands));
+            at_work(worker, &tier.shared.ending, |worker| deep(|| cloud::run_worker(worker, &tier, hands)));
         });
         settle(done, &ending);
     })

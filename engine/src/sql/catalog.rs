@@ -11,7 +11,7 @@ use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     AggregateUDF, Distinct, Expr, HigherOrderUDF, Limit, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
@@ -30,6 +30,7 @@ use super::dialect::Sql;
 use super::functions::functions;
 use super::lateral::independent;
 use super::lower::OwnResult;
+use super::merged::MergedColumns;
 use super::rewrite::{EventTime, ambiguous, of_calls, rewrite};
 use super::subqueries::{above_joins, place, refuse};
 use super::types::Types;
@@ -74,6 +75,7 @@ pub struct Catalog {
     aggregates: HashMap<String, Arc<AggregateUDF>>,
     windows: HashMap<String, Arc<WindowUDF>>,
     planners: Vec<Arc<dyn ExprPlanner>>,
+    relations: Vec<Arc<dyn RelationPlanner>>,
     options: ConfigOptions,
     /// The event-time column of each table that has a watermark.
     event_times: HashMap<String, EventTime>,
@@ -97,6 +99,7 @@ impl Catalog {
             aggregates: HashMap::new(),
             windows: HashMap::new(),
             planners: SessionStateDefaults::default_expr_planners(),
+            relations: vec![Arc::new(MergedColumns)],
             options,
             event_times: HashMap::new(),
         };
@@ -384,6 +387,9 @@ impl ContextProvider for Catalog {
     }
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         &self.planners
+    }
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relations
     }
     fn options(&self) -> &ConfigOptions {
         &self.options

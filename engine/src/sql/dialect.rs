@@ -3,9 +3,10 @@
 
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// The dialect of every parser here.
@@ -39,6 +40,21 @@ impl Dialect for Sql {
             Precedence::PgOther => GenericDialect.prec_value(Precedence::Pipe),
             other => GenericDialect.prec_value(other),
         }
+    }
+
+    /// `IS [NOT] DISTINCT FROM`, whose right side the parser would take to the end: `a IS DISTINCT FROM b AND c` would be
+    /// `a IS DISTINCT FROM (b AND c)`. It ends where that of a comparison that binds like IS does.
+    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        let negated = parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]);
+        if !negated && !parser.parse_keywords(&[IS, DISTINCT, FROM]) {
+            return None;
+        }
+        let (left, right) = (Box::new(expr.clone()), parser.parse_subexpr(precedence));
+        Some(right.map(Box::new).map(|right| match negated {
+            true => Expr::IsNotDistinctFrom(left, right),
+            false => Expr::IsDistinctFrom(left, right),
+        }))
     }
 
     /// Whether a word may be a column where a list could end before it; the parser stands after the word.

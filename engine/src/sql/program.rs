@@ -18,7 +18,9 @@ use super::lower::{closed, keep_loose, lower};
 use super::plan::Plan;
 use super::problem::{SUBQUERY, said};
 use super::render::{self, At, Changes, Named, Renderer};
+use super::rewrite::apart;
 use super::snapshot::{SavedNode, Size, States, fingerprint, of_text, size_of};
+use super::stack::deep;
 use super::statement::{Parsed, parse};
 use super::subqueries::place;
 use super::watermark::Watermarks;
@@ -102,6 +104,10 @@ impl Program {
     /// # Errors
     /// With problems that name the construct, file and line.
     pub fn compile(files: &[SqlFile], inputs: &[InputTable]) -> Result<Program, Vec<SqlProblem>> {
+        deep(|| Program::compiled(files, inputs))
+    }
+
+    fn compiled(files: &[SqlFile], inputs: &[InputTable]) -> Result<Program, Vec<SqlProblem>> {
         let mut catalog = Catalog::new();
         for input in inputs {
             catalog.add_table(&input.name, input.schema.clone());
@@ -219,10 +225,13 @@ impl Program {
         &mut self,
         catalog: &mut Catalog,
         name: &str,
-        query: Statement,
+        mut query: Statement,
         columns: &[String],
         emit_final: bool,
     ) -> Result<(), String> {
+        if let (Statement::Query(query), false) = (&mut query, columns.is_empty()) {
+            apart(query);
+        }
         let plan = catalog.plan(query).and_then(|p| renamed(p, columns)).map_err(|e| said(&e))?;
         let plan = catalog.optimise(plan).map_err(|e| said(&e))?;
         self.add_plan(catalog, name, &plan, emit_final)

@@ -1,6 +1,6 @@
 //! What other engines and other standards write, as queries of DataFusion's SQL: done on the parsed statement, before it is planned.
 //!
-//! A file a kind: `windows` as table functions, joins `by_time`, `first_rows`, tables made of values (`series`), the parts of a
+//! A file a kind: `windows` as table functions, joins `by_time`, `first_rows`, joins that merge columns (`using`), tables made of values (`series`), the parts of a
 //! `recursion`, other `spellings` of expressions; and what would be left out in silence is `refused`. The window functions themselves stand in `window.rs`;
 //! what they mean for a plan, in `windowing.rs`.
 
@@ -13,6 +13,7 @@ mod recursion;
 mod refused;
 mod series;
 mod spellings;
+mod using;
 mod windows;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use super::dialect::Sql;
 pub use by_time::{EventTime, NEAREST, VERSION};
 pub use names::{ambiguous, apart, numbered};
 pub use refused::of_calls;
+pub use using::{MERGED, constraint};
 
 /// Rewrites a statement; of each table that has a watermark its event-time column is known.
 ///
@@ -64,6 +66,11 @@ impl VisitorMut for Rewriter<'_> {
         flow(first_rows::rewrite(query))?;
         set_operations(&mut query.body);
         flow(refused::of_query(query))
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
+        using::mark(query);
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<String> {

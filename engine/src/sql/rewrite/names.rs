@@ -20,7 +20,7 @@ pub fn unnamed(select: &mut Select) {
         if let SelectItem::UnnamedExpr(expr) = item
             && own_name(expr).is_none()
         {
-            let text = expr.to_string();
+            let text = without_casts(expr).to_string();
             renamed(item, &text, &mut seen);
         }
     }
@@ -95,9 +95,18 @@ fn of_body(body: &mut SetExpr) {
     }
 }
 
-/// A column's name where it is nothing but a column.
+/// An expression as the planner names it where it is cast as a whole. Casts within calls have names of their own (`casts.rs`).
+fn without_casts(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => without_casts(inner),
+        other => other,
+    }
+}
+
+/// A column's name where it is nothing but a column, or one that is cast: the planner gives that the column's name.
 fn own_name(expr: &Expr) -> Option<&Ident> {
     match expr {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => own_name(inner),
         Expr::Identifier(name) => Some(name),
         Expr::CompoundIdentifier(parts) => parts.last(),
         _ => None,

@@ -22,6 +22,7 @@ use super::table_name;
 use crate::sql::Functions;
 use crate::sql::functions::functions as own_functions;
 use crate::sql::lateral::independent;
+use crate::sql::merged::MergedColumns;
 use crate::sql::problem::said;
 use crate::sql::rewrite::rewrite;
 use crate::sql::statement::parse;
@@ -59,6 +60,7 @@ pub fn answer_over(sql: &str, tables: Named<'_>, now: Option<i64>, functions: &F
     // The heap that stands for a grouping with LIMIT takes NaN for the least.
     config.options_mut().optimizer.enable_topk_aggregation = false;
     let builder = SessionStateBuilder::new().with_config(config).with_default_features().with_type_planner(Arc::new(Types));
+    let builder = builder.with_relation_planners(vec![Arc::new(MergedColumns)]);
     let state = builder.with_physical_optimizer_rules(rules()).build();
     let context = SessionContext::new_with_state(state);
     for function in window_functions().into_iter().chain(own_functions()).chain(now.map(clock)).chain(functions.scalars.iter().cloned()) {

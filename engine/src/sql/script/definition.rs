@@ -1,5 +1,6 @@
 //! What a `CREATE TABLE` says: columns, those that are computed, primary key, event time, and the file it reads or writes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -50,29 +51,12 @@ impl Definition {
 /// With what is wrong or not known in it.
 pub fn of(catalog: &Catalog, create: &CreateTable, taken: &Taken, around: Around<'_>) -> Result<Definition, String> {
     let columns = columns_of(create)?;
+    if let Some(twice) = twice(create.columns.iter().map(|c| normal(&c.name))) {
+        return Err(format!("the table has two columns \"{twice}\""));
+    }
     let schema = schema(catalog, create, &columns, around)?;
-    let mut key = Vec::new();
-    for column in &create.columns {
-        if column.options.iter().any(|o| matches!(o.option, ColumnOption::PrimaryKey(_))) {
-            key.push(normal(&column.name));
-        }
-    }
-    for constraint in &create.constraints {
-        match constraint {
-            TableConstraint::PrimaryKey(primary) => {
-                key.extend(primary.columns.iter().map(|c| match &c.column.expr {
-                    Written::Identifier(name) => normal(name),
-                    other => other.to_string(),
-                }));
-            }
-            // It says what a reader may rely on, and is not checked.
-            TableConstraint::ForeignKey(_) => {}
-            other => return Err(format!("constraint {other} is not supported yet")),
-        }
-    }
-    let index = |k: &String| schema.index_of(k).map_err(|_| format!("there is no column \"{k}\" for the primary key"));
-    let key = key.iter().map(index).collect::<Result<_, _>>()?;
-    let options = options::of(create, taken.format.as_deref())?;
+    let key = key(create, &schema)?;
+    let options = options::of(create, taken.format.as_deref(), "CREATE TABLE")?;
     let watermark = watermark(taken, &options, &columns)?;
     let mut event_time = watermark.map(|w| event_time(catalog, &schema, &w)).transpose()?;
     match &mut event_time {
@@ -85,9 +69,44 @@ pub fn of(catalog: &Catalog, create: &CreateTable, taken: &Taken, around: Around
     Ok(Definition { schema, columns, key, event_time, idle: options.idle, append_only, file: options.file })
 }
 
+/// The first name that is there twice.
+fn twice(names: impl Iterator<Item = String>) -> Option<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().find(|name| !seen.insert(name.clone()))
+}
+
+/// The columns of the primary key.
+fn key(create: &CreateTable, schema: &SchemaRef) -> Result<Vec<usize>, String> {
+    let of_column = |c: &&ColumnDef| c.options.iter().any(|o| matches!(o.option, ColumnOption::PrimaryKey(_)));
+    let mut keys: Vec<Vec<String>> = create.columns.iter().filter(of_column).map(|c| vec![normal(&c.name)]).collect();
+    for constraint in &create.constraints {
+        match constraint {
+            TableConstraint::PrimaryKey(primary) => {
+                let columns = primary.columns.iter().map(|c| match &c.column.expr {
+                    Written::Identifier(name) => normal(name),
+                    other => other.to_string(),
+                });
+                keys.push(columns.collect());
+            }
+            // It says what a reader may rely on, and is not checked.
+            TableConstraint::ForeignKey(_) => {}
+            other => return Err(format!("constraint {other} is not supported yet")),
+        }
+    }
+    if keys.len() > 1 {
+        return Err("a table has one PRIMARY KEY; write PRIMARY KEY (a, b) for one of several columns".into());
+    }
+    let names: Vec<String> = keys.into_iter().flatten().collect();
+    if let Some(twice) = twice(names.iter().cloned()) {
+        return Err(format!("column \"{twice}\" is in the PRIMARY KEY twice"));
+    }
+    let index = |k: &String| schema.index_of(k).map_err(|_| format!("there is no column \"{k}\" for the primary key"));
+    names.iter().map(index).collect()
+}
+
 /// Whether a `CREATE TABLE` makes a sink.
 pub fn is_sink(create: &CreateTable, taken: &Taken) -> bool {
-    options::of(create, taken.format.as_deref()).is_ok_and(|o| o.file.is_some_and(|f| f.sink))
+    options::of(create, taken.format.as_deref(), "CREATE TABLE").is_ok_and(|o| o.file.is_some_and(|f| f.sink))
 }
 
 /// Reads what a `CREATE SINK` says of its file.
@@ -95,7 +114,7 @@ pub fn is_sink(create: &CreateTable, taken: &Taken) -> bool {
 /// # Errors
 /// With what is wrong or not known in it.
 pub fn sink(create: &CreateTable, taken: &Taken) -> Result<FileOptions, String> {
-    let options = options::of(create, taken.format.as_deref())?;
+    let options = options::of(create, taken.format.as_deref(), "CREATE SINK")?;
     if options.jump.is_some() || options.idle.is_some() || options.event_time.is_some() || taken.watermark.is_some() {
         return Err("a sink has no watermark".into());
     }

@@ -31,6 +31,7 @@ use crate::flow::work::work_to_the_end;
 use crate::sql::Program;
 use crate::sql::render::error_schema;
 use crate::sql::snapshot::{Size, States};
+use crate::sql::stack::deep;
 
 /// What epochs changed.
 pub type Changes = Vec<(u64, Updates)>;
@@ -102,7 +103,7 @@ pub fn execute(
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
         let (job, writing) = own.as_ref();
         work_to_the_end(worker, &job.shared, |worker| {
-            job.run(worker, writing.as_ref()).unwrap_or_else(|why| job.shared.fail(why));
+            deep(|| job.run(worker, writing.as_ref())).unwrap_or_else(|why| job.shared.fail(why));
         });
     })?;
     for done in guards.join() {

@@ -48,6 +48,7 @@ use super::problem::said;
 use super::program::{LATE_ROWS, Program, ROW_ERRORS, normal};
 use super::render::{error_schema, late_schema};
 use super::rewrite::{apart, numbered};
+use super::stack::deep;
 use super::statement::{Parsed, parse};
 use crate::flow::gather::merge;
 use crate::flow::updates::Updates;
@@ -152,6 +153,10 @@ struct Script {
 /// # Errors
 /// With the first statement that cannot be run.
 pub fn run(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer>, ScriptError> {
+    deep(|| run_all(file, text, options))
+}
+
+fn run_all(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer>, ScriptError> {
     let statements = parse(file, text).map_err(|p| ScriptError::Given(Box::new(p)))?;
     let sink = |s: &Parsed| match &s.statement {
         Statement::CreateTable(create) if s.sink.is_some() || definition::is_sink(create, &s.taken) => table_name(&create.name).ok(),

@@ -93,15 +93,50 @@ const KNOWN: [&str; 10] = [
     "json.unstructured",
 ];
 
-/// Reads the options of a `CREATE TABLE`, with the format that `FORMAT … ENCODE …` may have said.
+/// Values of options that take few.
+const VALUES: [(&str, &[&str]); 6] = [
+    ("connector", &["file", "filesystem", "single_file"]),
+    ("type", &["source", "sink"]),
+    ("format", &["csv", "json", "parquet", "debezium_json", "raw_string"]),
+    ("append_only", &["true", "false"]),
+    ("json.unstructured", &["true", "false"]),
+    ("materialized", &["true"]),
+];
+
+/// From here on a value is taken for another that is written wrong.
+const LIKE: f64 = 0.65;
+
+/// What is most like something that is not known, and how like it is, up to 1.
+fn nearest<'a>(known: &[&'a str], given: &str) -> (f64, &'a str) {
+    // Of short words the one measure sees what the other does not: `cvs` is two thirds of `csv`.
+    let likeness = |k: &str| strsim::jaro_winkler(k, given).max(strsim::normalized_damerau_levenshtein(k, given));
+    let all = known.iter().map(|k| (likeness(k), *k));
+    all.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default()
+}
+
+/// What is said of an option, or of its value, that is not known; `statement` is what it is an option of.
+fn unknown(statement: &str, key: &str, value: &str) -> String {
+    match VALUES.iter().find(|(of, _)| *of == key) {
+        Some((_, known)) => {
+            let hint = match nearest(known, &value.to_lowercase()) {
+                (likeness, near) if likeness > LIKE => format!("did you mean '{near}'?"),
+                _ => format!("known are '{}'", known.join("', '")),
+            };
+            format!("{key} = '{value}' is not supported yet in {statement}; {hint}")
+        }
+        None => format!("unknown option \"{key}\" of {statement}; did you mean \"{}\"?", nearest(&KNOWN, key).1),
+    }
+}
+
+/// Reads the options of a `CREATE TABLE` or another `statement` that names a file, with the format that `FORMAT … ENCODE …` may have said.
 ///
 /// # Errors
 /// With what is wrong or not known in them.
-pub fn of(create: &CreateTable, encoded: Option<&str>) -> Result<Options, String> {
+pub fn of(create: &CreateTable, encoded: Option<&str>, statement: &str) -> Result<Options, String> {
     let written: &[SqlOption] = match &create.table_options {
         CreateTableOptions::None => &[],
         CreateTableOptions::With(options) | CreateTableOptions::Options(options) => options,
-        _ => return Err("these options of CREATE TABLE are not supported yet".into()),
+        _ => return Err(format!("these options of {statement} are not supported yet")),
     };
     let (mut out, mut path, mut format, mut sink, mut lines) = (Options::default(), None, None, false, false);
     if let Some(name) = encoded {
@@ -123,19 +158,13 @@ pub fn of(create: &CreateTable, encoded: Option<&str>) -> Result<Options, String
             ("watermark.idle" | "scan.watermark.idle-timeout" | "idle_time", text) => out.idle = Some(idle(text)?),
             ("append_only", "true" | "false") => out.append_only = value == "true",
             ("json.unstructured", "true" | "false") => lines = value == "true",
-            (key @ ("connector" | "type" | "format" | "append_only" | "json.unstructured" | "materialized"), value) => {
-                return Err(format!("{key} = '{value}' is not supported yet in CREATE TABLE"));
-            }
-            (key, _) => {
-                let near = KNOWN.iter().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
-                return Err(format!("unknown option \"{key}\" of CREATE TABLE; did you mean \"{}\"?", near.unwrap_or(&"path")));
-            }
+            (key, value) => return Err(unknown(statement, key, value)),
         }
     }
     let Some(path) = path else {
         return match (sink, format) {
             (false, None) => Ok(out),
-            _ => Err("CREATE TABLE with a connector needs path = '…'".into()),
+            _ => Err(format!("{statement} with a connector needs path = '…'")),
         };
     };
     let format = format.or_else(|| Format::by_ending(&path));

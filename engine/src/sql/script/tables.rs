@@ -10,7 +10,7 @@ mod update;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use arrow::array::{BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{OwnedRow, RowConverter, SortField};
@@ -240,6 +240,11 @@ impl Tables {
             Statement::Truncate(truncate) => self.truncate(truncate)?,
             other => return Err(format!("{other} is not supported yet")),
         };
+        for Change { name, come, .. } in &changes {
+            self.table(name)?
+                .keys_are_given(come)
+                .map_err(|column| format!("column \"{column}\" of the PRIMARY KEY of table \"{name}\" cannot be NULL: give it a value"))?;
+        }
         let mut any = false;
         for Change { name, gone, come } in changes {
             any |= self.replace(&name, gone, Some(come))?;
@@ -295,6 +300,15 @@ impl Table {
     /// Names of the columns of the primary key.
     fn key_names(&self) -> impl Iterator<Item = String> + '_ {
         self.key.iter().filter_map(|i| self.schema.fields().get(*i)).map(|f| f.name().clone())
+    }
+
+    /// Whether no column of the key is NULL in some rows, or which one is.
+    fn keys_are_given(&self, rows: &RecordBatch) -> Result<(), String> {
+        let null = self.key.iter().find(|i| rows.columns().get(**i).is_some_and(|c| c.logical_null_count() > 0));
+        match null.and_then(|i| self.schema.fields().get(*i)) {
+            Some(field) => Err(field.name().clone()),
+            None => Ok(()),
+        }
     }
 
     /// Whether each key is there once when some rows have gone and others have come.

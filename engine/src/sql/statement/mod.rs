@@ -4,6 +4,7 @@
 //! taken off is kept beside the statement.
 
 mod clauses;
+mod depth;
 mod sink;
 mod table;
 mod tokens;
@@ -79,6 +80,7 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Parsed>, SqlProblem> {
 
 /// Parses the tokens of one statement.
 fn statement(mut words: Vec<TokenWithSpan>, (line, column): Place, source: &Source<'_>) -> Result<Parsed, SqlProblem> {
+    depth::check(&words).map_err(|e| source.at(e))?;
     let taken = table::table(&mut words).map_err(|e| source.at(e))?;
     table::view(&mut words);
     let mut kept = clauses::strip(&words).map_err(|e| source.at(e))?;

@@ -6,9 +6,11 @@ use std::collections::HashSet;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::SchemaRef;
 use arrow::row::OwnedRow;
 use datafusion::sql::sqlparser::ast::{
     Assignment, ConflictTarget, Expr, Ident, Insert, ObjectName, OnConflictAction, OnInsert, Query, SetExpr, SqliteOnConflict, TableObject,
+    Value,
 };
 
 use super::update::assigned;
@@ -68,6 +70,7 @@ impl Tables {
             }
             Some(query) => {
                 let mut query = query.clone();
+                typed(&mut query, &names, &schema);
                 apart(&mut query);
                 self.read(&query.to_string(), more)?
             }
@@ -218,6 +221,37 @@ fn defaults(query: &mut Query, names: &mut Vec<String>, table: &Table) -> Result
     }
     names.retain(|n| !table.columns.is_computed(n));
     Ok(true)
+}
+
+/// Casts values to the types of their columns where rows write them differently: a list of `1` and `'NaN'` has no type of its own
+/// in which both are what they are in the column. What is written alike in all rows is left as it is.
+fn typed(query: &mut Query, names: &[String], schema: &SchemaRef) {
+    let SetExpr::Values(values) = query.body.as_mut() else { return };
+    let kinds = |i: usize| values.rows.iter().filter_map(move |row| row.content.get(i).and_then(kind)).collect::<HashSet<_>>();
+    let mixed: Vec<bool> = (0..names.len()).map(|i| kinds(i).len() > 1).collect();
+    for row in &mut values.rows {
+        for ((expr, name), mixed) in row.content.iter_mut().zip(names).zip(&mixed) {
+            let field = schema.column_with_name(name).filter(|_| *mixed);
+            if let Some(cast) = field.and_then(|(_, f)| super::expression(&format!("arrow_cast({expr}, '{}')", f.data_type())).ok()) {
+                *expr = cast;
+            }
+        }
+    }
+}
+
+/// How a value is written; none for NULL, which fits everywhere.
+fn kind(expr: &Expr) -> Option<&'static str> {
+    match expr {
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => kind(inner),
+        Expr::Value(value) => match &value.value {
+            Value::Null => None,
+            Value::Number(digits, _) if digits.chars().all(|c| c.is_ascii_digit()) => Some("whole number"),
+            Value::Number(..) => Some("number"),
+            Value::Boolean(_) => Some("truth"),
+            _ => Some("text"),
+        },
+        _ => Some("expression"),
+    }
 }
 
 /// The name of a column of the rows that are put in: another than the table's, so that plain columns are the table's also within

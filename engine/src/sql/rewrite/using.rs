@@ -1,0 +1,119 @@
+//! `JOIN … USING (…)` and NATURAL JOIN as the planner of merged columns (`merged.rs`) finds them: a nested join a join, under a name
+//! of its own, with the names that the query reads as the columns of its alias.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Join, JoinConstraint, JoinOperator, OrderBy, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Visit, visit_expressions,
+};
+
+use crate::sql::program::normal;
+
+/// The alias of a join whose columns are merged.
+pub const MERGED: &str = "join of merged columns";
+
+/// Marks the joins of a query; its own subqueries are marked already.
+pub fn mark(query: &mut Query) {
+    let order = query.order_by.clone();
+    of_body(&mut query.body, order.as_ref());
+}
+
+/// The constraint of a join that merges columns; none of any other.
+pub fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
+    use JoinOperator::{FullOuter, Inner, Left, LeftOuter, Right, RightOuter};
+    match operator {
+        JoinOperator::Join(on) | Inner(on) | Left(on) | LeftOuter(on) | Right(on) | RightOuter(on) | FullOuter(on) => {
+            matches!(on, JoinConstraint::Using(_) | JoinConstraint::Natural).then_some(on)
+        }
+        _ => None,
+    }
+}
+
+fn of_body(body: &mut SetExpr, order: Option<&OrderBy>) {
+    match body {
+        SetExpr::SetOperation { left, right, .. } => {
+            of_body(left, order);
+            of_body(right, order);
+        }
+        SetExpr::Select(select) => {
+            let mut names = BTreeSet::new();
+            of_select(select, &mut names);
+            if let Some(order) = order {
+                of_expressions(order, &mut names);
+            }
+            let names: Vec<_> = names.into_iter().map(TableAliasColumnDef::from_name).collect();
+            select.from.iter_mut().for_each(|table| nested(table, &names));
+        }
+        _ => {}
+    }
+}
+
+/// What a SELECT reads: `column`, `table.column`, `*` and `table.*`.
+fn of_select(select: &Select, names: &mut BTreeSet<String>) {
+    for item in &select.projection {
+        match item {
+            SelectItem::Wildcard(_) => {
+                names.insert("*".into());
+            }
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(table), _) => {
+                names.extend(table.0.last().and_then(|p| p.as_ident()).map(|i| format!("{}.*", normal(i))));
+            }
+            _ => {}
+        }
+    }
+    of_expressions(select, names);
+}
+
+fn of_expressions(part: &impl Visit, names: &mut BTreeSet<String>) {
+    let _: ControlFlow<()> = visit_expressions(part, |expr| {
+        match expr {
+            Expr::Identifier(name) => {
+                names.insert(normal(name));
+            }
+            // Fields of a struct follow its column.
+            Expr::CompoundIdentifier(parts) => {
+                let parts: Vec<String> = parts.iter().map(normal).collect();
+                names.extend(parts.windows(2).map(|pair| pair.join(".")));
+                names.extend(parts.into_iter().next());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+fn nested(table: &mut TableWithJoins, names: &[TableAliasColumnDef]) {
+    within(&mut table.relation, names);
+    for mut join in std::mem::take(&mut table.joins) {
+        within(&mut join.relation, names);
+        if !merges(&join) {
+            table.joins.push(join);
+            continue;
+        }
+        let left = TableWithJoins { relation: table.relation.clone(), joins: std::mem::take(&mut table.joins) };
+        let left = TableFactor::NestedJoin { table_with_joins: Box::new(left), alias: None };
+        let alias = TableAlias { explicit: true, name: Ident::with_quote('"', MERGED), columns: names.to_vec(), at: None };
+        let pair = TableWithJoins { relation: left, joins: vec![join] };
+        table.relation = TableFactor::NestedJoin { table_with_joins: Box::new(pair), alias: Some(alias) };
+    }
+}
+
+/// Whether a join merges columns. What stands as LATERAL reads the left side, and is left to DataFusion.
+fn merges(join: &Join) -> bool {
+    let lateral = match &join.relation {
+        TableFactor::Derived { lateral, .. } | TableFactor::Function { lateral, .. } => *lateral,
+        TableFactor::UNNEST { .. } => true,
+        _ => false,
+    };
+    !lateral && constraint(&join.join_operator).is_some()
+}
+
+fn within(factor: &mut TableFactor, names: &[TableAliasColumnDef]) {
+    if let TableFactor::NestedJoin { table_with_joins, alias } = factor
+        && alias.as_ref().is_none_or(|a| a.name.value != MERGED)
+    {
+        nested(table_with_joins, names);
+    }
+}

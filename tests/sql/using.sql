@@ -1,0 +1,20 @@
+-- USING and NATURAL merge columns: the one that both sides have stands first, and is not null where a side has it.
+CREATE TABLE a (v INT, k INT); CREATE TABLE b (k INT, w INT); CREATE TABLE c (k INT, x INT);
+INSERT INTO a VALUES (10,1),(20,2),(25,2),(99,NULL); INSERT INTO b VALUES (2,200),(3,300),(NULL,900); INSERT INTO c VALUES (2,7),(3,8),(4,9);
+SELECT k, v, w FROM a FULL JOIN b USING (k) ORDER BY v, w;
+SELECT * FROM a FULL JOIN b USING (k) ORDER BY v, w;
+SELECT * FROM a RIGHT JOIN b USING (k) ORDER BY v, w;
+SELECT * FROM a NATURAL FULL JOIN b ORDER BY v, w;
+SELECT k, count(*) AS n, sum(v) AS v FROM a FULL JOIN b USING (k) GROUP BY k ORDER BY k;
+SELECT k FROM a JOIN b USING (k) WHERE k = 2;
+SELECT k, v, w, x FROM a JOIN b USING (k) JOIN c USING (k);
+SELECT * FROM a FULL JOIN b USING (k) FULL JOIN c USING (k) ORDER BY k, v, w, x;
+SELECT * FROM a LEFT JOIN b USING (k) ORDER BY v;
+SELECT k FROM a LEFT JOIN b USING (k) WHERE b.k IS NULL ORDER BY v;
+SELECT a.k, b.k AS bk, v, w FROM a FULL JOIN b USING (k) ORDER BY v, w;
+SELECT k + 1 AS k1, (SELECT max(x) FROM c WHERE c.k = a.k) AS m FROM a LEFT JOIN b USING (k) ORDER BY v;
+SELECT b.*, v FROM a RIGHT JOIN b USING (k) ORDER BY w, v;
+SELECT (SELECT max(k) FROM a JOIN b USING (k)) AS m FROM c;
+SELECT m.k, m.v FROM (a FULL JOIN b USING (k)) AS m ORDER BY v, k;
+SELECT k FROM a FULL JOIN b USING (k) WHERE EXISTS (SELECT 1 FROM c WHERE c.x > k) ORDER BY k;
+WITH r AS (SELECT k FROM a RIGHT JOIN b USING (k)) SELECT k, x FROM r JOIN c USING (k) ORDER BY k;
