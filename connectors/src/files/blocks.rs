@@ -128,6 +128,20 @@ fn too_long(at: u64) -> ArrowError {
 }
 
 impl Cut {
+    /// Whether a text that begins between two rows has the end of one at a place with more behind it. The last row of a file that
+    /// has grown may go on there.
+    pub fn ends_at(self, text: &[u8], at: usize) -> bool {
+        let is_end = |byte: Option<&u8>| matches!(byte, Some(b'\n' | b'\r'));
+        match self {
+            // A row ends with its brace.
+            Cut::Objects => true,
+            Cut::Records => {
+                let at_line = is_end(at.checked_sub(1).and_then(|i| text.get(i))) || is_end(text.get(at));
+                at_line && gaps(text).any(|(from, to)| (from..=to).contains(&at))
+            }
+        }
+    }
+
     /// The last place to cut a text that begins between two rows; none when there is none but its beginning.
     fn last(self, text: &[u8]) -> Option<usize> {
         match self {
@@ -219,6 +233,24 @@ mod tests {
             ("1\r2\r", Some(3)),
         ] {
             assert_eq!(Cut::Records.last(text.as_bytes()), at, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_record_ends_where_its_line_does_and_no_quotes_are_open() {
+        for (text, at, ends) in [
+            ("\n1\n2", 2, true),
+            ("\n1\n2", 3, true),
+            ("\n1\n25", 4, false),
+            ("\n1\r\n2", 3, true),
+            ("\n\"a\"\n2", 4, true),
+            ("\n\"a\"\"b\"\n2", 4, false),
+            ("\n1,\"a\nb\"\n2", 6, false),
+            ("\n1,\"a\nb\"\n2", 5, false),
+            ("\n1,\"a\nb\"\n2", 8, true),
+            ("\n1\n\"2\"", 3, true),
+        ] {
+            assert_eq!(Cut::Records.ends_at(text.as_bytes(), at), ends, "{text} {at}");
         }
     }
 }

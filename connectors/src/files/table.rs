@@ -227,6 +227,12 @@ impl TableFile {
         }
     }
 
+    /// Whether a row ends at a place of a block of text that has more behind it.
+    pub fn has_end_at(&self, text: &[u8], at: usize) -> bool {
+        let cut = if self.format == TableFormat::Csv { Cut::Records } else { Cut::Objects };
+        cut.ends_at(text, at)
+    }
+
     /// Where so many rows of a block of text end.
     ///
     /// # Errors
