@@ -328,8 +328,20 @@ fn characters_escaped_as_pairs_are_those_that_they_are_on_both_ways() {
 #[test]
 fn what_lies_deep_needs_no_stack() {
     let schema = schema(&[("k", DataType::Int64)]);
-    let deep = format!("{{\"x\":{}1{},\"k\":5}}", "[".repeat(200_000), "]".repeat(200_000));
-    assert!(!check(&mut Decoder::new(schema.clone()), &schema, deep.as_bytes()));
+    let deep = |levels: usize| format!("{{\"x\":{}1{},\"k\":5}}", "[".repeat(levels), "]".repeat(levels));
+    assert!(!check(&mut Decoder::new(schema.clone()), &schema, deep(500).as_bytes()));
+    for name in ["k", "x"] {
+        let text = deep(200_000).replace("\"x\"", &format!("\"{name}\""));
+        let error = Decoder::new(schema.clone()).decode(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("more than 512 deep"), "{error}");
+    }
+}
+
+#[test]
+fn a_long_value_is_told_by_its_ends() {
+    let long = format!("{{\"k\":\"{}\"}}", "ü".repeat(1 << 20));
+    let error = Decoder::new(schema(&[("k", DataType::Int64)])).decode(long.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("[…]") && error.contains("field 'k'") && error.len() < 1000, "{error}");
 }
 
 #[test]

@@ -168,3 +168,13 @@ fn what_is_wrong_is_told_with_its_line() {
     let error = TableFile::known(&path, TableFormat::Csv, &schema()).unwrap().whole().unwrap_err().to_string();
     assert!(error.contains("line 50002") || error.contains("line 50001"), "{error}");
 }
+
+#[test]
+fn what_lies_too_deep_is_told_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep.json");
+    std::fs::write(&path, format!("{{\"name\":\"a\"}}\n{{\"name\":{}{}}}\n", "[".repeat(100_000), "]".repeat(100_000))).unwrap();
+    let columns = Arc::new(Schema::new(vec![Field::new("name", DataType::Utf8, true)]));
+    let error = TableFile::known(&path, TableFormat::Json, &columns).unwrap().whole().unwrap_err().to_string();
+    assert_eq!(error, "Json error: line 2: objects and lists lie within each other more than 512 deep");
+}

@@ -19,7 +19,8 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::blocks::{BLOCK_BYTES, BlockReader, Cut};
-use super::ndjson::{Decoder, end_of_rows};
+use super::ndjson::{Decoder, TooDeep, deep_line, end_of_rows};
+use super::shortened;
 
 /// Lines from which types are inferred.
 const INFER_LINES: usize = 10_000;
@@ -217,13 +218,20 @@ impl TableFile {
 
     /// An error of a block as it is told of the whole file: with the number of its line, where the format's reader counts them.
     pub fn told(&self, error: ArrowError) -> ArrowError {
+        let Ok(file) = File::open(&self.path) else { return error };
+        if let ArrowError::ExternalError(cause) = &error
+            && cause.is::<TooDeep>()
+            && let Some(line) = deep_line(BufReader::new(file))
+        {
+            return ArrowError::JsonError(format!("line {line}: {TooDeep}"));
+        }
         if self.format != TableFormat::Csv {
             return error;
         }
         let Ok(file) = File::open(&self.path) else { return error };
         match self.csv_reader().with_header(true).build(file).map(|mut reader| reader.find_map(Result::err)) {
-            Ok(Some(again)) => again,
-            _ => error,
+            Ok(Some(again)) => shortened(again),
+            _ => shortened(error),
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod column;
 mod cursor;
+mod depth;
 mod digits;
 mod list;
 mod nulls;
@@ -24,7 +25,10 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 
+use super::shortened;
+
 use self::cursor::Cursor;
+pub use self::depth::{TooDeep, deep_line};
 use self::object::Object;
 
 /// Rows that arrow-json decodes at once.
@@ -47,15 +51,18 @@ impl Decoder {
     /// The rows of a block; none when it ends within a row.
     ///
     /// # Errors
-    /// What arrow-json says.
+    /// What arrow-json says; also when values lie within each other deeper than they may.
     pub fn decode(&mut self, block: &[u8]) -> Result<Option<RecordBatch>, ArrowError> {
         if let Some(rows) = self.fast(block) {
             return Ok(Some(rows));
         }
         self.slow += 1;
+        if depth::is_too_deep(block) {
+            return Err(ArrowError::ExternalError(Box::new(TooDeep)));
+        }
         // With debug assertions its parser of decimal numbers stops at exponents of five digits.
         let read = std::panic::catch_unwind(|| plain(&self.schema, &pairs::written_out(block)));
-        read.unwrap_or_else(|_| Err(ArrowError::JsonError("arrow-json does not read this block to its end".into())))
+        read.unwrap_or_else(|_| Err(ArrowError::JsonError("arrow-json does not read this block to its end".into()))).map_err(shortened)
     }
 
     /// How many blocks went to arrow-json.
