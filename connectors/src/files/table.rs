@@ -12,11 +12,11 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::csv::ReaderBuilder as CsvReader;
 use arrow::csv::reader::Format as CsvFormat;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use memchr::memchr_iter;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::blocks::{BLOCK_BYTES, BlockReader, Cut};
 use super::ndjson::{Decoder, TooDeep, deep_line, end_of_rows};
@@ -175,7 +175,7 @@ impl TableFile {
             TableFormat::Csv => self.text(Cut::Records, from)?,
             TableFormat::Json => self.text(Cut::Objects, from)?,
             TableFormat::Parquet => {
-                let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&self.path)?)?;
+                let builder = parquet(&self.path)?;
                 let mask = ProjectionMask::roots(builder.parquet_schema(), self.read.iter().copied());
                 let skipped = usize::try_from(from.rows).unwrap_or(usize::MAX);
                 Blocks::Parquet(builder.with_projection(mask).with_batch_size(PARQUET_ROWS).with_offset(skipped).build()?)
@@ -278,7 +278,39 @@ pub fn joined(open: &mut Vec<u8>, block: Block) -> Block {
 }
 
 fn parquet_columns(path: &Path) -> Result<SchemaRef, ArrowError> {
-    Ok(ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.schema().clone())
+    Ok(parquet(path)?.schema().clone())
+}
+
+/// A reader of a Parquet file. How its writer held a column is nobody's concern here: dictionaries are read as their values.
+fn parquet(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, ArrowError> {
+    let file = File::open(path)?;
+    let written = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
+    let fields: Fields = written.schema().fields().iter().map(plain).collect();
+    let metadata = match &fields == written.schema().fields() {
+        true => written,
+        false => {
+            let schema = Schema::new_with_metadata(fields, written.schema().metadata().clone());
+            ArrowReaderMetadata::try_new(written.metadata().clone(), ArrowReaderOptions::new().with_schema(Arc::new(schema)))?
+        }
+    };
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
+}
+
+/// A column with values in the place of dictionaries.
+fn plain(field: &Arc<Field>) -> Arc<Field> {
+    fn kind(of: &DataType) -> DataType {
+        match of {
+            DataType::Dictionary(_, values) => kind(values),
+            DataType::List(item) => DataType::List(plain(item)),
+            DataType::LargeList(item) => DataType::LargeList(plain(item)),
+            DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain(item), *size),
+            DataType::Map(entries, sorted) => DataType::Map(plain(entries), *sorted),
+            DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain).collect()),
+            other => other.clone(),
+        }
+    }
+    let plain = Field::new(field.name(), kind(field.data_type()), field.is_nullable());
+    Arc::new(plain.with_metadata(field.metadata().clone()))
 }
 
 impl Block {
