@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int64Array, Record
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use littoral_connectors::files::table::{Block, Position, TableFile, TableFormat, joined};
+use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 
 fn schema() -> SchemaRef {
