@@ -187,7 +187,8 @@ fn dictionaries_of_parquet_are_read_as_their_values() {
     let path = folder.path().join("codes.parquet");
     let codes: DictionaryArray<Int32Type> = [Some("a"), None, Some("b"), Some("a")].into_iter().collect();
     let nested = StructArray::from(vec![(Arc::new(Field::new("t", codes.data_type().clone(), true)), Arc::new(codes.clone()) as ArrayRef)]);
-    let numbers = cast(&Int64Array::from(vec![7, 7, 8, 9]), &DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Int64))).unwrap();
+    let numbers =
+        cast(&Int64Array::from(vec![7, 7, 8, 9]), &DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Int64))).unwrap();
     let k: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3, 4]));
     let rows = [("k", k.clone()), ("t", Arc::new(codes.clone()) as ArrayRef), ("n", numbers), ("s", Arc::new(nested))];
     let rows = RecordBatch::try_from_iter_with_nullable(rows.map(|(name, column)| (name, column, true))).unwrap();

@@ -3,6 +3,7 @@
 //! `normalise` gives every chunk the columns `device` and `ts` and takes out what is not usable.
 
 pub mod blocks;
+mod exact;
 pub mod lines;
 pub mod ndjson;
 pub mod normalise;

@@ -19,6 +19,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::blocks::{BLOCK_BYTES, BlockReader, Cut};
+use super::exact::{Wide, narrow, wide};
 use super::ndjson::{Decoder, TooDeep, deep_line, end_of_rows};
 use super::shortened;
 
@@ -255,8 +256,9 @@ impl TableFile {
         self.csv_reader().with_batch_size(rows).build_decoder().decode(text)
     }
 
+    /// What reads the CSV, decimals wider than they are.
     fn csv_reader(&self) -> CsvReader {
-        CsvReader::new(self.columns.clone()).with_projection(self.read.clone())
+        CsvReader::new(wide(&self.columns, Wide::Decimals).unwrap_or_else(|| self.columns.clone())).with_projection(self.read.clone())
     }
 }
 
@@ -362,5 +364,6 @@ fn csv(file: &TableFile, columns: &SchemaRef, text: &[u8]) -> Result<RecordBatch
     // A batch that surely holds the block, so that nothing is put together afterwards.
     let lines = memchr_iter(b'\n', text).count().max(memchr_iter(b'\r', text).count()) + 2;
     let reader = file.csv_reader().with_batch_size(lines).build_buffered(text)?;
-    concat_batches(columns, &reader.collect::<Result<Vec<RecordBatch>, ArrowError>>()?)
+    let wide = wide(columns, Wide::Decimals).unwrap_or_else(|| columns.clone());
+    narrow(&concat_batches(&wide, &reader.collect::<Result<Vec<RecordBatch>, ArrowError>>()?)?, columns)
 }

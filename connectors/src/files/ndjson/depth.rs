@@ -1,4 +1,5 @@
-//! How deep values lie within each other. What lies too deep is refused before arrow-json sees it, which takes a call of a
+//! What is found by a look over a block before arrow-json reads it: how deep values lie within each other, and whether there are
+//! numbers with a fraction. What lies too deep is refused before arrow-json sees it, which takes a call of a
 //! function a level to tell of a value that it does not take, and so the whole stack of its thread.
 
 use std::fmt;
@@ -51,6 +52,16 @@ pub fn is_too_deep(block: &[u8]) -> bool {
     Depth::default().pass(block).is_some()
 }
 
+/// Whether a number in a block has a point or an exponent; all others are whole.
+pub fn has_long_number(block: &[u8]) -> bool {
+    let (mut depth, mut before) = (Depth::default(), 0);
+    block.iter().any(|byte| {
+        depth.pass(std::slice::from_ref(byte));
+        let before = std::mem::replace(&mut before, *byte);
+        !depth.quoted && (*byte == b'.' || matches!(byte, b'e' | b'E') && before.is_ascii_digit())
+    })
+}
+
 /// The first line of a file that lies too deep, from one; none where it cannot be found again.
 pub fn deep_line(mut input: impl BufRead) -> Option<usize> {
     let lines = |text: &[u8]| memchr::memchr_iter(b'\n', text).count();
@@ -81,6 +92,13 @@ mod tests {
         let text = format!("{{\"a\":\"\\\"{}\"}}", "[".repeat(2 * DEPTH_MAX));
         assert!(!is_too_deep(text.as_bytes()), "in a text");
         assert!(!is_too_deep("{}[]".repeat(DEPTH_MAX).as_bytes()), "one after the other");
+    }
+
+    #[test]
+    fn numbers_with_a_fraction_are_seen() {
+        for (text, long) in [("{\"a\":1.5}", true), ("[1e3]", true), ("{\"1.5e1\":\"1.5\",\"b\":[true,false,12]}", false), ("", false)] {
+            assert_eq!(has_long_number(text.as_bytes()), long, "{text}");
+        }
     }
 
     #[test]

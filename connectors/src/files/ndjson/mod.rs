@@ -1,6 +1,7 @@
 //! NDJSON to Arrow, straight into the columns of a schema: no tree of values, no tape, nothing kept for a row.
 //!
-//! It gives what arrow-json gives, to the bit, but for one defect there (`pairs.rs`). Plain JSON is read here; a block with anything else in it (a key twice, commas
+//! It gives what arrow-json gives, to the bit, but for one defect there (`pairs.rs`), and for fractions that a column has no room
+//! for: decimals are rounded, and a number with a fraction is no whole number (`exact.rs`), where arrow-json cuts off. Plain JSON is read here; a block with anything else in it (a key twice, commas
 //! that are missing, types that are rare, values that do not fit) goes to arrow-json whole, which also says what is wrong. So
 //! this is faster and never different. Rows are objects; they may stand on one line or on several, as in arrow-json.
 //! Not here: how a file is cut into blocks (`blocks.rs`).
@@ -25,6 +26,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 
+use super::exact::{Wide, narrow, wide};
 use super::shortened;
 
 use self::cursor::Cursor;
@@ -103,6 +105,16 @@ fn rows(object: &mut Object, block: &[u8]) -> Option<()> {
 }
 
 fn plain(schema: &SchemaRef, block: &[u8]) -> Result<Option<RecordBatch>, ArrowError> {
+    // What is wrong is told of the types that were asked for.
+    let rows = by_arrow(schema, block)?;
+    let which = if depth::has_long_number(block) { Wide::All } else { Wide::Decimals };
+    match (rows, wide(schema, which)) {
+        (Some(_), Some(wide)) => by_arrow(&wide, block)?.map(|rows| narrow(&rows, schema)).transpose(),
+        (rows, _) => Ok(rows),
+    }
+}
+
+fn by_arrow(schema: &SchemaRef, block: &[u8]) -> Result<Option<RecordBatch>, ArrowError> {
     let mut decoder = ReaderBuilder::new(schema.clone()).with_batch_size(PLAIN_ROWS).build_decoder()?;
     let (mut rest, mut batches) = (block, Vec::new());
     while !rest.is_empty() {
