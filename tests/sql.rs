@@ -105,3 +105,19 @@ fn a_sink_takes_several_inserts_and_tells_updates_as_one_record() {
     assert_eq!(lines[2], "{\"before\":{\"g\":\"a\",\"s\":1},\"after\":{\"g\":\"a\",\"s\":6},\"op\":\"u\"}");
     assert_eq!(lines[3], "{\"before\":{\"g\":\"b\",\"s\":2},\"after\":null,\"op\":\"d\"}");
 }
+
+/// Who reads the answer may have enough of it.
+#[test]
+fn a_closed_pipe_ends_the_answer_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (0..50_000).map(|k| format!("{k}\n")).collect();
+    std::fs::write(folder.path().join("many.csv"), format!("k\n{rows}")).unwrap();
+    let script = "CREATE TABLE t (k BIGINT) WITH (path = 'many.csv');\nSELECT * FROM t;\nSELECT * FROM t;";
+    std::fs::write(folder.path().join("many.sql"), script).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_littoral"));
+    command.args(["sql", "many.sql"]).current_dir(folder.path());
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
