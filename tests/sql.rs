@@ -121,3 +121,51 @@ fn a_closed_pipe_ends_the_answer_quietly() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
+
+/// A file that is read, or written by another sink, is not overwritten.
+#[test]
+fn a_sink_has_its_file_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let given = "k\n1\n2\n";
+    let table = "CREATE TABLE t (k BIGINT) WITH (path = 'in.csv');\n";
+    let sink =
+        |name: &str, path: &str| format!("CREATE SINK {name} AS SELECT k + 1 AS k FROM t WITH (connector = 'file', path = '{path}');\n");
+    let insert = "CREATE TABLE out (k BIGINT) WITH (connector = 'file', path = 'new.csv', type = 'sink');\n";
+    std::fs::create_dir(at.join("inner")).unwrap();
+    for (script, said) in [
+        (format!("{table}{}", sink("s", "in.csv")), "the file \"in.csv\" of sink \"s\" is read by table \"t\""),
+        (format!("{table}{}", sink("s", "inner/../in.csv")), "the file \"inner/../in.csv\" of sink \"s\" is read by table \"t\""),
+        (
+            format!("{table}{}{}", sink("s", "new.csv"), sink("z", "./new.csv")),
+            "the file \"./new.csv\" of sink \"z\" is written by sink \"s\"",
+        ),
+        (
+            format!("{insert}CREATE TABLE back (k BIGINT) WITH (path = 'new.csv');"),
+            "the file \"new.csv\" of table \"back\" is written by sink \"out\"",
+        ),
+        (
+            format!(
+                "{insert}INSERT INTO out VALUES (1);\nCREATE TABLE back (k BIGINT) WITH (path = 'new.csv');\nINSERT INTO out VALUES (2);"
+            ),
+            "the file \"new.csv\" of sink \"out\" is read by table \"back\"",
+        ),
+    ] {
+        std::fs::write(at.join("in.csv"), given).unwrap();
+        std::fs::write(at.join("own.sql"), &script).unwrap();
+        let found = sql(at, &["own.sql"]);
+        assert!(found.contains(said) && found.ends_with("exit code 2\n"), "{script}\n{found}");
+        assert_eq!(std::fs::read_to_string(at.join("in.csv")).unwrap(), given);
+    }
+    std::fs::write(at.join("own.sql"), sink("s", "in.csv")).unwrap();
+    let found = sql(at, &["own.sql", "--table", "t=in.csv"]);
+    assert!(found.contains("is read by table \"t\""), "{found}");
+    // What is gone reads and writes nothing; what a sink was given before is there to be read.
+    let free = format!(
+        "{table}DROP TABLE t;\nCREATE TABLE t (k BIGINT);\n{}{insert}INSERT INTO out VALUES (7);\n{}",
+        sink("s", "in.csv"),
+        "CREATE TABLE back (k BIGINT) WITH (path = 'new.csv');\nSELECT * FROM back;"
+    );
+    std::fs::write(at.join("own.sql"), free).unwrap();
+    assert_eq!(sql(at, &["own.sql", "--format", "csv"]), "k\n7\nexit code 0\n");
+}
