@@ -169,3 +169,26 @@ fn a_sink_has_its_file_for_itself() {
     std::fs::write(at.join("own.sql"), free).unwrap();
     assert_eq!(sql(at, &["own.sql", "--format", "csv"]), "k\n7\nexit code 0\n");
 }
+
+/// A byte-order mark is no part of the first row.
+#[test]
+fn a_byte_order_mark_is_passed_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("m.json"), "\u{feff}{\"k\":1}\n{\"k\":2}\n").unwrap();
+    std::fs::write(at.join("c.json"), "\u{feff}{\"op\":\"c\",\"after\":{\"k\":1}}\n{\"op\":\"c\",\"after\":{\"k\":2}}\n").unwrap();
+    std::fs::write(at.join("m.csv"), "\u{feff}k\n1\n2\n").unwrap();
+    for with in ["path = 'm.json'", "path = 'c.json', format = 'debezium_json'", "path = 'm.csv'"] {
+        std::fs::write(at.join("m.sql"), format!("CREATE TABLE t (k BIGINT) WITH ({with});\nSELECT * FROM t;")).unwrap();
+        assert_eq!(sql(at, &["m.sql", "--format", "csv", "--epoch-rows", "1"]), "k\n1\n2\nexit code 0\n", "{with}");
+    }
+    std::fs::write(at.join("m.sql"), "SELECT k FROM t;").unwrap();
+    assert_eq!(sql(at, &["m.sql", "--format", "csv", "--table", "t=m.json"]), "k\n1\n2\nexit code 0\n");
+    // Nor of what a snapshot has taken in.
+    std::fs::write(at.join("m.sql"), "CREATE TABLE t (k BIGINT) WITH (path = 'm.json');\nSELECT * FROM t;").unwrap();
+    assert_eq!(sql(at, &["m.sql", "--format", "csv", "--epoch-rows", "1", "--snapshot-dir", "kept"]), "k\n1\n2\nexit code 0\n");
+    std::fs::write(at.join("m.json"), "\u{feff}{\"k\":1}\n{\"k\":2}\n{\"k\":3}\n").unwrap();
+    assert_eq!(sql(at, &["m.sql", "--format", "csv", "--epoch-rows", "1", "--restore", "kept"]), "k\n1\n2\n3\nexit code 0\n");
+    std::fs::write(at.join("m.json"), "{\"k\":1}\u{feff}\n{\"k\":2}\n").unwrap();
+    assert!(sql(at, &["m.sql"]).ends_with("exit code 2\n"), "elsewhere it is an error");
+}

@@ -17,6 +17,9 @@ pub const BLOCK_BYTES: usize = 1 << 20;
 /// Bytes of a row, and so of a block: a file with a greater one is refused, as it would have to be held whole.
 pub const ROW_BYTES_MAX: usize = 64 << 20;
 
+/// What some programs write before a text in UTF-8.
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Where a text may be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -40,7 +43,7 @@ pub struct BlockReader {
 }
 
 impl BlockReader {
-    /// A file from some byte on, which is between two rows; from nought on without the header line of CSV.
+    /// A file from some byte on, which is between two rows; from nought on without the header line of CSV, or a byte-order mark.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -48,8 +51,10 @@ impl BlockReader {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(at))?;
         let mut reader = BlockReader { file, cut, size: BLOCK_BYTES, rest: Vec::new(), at, ended: false };
-        if cut == Cut::Records && at == 0 {
-            reader.pass_header()?;
+        match cut {
+            Cut::Records if at == 0 => reader.pass_header()?,
+            Cut::Objects if at == 0 => reader.pass_mark()?,
+            _ => {}
         }
         Ok(reader)
     }
@@ -97,6 +102,17 @@ impl BlockReader {
         buffer.reserve(missing);
         let read = (&mut self.file).take(missing as u64).read_to_end(buffer)?;
         self.ended |= read < missing;
+        Ok(())
+    }
+
+    /// Passes by a byte-order mark, which is no JSON.
+    fn pass_mark(&mut self) -> Result<(), ArrowError> {
+        let mut begin = Vec::new();
+        self.fill(&mut begin, BYTE_ORDER_MARK.len())?;
+        match begin == BYTE_ORDER_MARK {
+            true => self.at = BYTE_ORDER_MARK.len() as u64,
+            false => self.rest = begin,
+        }
         Ok(())
     }
 

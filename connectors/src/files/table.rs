@@ -4,7 +4,7 @@
 //! pipelines replay theirs by event time (`replay.rs`).
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use memchr::memchr_iter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::blocks::{BLOCK_BYTES, BlockReader, Cut};
+use super::blocks::{BLOCK_BYTES, BYTE_ORDER_MARK, BlockReader, Cut};
 use super::exact::{Wide, narrow, wide};
 use super::ndjson::{Decoder, TooDeep, deep_line, end_of_rows};
 use super::shortened;
@@ -98,7 +98,10 @@ impl TableFile {
                 (TableFormat::Csv, Arc::new(schema))
             }
             Some("json" | "ndjson" | "jsonl") => {
-                let input = BufReader::new(File::open(path)?);
+                let mut input = BufReader::new(File::open(path)?);
+                if input.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
+                    input.consume(BYTE_ORDER_MARK.len());
+                }
                 let (schema, _) = arrow::json::reader::infer_json_schema(input, Some(INFER_LINES))?;
                 (TableFormat::Json, Arc::new(schema))
             }

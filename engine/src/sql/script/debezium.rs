@@ -152,10 +152,11 @@ fn steps(path: &Path) -> Result<(Vec<Step>, Vec<String>), String> {
         if line.len() > LINE_BYTES_MAX {
             return Err(at(format!("more than {LINE_BYTES_MAX} bytes")));
         }
+        let line = if number == 0 { line.trim_start_matches('\u{feff}') } else { &line };
         if line.trim().is_empty() {
             continue;
         }
-        let Some(change) = members(&line).map_err(|e| at(e.to_string()))? else { continue };
+        let Some(change) = members(line).map_err(|e| at(e.to_string()))? else { continue };
         let op = change.get("op").and_then(|op| serde_json::from_str::<String>(op.get()).ok()).ok_or_else(|| at("no \"op\"".into()))?;
         let mut image = |name: &str| {
             let image = change.get(name).map(|image| image.get()).filter(|image| image.starts_with('{'))?;
