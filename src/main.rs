@@ -7,6 +7,7 @@ use clap::Parser;
 mod command;
 mod failure;
 mod metrics_endpoint;
+mod output;
 mod summary;
 
 /// Batches come and go by the megabyte: the system's allocator hands such pages back and takes them anew each time, which

@@ -1,5 +1,6 @@
 //! What `run` shows: one block that renews itself on a terminal, one JSON object a line otherwise.
 
+use crate::output::tell;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -29,7 +30,8 @@ impl Summary {
     /// Shows the totals as they stand.
     pub fn show(&mut self, totals: &Totals, elapsed: Duration, final_one: bool) {
         match &self.bar {
-            None => println!("{}", json_line(totals, elapsed, final_one)),
+            // A run has its sinks: it goes on when nobody reads how it fares.
+            None => drop(tell(&format!("{}\n", json_line(totals, elapsed, final_one)))),
             Some(bar) => {
                 let text = self.text(totals, elapsed);
                 match final_one {

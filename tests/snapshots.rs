@@ -121,3 +121,30 @@ fn equal_rows_that_stand_apart_have_their_partners_again() {
     let restored = text(&littoral(folder.path(), &longer, &["--restore", "state", "--changes"]));
     assert_eq!(restored, text(&littoral(folder.path(), &longer, &["--changes"])));
 }
+
+/// A file whose last line had no end: behind it may stand more lines, and nothing that makes its last row another one.
+#[test]
+fn a_file_that_grew_within_its_last_row_is_not_what_it_was() {
+    let script = "CREATE TABLE t (a VARCHAR, b VARCHAR) WITH (path = 'grows.csv');\nSELECT a, b FROM t;\n";
+    let epochs = ["--epoch-rows", "1"];
+    for (before, after, fits) in [
+        ("a,b\nx,1\ny,2", "a,b\nx,1\ny,2\nz,3\n", true),
+        ("a,b\nx,1\ny,2", "a,b\nx,1\ny,2\r\nz,3", true),
+        ("a,b\nx,1\ny,2", "a,b\nx,1\ny,25\nz,3\n", false),
+        ("a,b\nx,1\ny,\"2\"", "a,b\nx,1\ny,\"2\"\nz,3\n", true),
+        ("a,b\nx,1\ny,\"2", "a,b\nx,1\ny,\"25\"\nz,3\n", false),
+        ("a,b\nx,1\ny,\"2\n", "a,b\nx,1\ny,\"2\n5\"\nz,3\n", false),
+        ("a,b\nx,1\ny,\"2\"", "a,b\nx,1\ny,\"2\"\"\"\nz,3\n", false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        std::fs::write(at.join("grows.csv"), before).unwrap();
+        text(&littoral(at, script, &[&epochs[..], &["--snapshot-dir", "state"]].concat()));
+        std::fs::write(at.join("grows.csv"), after).unwrap();
+        let again = littoral(at, script, &[&epochs[..], &["--restore", "state"]].concat());
+        match fits {
+            true => assert_eq!(text(&again), text(&littoral(at, script, &epochs)), "{after}"),
+            false => assert!(refused(&again).contains("what table \"t\" held up to epoch"), "{after}"),
+        }
+    }
+}

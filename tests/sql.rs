@@ -105,3 +105,90 @@ fn a_sink_takes_several_inserts_and_tells_updates_as_one_record() {
     assert_eq!(lines[2], "{\"before\":{\"g\":\"a\",\"s\":1},\"after\":{\"g\":\"a\",\"s\":6},\"op\":\"u\"}");
     assert_eq!(lines[3], "{\"before\":{\"g\":\"b\",\"s\":2},\"after\":null,\"op\":\"d\"}");
 }
+
+/// Who reads the answer may have enough of it.
+#[test]
+fn a_closed_pipe_ends_the_answer_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (0..50_000).map(|k| format!("{k}\n")).collect();
+    std::fs::write(folder.path().join("many.csv"), format!("k\n{rows}")).unwrap();
+    let script = "CREATE TABLE t (k BIGINT) WITH (path = 'many.csv');\nSELECT * FROM t;\nSELECT * FROM t;";
+    std::fs::write(folder.path().join("many.sql"), script).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_littoral"));
+    command.args(["sql", "many.sql"]).current_dir(folder.path());
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
+/// A file that is read, or written by another sink, is not overwritten.
+#[test]
+fn a_sink_has_its_file_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let given = "k\n1\n2\n";
+    let table = "CREATE TABLE t (k BIGINT) WITH (path = 'in.csv');\n";
+    let sink =
+        |name: &str, path: &str| format!("CREATE SINK {name} AS SELECT k + 1 AS k FROM t WITH (connector = 'file', path = '{path}');\n");
+    let insert = "CREATE TABLE out (k BIGINT) WITH (connector = 'file', path = 'new.csv', type = 'sink');\n";
+    std::fs::create_dir(at.join("inner")).unwrap();
+    for (script, said) in [
+        (format!("{table}{}", sink("s", "in.csv")), "the file \"in.csv\" of sink \"s\" is read by table \"t\""),
+        (format!("{table}{}", sink("s", "inner/../in.csv")), "the file \"inner/../in.csv\" of sink \"s\" is read by table \"t\""),
+        (
+            format!("{table}{}{}", sink("s", "new.csv"), sink("z", "./new.csv")),
+            "the file \"./new.csv\" of sink \"z\" is written by sink \"s\"",
+        ),
+        (
+            format!("{insert}CREATE TABLE back (k BIGINT) WITH (path = 'new.csv');"),
+            "the file \"new.csv\" of table \"back\" is written by sink \"out\"",
+        ),
+        (
+            format!(
+                "{insert}INSERT INTO out VALUES (1);\nCREATE TABLE back (k BIGINT) WITH (path = 'new.csv');\nINSERT INTO out VALUES (2);"
+            ),
+            "the file \"new.csv\" of sink \"out\" is read by table \"back\"",
+        ),
+    ] {
+        std::fs::write(at.join("in.csv"), given).unwrap();
+        std::fs::write(at.join("own.sql"), &script).unwrap();
+        let found = sql(at, &["own.sql"]);
+        assert!(found.contains(said) && found.ends_with("exit code 2\n"), "{script}\n{found}");
+        assert_eq!(std::fs::read_to_string(at.join("in.csv")).unwrap(), given);
+    }
+    std::fs::write(at.join("own.sql"), sink("s", "in.csv")).unwrap();
+    let found = sql(at, &["own.sql", "--table", "t=in.csv"]);
+    assert!(found.contains("is read by table \"t\""), "{found}");
+    // What is gone reads and writes nothing; what a sink was given before is there to be read.
+    let free = format!(
+        "{table}DROP TABLE t;\nCREATE TABLE t (k BIGINT);\n{}{insert}INSERT INTO out VALUES (7);\n{}",
+        sink("s", "in.csv"),
+        "CREATE TABLE back (k BIGINT) WITH (path = 'new.csv');\nSELECT * FROM back;"
+    );
+    std::fs::write(at.join("own.sql"), free).unwrap();
+    assert_eq!(sql(at, &["own.sql", "--format", "csv"]), "k\n7\nexit code 0\n");
+}
+
+/// A byte-order mark is no part of the first row.
+#[test]
+fn a_byte_order_mark_is_passed_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("m.json"), "\u{feff}{\"k\":1}\n{\"k\":2}\n").unwrap();
+    std::fs::write(at.join("c.json"), "\u{feff}{\"op\":\"c\",\"after\":{\"k\":1}}\n{\"op\":\"c\",\"after\":{\"k\":2}}\n").unwrap();
+    std::fs::write(at.join("m.csv"), "\u{feff}k\n1\n2\n").unwrap();
+    for with in ["path = 'm.json'", "path = 'c.json', format = 'debezium_json'", "path = 'm.csv'"] {
+        std::fs::write(at.join("m.sql"), format!("CREATE TABLE t (k BIGINT) WITH ({with});\nSELECT * FROM t;")).unwrap();
+        assert_eq!(sql(at, &["m.sql", "--format", "csv", "--epoch-rows", "1"]), "k\n1\n2\nexit code 0\n", "{with}");
+    }
+    std::fs::write(at.join("m.sql"), "SELECT k FROM t;").unwrap();
+    assert_eq!(sql(at, &["m.sql", "--format", "csv", "--table", "t=m.json"]), "k\n1\n2\nexit code 0\n");
+    // Nor of what a snapshot has taken in.
+    std::fs::write(at.join("m.sql"), "CREATE TABLE t (k BIGINT) WITH (path = 'm.json');\nSELECT * FROM t;").unwrap();
+    assert_eq!(sql(at, &["m.sql", "--format", "csv", "--epoch-rows", "1", "--snapshot-dir", "kept"]), "k\n1\n2\nexit code 0\n");
+    std::fs::write(at.join("m.json"), "\u{feff}{\"k\":1}\n{\"k\":2}\n{\"k\":3}\n").unwrap();
+    assert_eq!(sql(at, &["m.sql", "--format", "csv", "--epoch-rows", "1", "--restore", "kept"]), "k\n1\n2\n3\nexit code 0\n");
+    std::fs::write(at.join("m.json"), "{\"k\":1}\u{feff}\n{\"k\":2}\n").unwrap();
+    assert!(sql(at, &["m.sql"]).ends_with("exit code 2\n"), "elsewhere it is an error");
+}

@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use littoral_connectors::files::table::{Block, Position, TableFile, TableFormat, joined};
+use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 
 fn schema() -> SchemaRef {
@@ -167,4 +168,40 @@ fn what_is_wrong_is_told_with_its_line() {
     let path = write(folder.path(), "t.csv", &format!("k,t,v\n{lines}x,y,z\n"));
     let error = TableFile::known(&path, TableFormat::Csv, &schema()).unwrap().whole().unwrap_err().to_string();
     assert!(error.contains("line 50002") || error.contains("line 50001"), "{error}");
+}
+
+#[test]
+fn what_lies_too_deep_is_told_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep.json");
+    std::fs::write(&path, format!("{{\"name\":\"a\"}}\n{{\"name\":{}{}}}\n", "[".repeat(100_000), "]".repeat(100_000))).unwrap();
+    let columns = Arc::new(Schema::new(vec![Field::new("name", DataType::Utf8, true)]));
+    let error = TableFile::known(&path, TableFormat::Json, &columns).unwrap().whole().unwrap_err().to_string();
+    assert_eq!(error, "Json error: line 2: objects and lists lie within each other more than 512 deep");
+}
+
+/// Whoever wrote the file may have held texts as codes; they are texts.
+#[test]
+fn dictionaries_of_parquet_are_read_as_their_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("codes.parquet");
+    let codes: DictionaryArray<Int32Type> = [Some("a"), None, Some("b"), Some("a")].into_iter().collect();
+    let nested = StructArray::from(vec![(Arc::new(Field::new("t", codes.data_type().clone(), true)), Arc::new(codes.clone()) as ArrayRef)]);
+    let numbers =
+        cast(&Int64Array::from(vec![7, 7, 8, 9]), &DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Int64))).unwrap();
+    let k: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3, 4]));
+    let rows = [("k", k.clone()), ("t", Arc::new(codes.clone()) as ArrayRef), ("n", numbers), ("s", Arc::new(nested))];
+    let rows = RecordBatch::try_from_iter_with_nullable(rows.map(|(name, column)| (name, column, true))).unwrap();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), rows.schema(), None).unwrap();
+    writer.write(&rows).unwrap();
+    writer.close().unwrap();
+    let file = TableFile::found(&path).unwrap();
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("b"), Some("a")]));
+    let read = file.whole().unwrap();
+    assert_eq!(file.columns().field(1).data_type(), &DataType::Utf8);
+    assert_eq!(read[0].schema().fields(), file.columns().fields());
+    assert_eq!((read[0].column(0), read[0].column(1)), (&k, &texts));
+    assert_eq!(read[0].column(2).as_primitive::<Int64Type>().values(), &[7, 7, 8, 9]);
+    assert_eq!(read[0].column(3).as_struct().column(0), &texts);
+    assert_eq!(file.reading(&[1]).whole().unwrap()[0].column(0), &texts);
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::pipeline::{PipelineArgs, place};
 use crate::failure::Failure;
+use crate::output::tell;
 
 /// Arguments of `littoral check`.
 #[derive(Args)]
@@ -23,15 +24,14 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     if args.schema {
         let schema = littoral_engine::spec::json_schema();
-        println!("{}", serde_json::to_string_pretty(&schema).map_err(|e| Failure::Running(Box::new(e)))?);
-        return Ok(());
+        return tell(&format!("{}\n", serde_json::to_string_pretty(&schema).map_err(|e| Failure::Running(Box::new(e)))?));
     }
     let Some(pipeline) = &args.pipeline else { return Err(Failure::Given("error: name a pipeline file".into())) };
     let graph = pipeline.graph()?;
     let (_, cut) = place(&graph, &[])?;
     let p = &graph.pipeline;
-    println!(
-        "ok: {}: {} sources, {} steps ({} at the edge), {} views, {} deltas, {} remediations, {} sinks, {} tests",
+    tell(&format!(
+        "ok: {}: {} sources, {} steps ({} at the edge), {} views, {} deltas, {} remediations, {} sinks, {} tests\n",
         p.name,
         p.sources.len(),
         p.steps.len(),
@@ -41,9 +41,9 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
         p.remediations.len(),
         p.sinks.len(),
         p.tests.len()
-    );
+    ))?;
     for part in &p.unsupported {
-        println!("note: \"{}\" ({}) is not supported by run yet", part.path, part.place);
+        tell(&format!("note: \"{}\" ({}) is not supported by run yet\n", part.path, part.place))?;
     }
     Ok(())
 }

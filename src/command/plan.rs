@@ -8,6 +8,7 @@ use littoral_engine::plan::{PlanReport, draw};
 
 use super::pipeline::{PipelineArgs, place};
 use crate::failure::{Failure, writing};
+use crate::output::tell;
 
 /// Arguments of `littoral plan`.
 #[derive(Args)]
@@ -40,10 +41,9 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         write_fragment(path, &cut.edge)?;
     }
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&report).map_err(|e| Failure::Running(Box::new(e)))?),
-        false => print!("{}", report.to_text()),
+        true => tell(&format!("{}\n", serde_json::to_string_pretty(&report).map_err(|e| Failure::Running(Box::new(e)))?)),
+        false => tell(&report.to_text()),
     }
-    Ok(())
 }
 
 fn write_fragment(path: &std::path::Path, fragment: &Fragment) -> Result<(), Failure> {

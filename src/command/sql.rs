@@ -18,6 +18,7 @@ use littoral_engine::sql::arrange::set_memory_limit;
 use littoral_engine::sql::script::{Answer, Every, RestoreOptions, ScriptError, ScriptOptions, SnapshotOptions, run as run_script};
 
 use crate::failure::Failure;
+use crate::output::tell;
 
 /// Arguments of `littoral sql`.
 #[derive(Args)]
@@ -103,7 +104,7 @@ pub fn run(args: &SqlArgs) -> Result<(), Failure> {
     })?;
     for answer in &answers {
         let rows = if args.changes { changes(answer) } else { shown(&answer.rows) };
-        rows.and_then(|rows| print(&rows, args.format)).map_err(|e| Failure::Running(Box::new(e)))?;
+        tell(&rows.and_then(|rows| written(&rows, args.format)).map_err(|e| Failure::Running(Box::new(e)))?)?;
         tell_errors(&answer.errors).map_err(|e| Failure::Running(Box::new(e)))?;
     }
     Ok(())
@@ -174,8 +175,8 @@ fn json(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(text.lines().map(|line| Some(value(line)).filter(|v| v != "null")).collect::<StringArray>()))
 }
 
-fn print(rows: &RecordBatch, format: Format) -> Result<(), ArrowError> {
-    let text = match format {
+fn written(rows: &RecordBatch, format: Format) -> Result<String, ArrowError> {
+    Ok(match format {
         Format::Table => format!("{}\n", pretty_format_batches(std::slice::from_ref(rows))?),
         Format::Csv => {
             let mut writer = WriterBuilder::new().with_header(true).build(Vec::new());
@@ -188,7 +189,5 @@ fn print(rows: &RecordBatch, format: Format) -> Result<(), ArrowError> {
             writer.finish()?;
             String::from_utf8_lossy(&writer.into_inner()).into_owned()
         }
-    };
-    print!("{text}");
-    Ok(())
+    })
 }

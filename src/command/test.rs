@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::pipeline::{graph, load, place};
 use crate::failure::Failure;
+use crate::output::tell;
 
 /// Rows that a failed expectation shows.
 const SHOWN_ROWS: usize = 5;
@@ -34,17 +35,17 @@ pub fn run(args: &TestArgs) -> Result<(), Failure> {
             match broken.is_empty() {
                 true => {
                     passed += 1;
-                    println!("ok      {}: {}", pipeline.name, test.name);
+                    tell(&format!("ok      {}: {}\n", pipeline.name, test.name))?;
                 }
                 false => {
                     failed += 1;
-                    println!("FAILED  {}: {}  ({})", pipeline.name, test.name, test.place);
-                    broken.iter().for_each(|line| println!("        {line}"));
+                    tell(&format!("FAILED  {}: {}  ({})\n", pipeline.name, test.name, test.place))?;
+                    broken.iter().try_for_each(|line| tell(&format!("        {line}\n")))?;
                 }
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
+    tell(&format!("{passed} passed, {failed} failed\n"))?;
     if failed > 0 { Err(Failure::Running(format!("{failed} tests failed").into())) } else { Ok(()) }
 }
 

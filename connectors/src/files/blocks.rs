@@ -17,6 +17,9 @@ pub const BLOCK_BYTES: usize = 1 << 20;
 /// Bytes of a row, and so of a block: a file with a greater one is refused, as it would have to be held whole.
 pub const ROW_BYTES_MAX: usize = 64 << 20;
 
+/// What some programs write before a text in UTF-8.
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Where a text may be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -40,7 +43,7 @@ pub struct BlockReader {
 }
 
 impl BlockReader {
-    /// A file from some byte on, which is between two rows; from nought on without the header line of CSV.
+    /// A file from some byte on, which is between two rows; from nought on without the header line of CSV, or a byte-order mark.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -48,8 +51,10 @@ impl BlockReader {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(at))?;
         let mut reader = BlockReader { file, cut, size: BLOCK_BYTES, rest: Vec::new(), at, ended: false };
-        if cut == Cut::Records && at == 0 {
-            reader.pass_header()?;
+        match cut {
+            Cut::Records if at == 0 => reader.pass_header()?,
+            Cut::Objects if at == 0 => reader.pass_mark()?,
+            _ => {}
         }
         Ok(reader)
     }
@@ -100,6 +105,17 @@ impl BlockReader {
         Ok(())
     }
 
+    /// Passes by a byte-order mark, which is no JSON.
+    fn pass_mark(&mut self) -> Result<(), ArrowError> {
+        let mut begin = Vec::new();
+        self.fill(&mut begin, BYTE_ORDER_MARK.len())?;
+        match begin == BYTE_ORDER_MARK {
+            true => self.at = BYTE_ORDER_MARK.len() as u64,
+            false => self.rest = begin,
+        }
+        Ok(())
+    }
+
     fn pass_header(&mut self) -> Result<(), ArrowError> {
         let (mut buffer, mut want) = (Vec::new(), BLOCK_BYTES);
         loop {
@@ -128,6 +144,20 @@ fn too_long(at: u64) -> ArrowError {
 }
 
 impl Cut {
+    /// Whether a text that begins between two rows has the end of one at a place with more behind it. The last row of a file that
+    /// has grown may go on there.
+    pub fn ends_at(self, text: &[u8], at: usize) -> bool {
+        let is_end = |byte: Option<&u8>| matches!(byte, Some(b'\n' | b'\r'));
+        match self {
+            // A row ends with its brace.
+            Cut::Objects => true,
+            Cut::Records => {
+                let at_line = is_end(at.checked_sub(1).and_then(|i| text.get(i))) || is_end(text.get(at));
+                at_line && gaps(text).any(|(from, to)| (from..=to).contains(&at))
+            }
+        }
+    }
+
     /// The last place to cut a text that begins between two rows; none when there is none but its beginning.
     fn last(self, text: &[u8]) -> Option<usize> {
         match self {
@@ -219,6 +249,24 @@ mod tests {
             ("1\r2\r", Some(3)),
         ] {
             assert_eq!(Cut::Records.last(text.as_bytes()), at, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_record_ends_where_its_line_does_and_no_quotes_are_open() {
+        for (text, at, ends) in [
+            ("\n1\n2", 2, true),
+            ("\n1\n2", 3, true),
+            ("\n1\n25", 4, false),
+            ("\n1\r\n2", 3, true),
+            ("\n\"a\"\n2", 4, true),
+            ("\n\"a\"\"b\"\n2", 4, false),
+            ("\n1,\"a\nb\"\n2", 6, false),
+            ("\n1,\"a\nb\"\n2", 5, false),
+            ("\n1,\"a\nb\"\n2", 8, true),
+            ("\n1\n\"2\"", 3, true),
+        ] {
+            assert_eq!(Cut::Records.ends_at(text.as_bytes(), at), ends, "{text} {at}");
         }
     }
 }

@@ -13,6 +13,7 @@ use arrow::csv::reader::Format;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use super::blocks::BYTE_ORDER_MARK;
 use super::ndjson::Decoder;
 use super::normalise::{Normaliser, source_schema};
 use super::replay::{Replay, Track, device_name, matching};
@@ -105,8 +106,10 @@ fn infer(text: Text, file: File) -> Result<Schema, ArrowError> {
         Text::Json => {
             // Broken lines must not keep the good ones from telling their types.
             let lines = BufReader::new(file).lines().map_while(Result::ok).take(INFER_LINES);
-            let values: Vec<serde_json::Value> =
-                lines.filter_map(|l| serde_json::from_str::<serde_json::Value>(&l).ok()).filter(|v| v.is_object()).collect();
+            let values: Vec<serde_json::Value> = lines
+                .filter_map(|l| serde_json::from_str::<serde_json::Value>(l.trim_start_matches('\u{feff}')).ok())
+                .filter(|v| v.is_object())
+                .collect();
             let all = arrow::json::reader::infer_json_schema_from_iterator(values.iter().map(Ok));
             // Where lines contradict each other the first one tells; the others are bad records then.
             all.or_else(|_| arrow::json::reader::infer_json_schema_from_iterator(values.first().map(Ok).into_iter()))
@@ -201,6 +204,9 @@ impl LineFile {
                 }
             }
             self.line += 1;
+            if self.line == 1 && self.text == Text::Json && line.starts_with(BYTE_ORDER_MARK) {
+                line.drain(..BYTE_ORDER_MARK.len());
+            }
             if line.last() != Some(&b'\n') && line.len() as u64 == LINE_BYTES_MAX {
                 bad.add(&format!("{}:{}", self.place, self.line), BadReason::Malformed, "a line of more than 1 MiB", 1);
                 self.skip_line();

@@ -3,6 +3,7 @@
 //! `normalise` gives every chunk the columns `device` and `ts` and takes out what is not usable.
 
 pub mod blocks;
+mod exact;
 pub mod lines;
 pub mod ndjson;
 pub mod normalise;
@@ -12,6 +13,7 @@ pub mod table;
 pub mod wav;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 
 use crate::source::{BadReason, BadRecord};
 
@@ -19,6 +21,27 @@ use crate::source::{BadReason, BadRecord};
 const BAD_PER_CHUNK_MAX: usize = 64;
 /// Characters of a bad record's detail.
 const DETAIL_CHARS_MAX: usize = 200;
+
+/// Characters of a value that is told of as it stands in a file, and of what is said with it: as many from both ends.
+const SAID_CHARS_MAX: usize = 400;
+
+/// An error of a decoder without most of a long value.
+fn shortened(error: ArrowError) -> ArrowError {
+    match error {
+        ArrowError::JsonError(text) => ArrowError::JsonError(ends(text)),
+        ArrowError::CsvError(text) => ArrowError::CsvError(ends(text)),
+        ArrowError::ParseError(text) => ArrowError::ParseError(ends(text)),
+        ArrowError::CastError(text) => ArrowError::CastError(ends(text)),
+        other => other,
+    }
+}
+
+/// A text without its middle when it is long.
+fn ends(text: String) -> String {
+    let mut places = text.char_indices().map(|(at, _)| at);
+    let (Some(head), Some(tail)) = (places.nth(SAID_CHARS_MAX / 2), places.nth_back(SAID_CHARS_MAX / 2)) else { return text };
+    format!("{} […] {}", text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default())
+}
 
 /// Rows of one file with what was not usable.
 #[derive(Default)]

@@ -4,7 +4,7 @@
 //! pipelines replay theirs by event time (`replay.rs`).
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,14 +12,16 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::csv::ReaderBuilder as CsvReader;
 use arrow::csv::reader::Format as CsvFormat;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use memchr::memchr_iter;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::blocks::{BLOCK_BYTES, BlockReader, Cut};
-use super::ndjson::{Decoder, end_of_rows};
+use super::blocks::{BLOCK_BYTES, BYTE_ORDER_MARK, BlockReader, Cut};
+use super::exact::{Wide, narrow, wide};
+use super::ndjson::{Decoder, TooDeep, deep_line, end_of_rows};
+use super::shortened;
 
 /// Lines from which types are inferred.
 const INFER_LINES: usize = 10_000;
@@ -96,7 +98,10 @@ impl TableFile {
                 (TableFormat::Csv, Arc::new(schema))
             }
             Some("json" | "ndjson" | "jsonl") => {
-                let input = BufReader::new(File::open(path)?);
+                let mut input = BufReader::new(File::open(path)?);
+                if input.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
+                    input.consume(BYTE_ORDER_MARK.len());
+                }
                 let (schema, _) = arrow::json::reader::infer_json_schema(input, Some(INFER_LINES))?;
                 (TableFormat::Json, Arc::new(schema))
             }
@@ -174,7 +179,7 @@ impl TableFile {
             TableFormat::Csv => self.text(Cut::Records, from)?,
             TableFormat::Json => self.text(Cut::Objects, from)?,
             TableFormat::Parquet => {
-                let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&self.path)?)?;
+                let builder = parquet(&self.path)?;
                 let mask = ProjectionMask::roots(builder.parquet_schema(), self.read.iter().copied());
                 let skipped = usize::try_from(from.rows).unwrap_or(usize::MAX);
                 Blocks::Parquet(builder.with_projection(mask).with_batch_size(PARQUET_ROWS).with_offset(skipped).build()?)
@@ -217,14 +222,27 @@ impl TableFile {
 
     /// An error of a block as it is told of the whole file: with the number of its line, where the format's reader counts them.
     pub fn told(&self, error: ArrowError) -> ArrowError {
+        let Ok(file) = File::open(&self.path) else { return error };
+        if let ArrowError::ExternalError(cause) = &error
+            && cause.is::<TooDeep>()
+            && let Some(line) = deep_line(BufReader::new(file))
+        {
+            return ArrowError::JsonError(format!("line {line}: {TooDeep}"));
+        }
         if self.format != TableFormat::Csv {
             return error;
         }
         let Ok(file) = File::open(&self.path) else { return error };
         match self.csv_reader().with_header(true).build(file).map(|mut reader| reader.find_map(Result::err)) {
-            Ok(Some(again)) => again,
-            _ => error,
+            Ok(Some(again)) => shortened(again),
+            _ => shortened(error),
         }
+    }
+
+    /// Whether a row ends at a place of a block of text that has more behind it.
+    pub fn has_end_at(&self, text: &[u8], at: usize) -> bool {
+        let cut = if self.format == TableFormat::Csv { Cut::Records } else { Cut::Objects };
+        cut.ends_at(text, at)
     }
 
     /// Where so many rows of a block of text end.
@@ -241,8 +259,9 @@ impl TableFile {
         self.csv_reader().with_batch_size(rows).build_decoder().decode(text)
     }
 
+    /// What reads the CSV, decimals wider than they are.
     fn csv_reader(&self) -> CsvReader {
-        CsvReader::new(self.columns.clone()).with_projection(self.read.clone())
+        CsvReader::new(wide(&self.columns, Wide::Decimals).unwrap_or_else(|| self.columns.clone())).with_projection(self.read.clone())
     }
 }
 
@@ -264,7 +283,39 @@ pub fn joined(open: &mut Vec<u8>, block: Block) -> Block {
 }
 
 fn parquet_columns(path: &Path) -> Result<SchemaRef, ArrowError> {
-    Ok(ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.schema().clone())
+    Ok(parquet(path)?.schema().clone())
+}
+
+/// A reader of a Parquet file. How its writer held a column is nobody's concern here: dictionaries are read as their values.
+fn parquet(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, ArrowError> {
+    let file = File::open(path)?;
+    let written = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
+    let fields: Fields = written.schema().fields().iter().map(plain).collect();
+    let metadata = match &fields == written.schema().fields() {
+        true => written,
+        false => {
+            let schema = Schema::new_with_metadata(fields, written.schema().metadata().clone());
+            ArrowReaderMetadata::try_new(written.metadata().clone(), ArrowReaderOptions::new().with_schema(Arc::new(schema)))?
+        }
+    };
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
+}
+
+/// A column with values in the place of dictionaries.
+fn plain(field: &Arc<Field>) -> Arc<Field> {
+    fn kind(of: &DataType) -> DataType {
+        match of {
+            DataType::Dictionary(_, values) => kind(values),
+            DataType::List(item) => DataType::List(plain(item)),
+            DataType::LargeList(item) => DataType::LargeList(plain(item)),
+            DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain(item), *size),
+            DataType::Map(entries, sorted) => DataType::Map(plain(entries), *sorted),
+            DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain).collect()),
+            other => other.clone(),
+        }
+    }
+    let plain = Field::new(field.name(), kind(field.data_type()), field.is_nullable());
+    Arc::new(plain.with_metadata(field.metadata().clone()))
 }
 
 impl Block {
@@ -316,5 +367,6 @@ fn csv(file: &TableFile, columns: &SchemaRef, text: &[u8]) -> Result<RecordBatch
     // A batch that surely holds the block, so that nothing is put together afterwards.
     let lines = memchr_iter(b'\n', text).count().max(memchr_iter(b'\r', text).count()) + 2;
     let reader = file.csv_reader().with_batch_size(lines).build_buffered(text)?;
-    concat_batches(columns, &reader.collect::<Result<Vec<RecordBatch>, ArrowError>>()?)
+    let wide = wide(columns, Wide::Decimals).unwrap_or_else(|| columns.clone());
+    narrow(&concat_batches(&wide, &reader.collect::<Result<Vec<RecordBatch>, ArrowError>>()?)?, columns)
 }

@@ -7,9 +7,9 @@ use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::kernels::cast_utils::{Parser, parse_decimal};
 use arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Decimal128Type, DecimalType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
 use super::cursor::Cursor;
@@ -19,6 +19,9 @@ use super::number::{Number, moment};
 use super::object::Structs;
 use super::text::{Texts, unescape};
 use super::time::Times;
+
+/// Bytes of a decimal number that is read here.
+const DECIMAL_BYTES_MAX: usize = 200;
 
 /// A column that is being filled.
 pub trait Column: Send {
@@ -49,7 +52,7 @@ pub fn column(kind: &DataType) -> Option<Box<dyn Column>> {
         T::Date32 => numbers::<Date32Type>(kind),
         T::Date64 => numbers::<Date64Type>(kind),
         T::Decimal128(precision, scale) => {
-            Box::new(Decimals { of: Fixed::<Decimal128Type>::new(kind), precision: *precision, scale: *scale, scratch: Vec::new() })
+            Box::new(Decimals { of: Fixed::new(kind), precision: *precision, scale: *scale, scratch: Vec::new() })
         }
         T::Timestamp(unit, zone) => match unit {
             TimeUnit::Second => moments::<TimestampSecondType>(kind, zone.as_deref())?,
@@ -178,14 +181,25 @@ impl<P: ArrowTimestampType> Column for Moments<P> {
     }
 }
 
-struct Decimals<P: ArrowPrimitiveType> {
-    of: Fixed<P>,
+/// A decimal number, rounded half away from zero to the digits that there are.
+fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    let fraction = text.bytes().rev().position(|b| b == b'.').unwrap_or(0);
+    if usize::try_from(scale).is_ok_and(|scale| fraction > scale) {
+        let value = parse_decimal::<Decimal256Type>(text, precision + 1, scale + 1).ok()?.to_i128()?;
+        let rounded = value / 10 + if value % 10 >= 5 { 1 } else { 0 } - if value % 10 <= -5 { 1 } else { 0 };
+        return Decimal128Type::validate_decimal_precision(rounded, precision, scale).ok().map(|()| rounded);
+    }
+    parse_decimal::<Decimal128Type>(text, precision, scale).ok()
+}
+
+struct Decimals {
+    of: Fixed<Decimal128Type>,
     precision: u8,
     scale: i8,
     scratch: Vec<u8>,
 }
 
-impl<P: DecimalType> Column for Decimals<P> {
+impl Column for Decimals {
     fn value(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
         let text = match cursor.peek()? {
             b'"' => {
@@ -198,11 +212,11 @@ impl<P: DecimalType> Column for Decimals<P> {
                 return self.of.null();
             }
         };
-        // Exponents are rare, and the parser has its own troubles with great ones.
-        if text.bytes().any(|b| matches!(b, b'e' | b'E')) {
+        // Exponents are rare, and the parser has its own troubles with great ones and with long numbers.
+        if text.len() > DECIMAL_BYTES_MAX || text.bytes().any(|b| matches!(b, b'e' | b'E')) {
             return None;
         }
-        self.of.add(parse_decimal::<P>(text, self.precision, self.scale).ok()?)
+        self.of.add(decimal(text, self.precision, self.scale)?)
     }
 
     fn null(&mut self) -> Option<()> {

@@ -5,7 +5,7 @@
 
 use memchr::memchr2;
 
-/// Objects and lists within each other that are skipped; what lies deeper is left to arrow-json, which needs no stack for it.
+/// Objects and lists within each other that are skipped; what lies deeper is left to arrow-json, which needs no stack to skip it.
 const DEPTH_MAX: usize = 64;
 /// Bytes of a text that are looked at word by word, before a search that takes longer to begin is worth it.
 const NEAR_BYTES: usize = 32;

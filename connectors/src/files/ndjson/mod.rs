@@ -1,12 +1,14 @@
 //! NDJSON to Arrow, straight into the columns of a schema: no tree of values, no tape, nothing kept for a row.
 //!
-//! It gives what arrow-json gives, to the bit, but for one defect there (`pairs.rs`). Plain JSON is read here; a block with anything else in it (a key twice, commas
+//! It gives what arrow-json gives, to the bit, but for one defect there (`pairs.rs`), and for fractions that a column has no room
+//! for: decimals are rounded, and a number with a fraction is no whole number (`exact.rs`), where arrow-json cuts off. Plain JSON is read here; a block with anything else in it (a key twice, commas
 //! that are missing, types that are rare, values that do not fit) goes to arrow-json whole, which also says what is wrong. So
 //! this is faster and never different. Rows are objects; they may stand on one line or on several, as in arrow-json.
 //! Not here: how a file is cut into blocks (`blocks.rs`).
 
 mod column;
 mod cursor;
+mod depth;
 mod digits;
 mod list;
 mod nulls;
@@ -24,7 +26,11 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 
+use super::exact::{Wide, narrow, wide};
+use super::shortened;
+
 use self::cursor::Cursor;
+pub use self::depth::{TooDeep, deep_line};
 use self::object::Object;
 
 /// Rows that arrow-json decodes at once.
@@ -47,15 +53,18 @@ impl Decoder {
     /// The rows of a block; none when it ends within a row.
     ///
     /// # Errors
-    /// What arrow-json says.
+    /// What arrow-json says; also when values lie within each other deeper than they may.
     pub fn decode(&mut self, block: &[u8]) -> Result<Option<RecordBatch>, ArrowError> {
         if let Some(rows) = self.fast(block) {
             return Ok(Some(rows));
         }
         self.slow += 1;
+        if depth::is_too_deep(block) {
+            return Err(ArrowError::ExternalError(Box::new(TooDeep)));
+        }
         // With debug assertions its parser of decimal numbers stops at exponents of five digits.
         let read = std::panic::catch_unwind(|| plain(&self.schema, &pairs::written_out(block)));
-        read.unwrap_or_else(|_| Err(ArrowError::JsonError("arrow-json does not read this block to its end".into())))
+        read.unwrap_or_else(|_| Err(ArrowError::JsonError("arrow-json does not read this block to its end".into()))).map_err(shortened)
     }
 
     /// How many blocks went to arrow-json.
@@ -96,6 +105,16 @@ fn rows(object: &mut Object, block: &[u8]) -> Option<()> {
 }
 
 fn plain(schema: &SchemaRef, block: &[u8]) -> Result<Option<RecordBatch>, ArrowError> {
+    // What is wrong is told of the types that were asked for.
+    let rows = by_arrow(schema, block)?;
+    let which = if depth::has_long_number(block) { Wide::All } else { Wide::Decimals };
+    match (rows, wide(schema, which)) {
+        (Some(_), Some(wide)) => by_arrow(&wide, block)?.map(|rows| narrow(&rows, schema)).transpose(),
+        (rows, _) => Ok(rows),
+    }
+}
+
+fn by_arrow(schema: &SchemaRef, block: &[u8]) -> Result<Option<RecordBatch>, ArrowError> {
     let mut decoder = ReaderBuilder::new(schema.clone()).with_batch_size(PLAIN_ROWS).build_decoder()?;
     let (mut rest, mut batches) = (block, Vec::new());
     while !rest.is_empty() {

@@ -1,5 +1,5 @@
 //! Numbers: short whole ones and decimal fractions from their digits, all else by the parsers that arrow-json uses, so that
-//! every value is the one that it would give.
+//! every value is the one that it would give. Where a column is of whole numbers, a fraction is none of them.
 
 use super::cursor::{Cursor, is_of_number};
 use super::digits::leading;
@@ -37,7 +37,31 @@ fn long(cursor: &Cursor<'_>, sign: usize, first: u64) -> Option<(usize, u64)> {
 
 const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
-/// A number of some width: where it is not a whole number and its column is, what it comes to without its fraction.
+/// A whole number that is written with a point or an exponent.
+fn written_long(text: &[u8]) -> Option<i128> {
+    // Whether it is a number at all is for the parser to say.
+    lexical_core::parse::<f64>(text).ok()?;
+    let at = text.iter().position(|b| matches!(b, b'e' | b'E'));
+    let (digits, exponent) = text.split_at(at.unwrap_or(text.len()));
+    let exponent: i32 = exponent.get(1..).map_or(Some(0), |e| std::str::from_utf8(e).ok()?.parse().ok())?;
+    let unsigned = digits.strip_prefix(b"-").unwrap_or(digits);
+    let point = unsigned.iter().position(|b| *b == b'.').unwrap_or(unsigned.len());
+    let whole = i32::try_from(point).ok()?.checked_add(exponent)?;
+    let (mut value, mut places) = (0_i128, 0);
+    for digit in unsigned.iter().filter(|b| b.is_ascii_digit()).map(|b| i128::from(b - b'0')) {
+        if places < whole {
+            value = value.checked_mul(10)?.checked_add(digit)?;
+        } else if digit != 0 {
+            return None;
+        }
+        places += 1;
+    }
+    let missing = u32::try_from((whole - places).max(0)).ok()?;
+    let value = if value == 0 { 0 } else { value.checked_mul(10_i128.checked_pow(missing)?)? };
+    Some(if unsigned.len() < digits.len() { -value } else { value })
+}
+
+/// A number of some width.
 pub trait Number: Sized {
     /// The number here.
     fn number(cursor: &mut Cursor<'_>) -> Option<Self>;
@@ -52,11 +76,7 @@ macro_rules! whole_numbers {
                     return Self::try_from(number).ok();
                 }
                 let text = cursor.number();
-                lexical_core::parse(text).ok().or_else(|| {
-                    let value = lexical_core::parse::<f64>(text).ok()?.trunc();
-                    // The bounds are exact: the least is a power of two or nought, and so is one more than the greatest.
-                    (value >= Self::MIN as f64 && value < Self::MAX as f64 + 1.0).then_some(value as Self)
-                })
+                lexical_core::parse(text).ok().or_else(|| Self::try_from(written_long(text)?).ok())
             }
         })+
     };

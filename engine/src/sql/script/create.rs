@@ -56,11 +56,9 @@ impl Script {
         }
         let (schema, file, columns) = (definition.schema.clone(), definition.file.clone(), definition.columns.clone());
         match file {
-            Some(file) if file.sink => {
-                self.add_sink(&name, definition, file);
-                Ok(())
-            }
+            Some(file) if file.sink => self.add_sink(&name, definition, file),
             file => {
+                file.iter().try_for_each(|file| self.reads_file(&name, &file.path))?;
                 self.add_table(&name, definition);
                 file.map_or(Ok(()), |file| self.load_file(&name, &file, &columns, &schema))
             }
@@ -122,6 +120,7 @@ impl Script {
             self.tables.remove(name);
             self.append_only.remove(name);
             self.sinks.remove(name);
+            self.read_files.remove(name);
             self.fed.retain(|(sink, ..)| sink != name);
             self.catalog.remove(name);
         }

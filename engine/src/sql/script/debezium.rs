@@ -10,18 +10,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
-use arrow::json::ReaderBuilder;
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow::row::OwnedRow;
-use serde_json::Value;
+use littoral_connectors::files::ndjson::Decoder;
+use serde_json::value::RawValue;
 
 use super::batch::conform;
 use super::files::LINE_BYTES_MAX;
 use super::tables::encoded;
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
+
+/// Members of an object by their keys; of several with one key the last.
+type Members<'a> = HashMap<String, &'a RawValue>;
 
 /// What a line does: rows by their number among all images.
 struct Step {
@@ -150,21 +152,18 @@ fn steps(path: &Path) -> Result<(Vec<Step>, Vec<String>), String> {
         if line.len() > LINE_BYTES_MAX {
             return Err(at(format!("more than {LINE_BYTES_MAX} bytes")));
         }
+        let line = if number == 0 { line.trim_start_matches('\u{feff}') } else { &line };
         if line.trim().is_empty() {
             continue;
         }
-        let change: Value = serde_json::from_str(&line).map_err(|e| at(e.to_string()))?;
-        let change = change.get("payload").unwrap_or(&change);
-        if change.is_null() {
-            continue;
-        }
-        let op = change.get("op").and_then(Value::as_str).ok_or_else(|| at("no \"op\"".into()))?;
+        let Some(change) = members(line).map_err(|e| at(e.to_string()))? else { continue };
+        let op = change.get("op").and_then(|op| serde_json::from_str::<String>(op.get()).ok()).ok_or_else(|| at("no \"op\"".into()))?;
         let mut image = |name: &str| {
-            let image = change.get(name).filter(|v| v.is_object()).map(Value::to_string)?;
-            images.push(image);
+            let image = change.get(name).map(|image| image.get()).filter(|image| image.starts_with('{'))?;
+            images.push(image.to_string());
             Some(images.len() - 1)
         };
-        let (gone, come) = match op {
+        let (gone, come) = match op.as_str() {
             "c" | "r" => (None, Some(image("after").ok_or_else(|| at("no \"after\"".into()))?)),
             "u" => (image("before"), Some(image("after").ok_or_else(|| at("no \"after\"".into()))?)),
             "d" => (Some(image("before").ok_or_else(|| at("no \"before\"".into()))?), None),
@@ -176,11 +175,19 @@ fn steps(path: &Path) -> Result<(Vec<Step>, Vec<String>), String> {
     Ok((steps, images))
 }
 
+/// The members of a change, as they are written: a number that went through a float may be another one. None of a tombstone.
+fn members(line: &str) -> serde_json::Result<Option<Members<'_>>> {
+    let Some(whole) = serde_json::from_str::<Option<Members<'_>>>(line)? else { return Ok(None) };
+    match whole.get("payload") {
+        Some(payload) => serde_json::from_str(payload.get()),
+        None => Ok(Some(whole)),
+    }
+}
+
 fn decode(rows: &[String], schema: &SchemaRef) -> Result<RecordBatch, String> {
     let text: String = rows.iter().flat_map(|r| [r.as_str(), "\n"]).collect();
-    let reader = ReaderBuilder::new(schema.clone()).build(text.as_bytes()).map_err(|e| e.to_string())?;
-    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
-    concat_batches(schema, &batches).map_err(|e| e.to_string())
+    let rows = Decoder::new(schema.clone()).decode(text.as_bytes()).map_err(|e| e.to_string())?;
+    rows.ok_or_else(|| "a row has no end".to_string())
 }
 
 /// Writes an epoch's rows with diffs. With a key a row that takes another's place is one line, an update; without one, or where nothing

@@ -22,6 +22,7 @@ mod options;
 mod ordered;
 mod outcome;
 mod outlet;
+mod own_files;
 mod prepare;
 mod recorder;
 mod refuse;
@@ -33,7 +34,7 @@ mod tables;
 mod workers;
 mod writing;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -140,6 +141,8 @@ struct Script {
     append_only: HashSet<String>,
     /// Files that are written.
     sinks: HashMap<String, Sink>,
+    /// Files that tables read.
+    read_files: BTreeMap<String, PathBuf>,
     /// Sinks that queries feed until the end: name, query, whether only of final rows.
     fed: Vec<(String, Box<Query>, bool)>,
     /// The place of the last statement that changes a table: after it the input has ended.
@@ -179,6 +182,7 @@ fn run_all(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
         unread: None,
         append_only: HashSet::new(),
         sinks: HashMap::new(),
+        read_files: BTreeMap::new(),
         fed: Vec::new(),
         last_change: statements.iter().rposition(|s| tables::changes(&s.statement, &sinks)).map_or(0, |i| i + 1),
         open: None,
@@ -187,7 +191,7 @@ fn run_all(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
         let fail = |cause: String| ScriptError::File { table: name.clone(), path: path.display().to_string(), cause };
         let file = TableFile::found(path).map_err(|e| fail(e.to_string()))?;
         script.add_table(name, Definition::plain(batch::micros(file.columns())));
-        script.attach_file(name, file, false).map_err(fail)?;
+        script.reads_file(name, path).and_then(|()| script.attach_file(name, file, false)).map_err(fail)?;
     }
     for (name, schema, epochs) in &options.feeds {
         script.add_table(name, Definition::plain(schema.clone()));

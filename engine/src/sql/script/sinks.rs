@@ -19,16 +19,21 @@ pub struct Sink {
     schema: Option<SchemaRef>,
     /// Columns of its primary key.
     key: Vec<usize>,
-    file: FileOptions,
+    pub file: FileOptions,
     /// Whether it was written to.
-    begun: bool,
+    pub begun: bool,
 }
 
 impl Script {
     /// Adds a sink that `INSERT` writes.
-    pub(super) fn add_sink(&mut self, name: &str, definition: Definition, file: FileOptions) {
+    ///
+    /// # Errors
+    /// When its file has another use.
+    pub(super) fn add_sink(&mut self, name: &str, definition: Definition, file: FileOptions) -> Result<(), String> {
+        self.writes_file(name, &file.path)?;
         let schema = (!definition.schema.fields().is_empty()).then_some(definition.schema);
         self.sinks.insert(name.to_string(), Sink { schema, key: definition.key, file, begun: false });
+        Ok(())
     }
 
     /// The sink that a statement writes to.
@@ -59,6 +64,7 @@ impl Script {
         emit_final: bool,
     ) -> Result<(), String> {
         let file = super::definition::sink(create, taken)?;
+        self.writes_file(name, &file.path)?;
         // What is wrong with the query is told where it stands, not at the end.
         self.catalog.plan(Statement::Query(query.clone())).map_err(|e| crate::sql::problem::said(&e))?;
         self.sinks.insert(name.to_string(), Sink { schema: None, key: Vec::new(), file, begun: false });
@@ -76,6 +82,8 @@ impl Script {
 
     /// Writes a query to a sink as its epochs close. One that has an order is there as a whole first.
     fn write_query(&mut self, name: &str, query: Box<Query>, columns: &[String], emit_final: bool) -> Result<(), String> {
+        let path = self.sinks.get(name).map(|sink| sink.file.path.clone()).ok_or("there is no such sink")?;
+        self.writes_file(name, &path)?;
         let plan = self.planned(Statement::Query(query), emit_final)?;
         let written = self.outlet(name, columns, plan.hidden).and_then(|outlet| match plan.order.is_empty() {
             true => self.answer(QUERY, &[], 0, Some(outlet)).map(|_| ()),

@@ -73,7 +73,8 @@ impl Walk {
     }
 }
 
-/// Whether a text has bytes with a sum before some place, and whether it ends there; none when it does not.
+/// Whether a text has bytes with a sum before some place, between two rows, and whether it ends there; none when it does not. A file
+/// whose last line had no end may have grown within its last row.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -81,12 +82,16 @@ pub fn ends_at(file: &TableFile, mark: &Mark) -> Result<Option<bool>, String> {
     let fail = |e: arrow::error::ArrowError| e.to_string();
     let mut blocks = file.blocks(Position::default()).map_err(fail)?;
     let (mut at, mut crc, mut buffer) = (blocks.at(), 0, Vec::new());
+    if mark.bytes > 0 && mark.bytes < at {
+        // The header line has grown.
+        return Ok(None);
+    }
     while at < mark.bytes {
         let Some(Block::Text(text)) = blocks.next(buffer).map_err(fail)? else { return Ok(None) };
         let wanted = usize::try_from(mark.bytes - at).unwrap_or(usize::MAX);
         crc = crc32c::crc32c_append(crc, text.get(..wanted).unwrap_or(&text));
         if wanted < text.len() {
-            return Ok((crc == mark.crc32c).then_some(false));
+            return Ok((crc == mark.crc32c && file.has_end_at(&text, wanted)).then_some(false));
         }
         at += text.len() as u64;
         buffer = text;
