@@ -13,38 +13,6 @@ use super::answers::{Lines, lines_of};
 /// Rows with their time and how often they are there.
 type Rows = BTreeMap<Vec<u8>, (Option<i64>, i64)>;
 
-/// How many rows came late, and how many went late: one of each is two, not none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Late {
-    came: i64,
-    went: i64,
-}
-
-impl Late {
-    /// Adds a change.
-    pub fn add(&mut self, diff: i64) {
-        self.came += diff.max(0);
-        self.went -= diff.min(0);
-    }
-
-    /// Whether this may be what is told where `late` were: of a row that comes and goes within an epoch both may be told, or neither.
-    pub fn tells(self, late: Late) -> bool {
-        self.came >= late.came && self.came - late.came == self.went - late.went
-    }
-}
-
-impl std::iter::Sum for Late {
-    fn sum<I: Iterator<Item = Late>>(all: I) -> Late {
-        all.fold(Late::default(), |a, b| Late { came: a.came + b.came, went: a.went + b.went })
-    }
-}
-
-impl std::fmt::Display for Late {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} that came and {} that went", self.came, self.went)
-    }
-}
-
 /// A table as a model sees it.
 pub struct Taken {
     converter: RowConverter,
@@ -53,15 +21,15 @@ pub struct Taken {
     before: Rows,
     /// Those that were not late.
     taken: BTreeMap<Vec<u8>, i64>,
-    /// Those that were.
-    pub late: Late,
+    /// Late rows, less those that went late.
+    pub late: i64,
 }
 
 impl Taken {
     /// Nothing yet.
     pub fn new(schema: SchemaRef) -> Self {
         let fields = schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
-        Taken { converter: RowConverter::new(fields).unwrap(), schema, before: Rows::new(), taken: BTreeMap::new(), late: Late::default() }
+        Taken { converter: RowConverter::new(fields).unwrap(), schema, before: Rows::new(), taken: BTreeMap::new(), late: 0 }
     }
 
     /// Takes in the rows as they are at the end of an epoch; changes of rows whose time is over are late.
@@ -76,7 +44,7 @@ impl Taken {
             let change = count(&now) - count(&self.before);
             let time = now.get(&key).or(self.before.get(&key)).and_then(|r| r.0);
             if time.is_some_and(&is_over) {
-                self.late.add(change);
+                self.late += change;
             } else {
                 *self.taken.entry(key).or_default() += change;
             }
@@ -105,11 +73,8 @@ pub fn ended(rows: &RecordBatch, (column, after): (&str, i64), watermark: Option
     out
 }
 
-/// How many rows an answer of `late_rows` tells that came, and how many that went.
-pub fn told(late_rows: &Answer) -> Late {
-    let mut out = Late::default();
-    for (_, updates) in &late_rows.changes {
-        updates.rows.column_by_name("diff").unwrap().as_primitive::<Int64Type>().values().iter().for_each(|diff| out.add(*diff));
-    }
-    out
+/// How many rows an answer of `late_rows` tells, less those that went late.
+pub fn told(late_rows: &Answer) -> i64 {
+    let diffs = |rows: &RecordBatch| rows.column_by_name("diff").unwrap().as_primitive::<Int64Type>().values().iter().sum::<i64>();
+    late_rows.changes.iter().map(|(_, updates)| diffs(&updates.rows)).sum()
 }

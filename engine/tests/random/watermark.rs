@@ -312,7 +312,7 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
     }
     let late = models[0].taken.late;
     match answers.get(1).map(told) {
-        Some(told) if !told.tells(late) => Verdict::Wrong(format!("as late are told {told}, but it was {late}\n")),
+        Some(told) if told != late => Verdict::Wrong(format!("{told} rows are told as late, but {late} are\n")),
         _ => Verdict::Clean,
     }
 }
