@@ -1,11 +1,12 @@
 //! What `run` shows: one block that renews itself on a terminal, one JSON object a line otherwise.
 
-use crate::output::tell;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use littoral_engine::telemetry::{Counter, Totals};
 use serde_json::Value;
+
+use crate::output::tell;
 
 /// The summary of a run.
 pub struct Summary {

@@ -24,9 +24,22 @@ fn functions(worker: usize) -> Functions {
         assert!(std::thread::current().name() != Some(&thread), "this worker is broken");
         Ok(arguments[0].clone())
     };
+    of_numbers("broken", broken)
+}
+
+/// A function from a number to a number.
+fn of_numbers(name: &str, of: impl Fn(&[ColumnarValue]) -> datafusion::common::Result<ColumnarValue> + Send + Sync + 'static) -> Functions {
     let number = DataType::Int64;
-    let broken = create_udf("broken", vec![number.clone()], number, Volatility::Immutable, Arc::new(broken));
-    Functions { scalars: vec![broken], aggregates: Vec::new() }
+    let function = create_udf(name, vec![number.clone()], number, Volatility::Immutable, Arc::new(of));
+    Functions { scalars: vec![function], aggregates: Vec::new() }
+}
+
+/// Why a run ends, which it does before it counts as hanging.
+fn failure(script: String, options: ScriptOptions) -> String {
+    let (tell, told) = channel();
+    let run = move || tell.send(run("broken.sql", &script, &options).map(|_| ()));
+    Builder::new().name("run".into()).spawn(run).unwrap();
+    told.recv_timeout(PATIENCE).expect("the run hangs").expect_err("something is broken").to_string()
 }
 
 #[test]
@@ -51,12 +64,7 @@ fn a_worker_that_panics_ends_the_run() {
             functions: functions(broken),
             ..ScriptOptions::default()
         };
-        let (tell, told) = channel();
-        let script = script.clone();
-        let run = move || tell.send(run("broken.sql", &script, &options).map(|_| ()));
-        Builder::new().name("run".into()).spawn(run).unwrap();
-        let told = told.recv_timeout(PATIENCE).expect("the run hangs");
-        let error = told.expect_err("a worker is broken").to_string();
+        let error = failure(script.clone(), options);
         assert!(error.contains("a worker was stopped by a defect of the engine"), "{error}");
     }
 }
@@ -70,9 +78,7 @@ fn defective(number: i64) -> Functions {
         }
         Ok(arguments[0].clone())
     };
-    let number = DataType::Int64;
-    let defective = create_udf("defective", vec![number.clone()], number, Volatility::Immutable, Arc::new(defective));
-    Functions { scalars: vec![defective], aggregates: Vec::new() }
+    of_numbers("defective", defective)
 }
 
 /// The worker that meets it says in the same step that it has passed the epoch: the others are told of the defect no later.
@@ -90,11 +96,7 @@ fn a_defect_in_the_last_epoch_ends_the_run_and_keeps_it_from_the_sink_and_from_s
         let kept = folder.path().join(format!("snapshots {number}"));
         let snapshots = Some(SnapshotOptions { folder: kept.clone(), every: Every::Epochs(1) });
         let options = ScriptOptions { workers: 4, snapshots, functions: defective(number), ..ScriptOptions::default() };
-        let (tell, told) = channel();
-        let run = move || tell.send(run("broken.sql", &script, &options).map(|_| ()));
-        Builder::new().name("run".into()).spawn(run).unwrap();
-        let told = told.recv_timeout(PATIENCE).expect("the run hangs");
-        let error = told.expect_err("a row is broken").to_string();
+        let error = failure(script, options);
         assert!(error.contains("a row cannot be looked at: it is broken"), "{error}");
         let lines = std::fs::read_to_string(&sink).unwrap_or_default();
         assert!(!lines.lines().any(|line| line == format!("{{\"k\":{number}}}")), "{lines}");

@@ -1,46 +1,37 @@
 //! Numbers as SQL takes them, where arrow's readers cut off what a column has no room for: a decimal is rounded half away from
 //! zero, and what is not a whole number is none.
 //!
-//! Columns are read wider than they are, by one digit of a decimal's fraction, which says all about rounding; then made what they are.
+//! Decimals are read wider than they are, by one digit of their fraction, which says all about rounding; then made what they are.
+//! Of whole numbers the text is looked at.
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, LargeListArray, ListArray, RecordBatch, RecordBatchOptions, StructArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::util::display::array_value_to_string;
 use std::sync::Arc;
 
-/// Digits of a whole number's fraction that are looked at, and of all of it: the widest has twenty before the point.
-const FRACTION: i8 = 20;
-const WHOLE: DataType = DataType::Decimal256(60, FRACTION);
-/// The same cut to whole numbers.
-const CUT: DataType = DataType::Decimal256(60, 0);
+use super::ndjson::whole_number;
 
-/// Which columns are read wider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wide {
-    /// Decimals; whole numbers are refused by the reader where they are none.
-    Decimals,
-    /// Decimals and whole numbers.
-    All,
-}
-
-/// Columns as they are to be read; none when that is as they are.
-pub fn wide(schema: &SchemaRef, which: Wide) -> Option<SchemaRef> {
-    let fields: Vec<FieldRef> = schema.fields().iter().map(|f| field(f, &|kind| wider(kind, which))).collect();
-    let wide = Schema::new_with_metadata(fields, schema.metadata().clone());
-    (wide != **schema).then(|| Arc::new(wide))
-}
-
-fn wider(kind: &DataType, which: Wide) -> DataType {
-    match kind {
+/// Columns with decimals as they are to be read; none when there are none.
+pub fn wide(schema: &SchemaRef) -> Option<SchemaRef> {
+    changed(schema, &|kind| match kind {
         DataType::Decimal128(precision, scale) if *scale >= 0 => DataType::Decimal256(precision + 1, scale + 1),
         DataType::Decimal256(precision, scale) if *scale >= 0 && *precision < DECIMAL256_MAX_PRECISION => {
             DataType::Decimal256(precision + 1, scale + 1)
         }
-        kind if kind.is_integer() && which == Wide::All => WHOLE,
         other => other.clone(),
-    }
+    })
+}
+
+/// Columns with whole numbers as text; none when there are none.
+pub fn written(schema: &SchemaRef) -> Option<SchemaRef> {
+    changed(schema, &|kind| if kind.is_integer() { DataType::Utf8 } else { kind.clone() })
+}
+
+fn changed(schema: &SchemaRef, to: &impl Fn(&DataType) -> DataType) -> Option<SchemaRef> {
+    let fields: Vec<FieldRef> = schema.fields().iter().map(|f| field(f, to)).collect();
+    let changed = Schema::new_with_metadata(fields, schema.metadata().clone());
+    (changed != **schema).then(|| Arc::new(changed))
 }
 
 /// A column of another type, also within lists and structs.
@@ -70,25 +61,65 @@ fn column_of(wide: &ArrayRef, of: &FieldRef) -> Result<ArrayRef, ArrowError> {
         return Ok(wide.clone());
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
-    let within = |what: String| ArrowError::JsonError(format!("whilst decoding field '{}': {what}", of.name()));
-    let as_read = Arc::new(Field::new("", wide.data_type().clone(), true));
-    let cut = field(&as_read, &|kind| if *kind == WHOLE { CUT } else { kind.clone() });
-    if cut.data_type() != wide.data_type() {
-        let cut = cast_with_options(&cast_with_options(wide, cut.data_type(), &strict)?, wide.data_type(), &strict)?;
-        if let Some(row) = (0..wide.len()).find(|row| wide.slice(*row, 1) != cut.slice(*row, 1)) {
-            let value = array_value_to_string(wide, row)?;
-            let value = if of.data_type().is_nested() { value.as_str() } else { value.trim_end_matches('0') };
-            return Err(within(format!("{value} is not a whole number")));
+    cast_with_options(wide, of.data_type(), &strict).map_err(|e| within(of, &e.to_string()))
+}
+
+fn within(field: &Field, what: &str) -> ArrowError {
+    ArrowError::JsonError(format!("whilst decoding field '{}': {what}", field.name()))
+}
+
+/// Rows with their whole numbers as they are written, from the same rows with those as text.
+///
+/// # Errors
+/// With the first that has a fraction, or does not fit.
+pub fn whole(rows: &RecordBatch, written: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let (schema, columns) = (rows.schema(), rows.columns().iter().zip(written.columns()));
+    let columns = columns.zip(schema.fields()).map(|((given, text), field)| whole_of(given, text).map_err(|what| within(field, &what)));
+    let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+}
+
+fn whole_of(given: &ArrayRef, text: &ArrayRef) -> Result<ArrayRef, String> {
+    let plain = |e: ArrowError| e.to_string();
+    Ok(match given.data_type() {
+        kind if kind.is_integer() => {
+            let Some(texts) = text.as_string_opt::<i32>() else { return Ok(given.clone()) };
+            let number = |text: Option<&str>| text.map_or(Ok(None), |text| whole_number(text.trim()));
+            let numbers = texts.iter().map(number).collect::<Result<Vec<Option<i128>>, String>>()?;
+            // What is no number in this sense was understood before.
+            if numbers.iter().zip(texts.iter()).any(|(number, text)| number.is_none() && text.is_some()) {
+                return Ok(given.clone());
+            }
+            let numbers = Decimal128Array::from(numbers).with_data_type(DataType::Decimal128(38, 0));
+            let strict = CastOptions { safe: false, ..CastOptions::default() };
+            cast_with_options(&numbers, kind, &strict).map_err(plain)?
         }
-    }
-    cast_with_options(wide, of.data_type(), &strict).map_err(|e| within(e.to_string()))
+        DataType::List(item) => {
+            let (list, text) = (given.as_list::<i32>(), text.as_list::<i32>());
+            let values = whole_of(list.values(), text.values())?;
+            Arc::new(ListArray::try_new(item.clone(), list.offsets().clone(), values, list.nulls().cloned()).map_err(plain)?)
+        }
+        DataType::LargeList(item) => {
+            let (list, text) = (given.as_list::<i64>(), text.as_list::<i64>());
+            let values = whole_of(list.values(), text.values())?;
+            Arc::new(LargeListArray::try_new(item.clone(), list.offsets().clone(), values, list.nulls().cloned()).map_err(plain)?)
+        }
+        DataType::Struct(fields) => {
+            let (given, text) = (given.as_struct(), text.as_struct());
+            let columns = given.columns().iter().zip(text.columns()).map(|(given, text)| whole_of(given, text));
+            let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+            Arc::new(StructArray::try_new_with_length(fields.clone(), columns, given.nulls().cloned(), given.len()).map_err(plain)?)
+        }
+        _ => given.clone(),
+    })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use arrow::array::{Decimal128Array, Decimal256Array, UInt64Array};
+    use arrow::array::{Decimal256Array, StringArray, UInt64Array};
     use arrow::datatypes::i256;
 
     fn narrowed(values: &[i128], read: DataType, kind: DataType) -> Result<ArrayRef, String> {
@@ -107,14 +138,15 @@ mod tests {
     }
 
     #[test]
-    fn fractions_are_not_whole_numbers() {
-        let one = 10_i128.pow(FRACTION as u32);
-        let most = i128::from(u64::MAX);
-        let whole: ArrayRef = Arc::new(UInt64Array::from(vec![7, 1_000_000]));
-        assert_eq!(narrowed(&[7 * one, 1_000_000 * one], WHOLE, DataType::UInt64), Ok(whole));
-        let error = narrowed(&[7 * one, one + one / 2], WHOLE, DataType::Int8).unwrap_err();
-        assert!(error.ends_with("field 'k': 1.5 is not a whole number"), "{error}");
-        assert!(narrowed(&[128 * one], WHOLE, DataType::Int8).is_err());
-        assert!(most.checked_mul(one).is_none() || narrowed(&[most * one], WHOLE, DataType::Int64).is_err());
+    fn whole_numbers_are_those_that_are_written() {
+        let of = |all: &[&str]| {
+            whole_of(&(Arc::new(UInt64Array::from(vec![0; all.len()])) as _), &(Arc::new(StringArray::from(all.to_vec())) as _))
+        };
+        let numbers: ArrayRef = Arc::new(UInt64Array::from(vec![7, 0, 1000, 12, 0, u64::MAX, 125]));
+        assert_eq!(of(&["7", "-0.0", "1e3", " 12 ", "0e0", "18446744073709551615", "12.50e1"]), Ok(numbers));
+        for text in ["1.5", "15e-1", "9007199254740993.5", "1e-400"] {
+            assert_eq!(of(&["1", text]), Err(format!("{text} is not a whole number")));
+        }
+        assert!(of(&["-1"]).is_err() && of(&["18446744073709551616"]).is_err());
     }
 }

@@ -19,7 +19,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::blocks::{BLOCK_BYTES, BYTE_ORDER_MARK, BlockReader, Cut};
-use super::exact::{Wide, narrow, wide};
+use super::exact::{narrow, wide};
 use super::ndjson::{Decoder, TooDeep, deep_line, end_of_rows};
 use super::shortened;
 
@@ -261,7 +261,7 @@ impl TableFile {
 
     /// What reads the CSV, decimals wider than they are.
     fn csv_reader(&self) -> CsvReader {
-        CsvReader::new(wide(&self.columns, Wide::Decimals).unwrap_or_else(|| self.columns.clone())).with_projection(self.read.clone())
+        CsvReader::new(wide(&self.columns).unwrap_or_else(|| self.columns.clone())).with_projection(self.read.clone())
     }
 }
 
@@ -367,6 +367,6 @@ fn csv(file: &TableFile, columns: &SchemaRef, text: &[u8]) -> Result<RecordBatch
     // A batch that surely holds the block, so that nothing is put together afterwards.
     let lines = memchr_iter(b'\n', text).count().max(memchr_iter(b'\r', text).count()) + 2;
     let reader = file.csv_reader().with_batch_size(lines).build_buffered(text)?;
-    let wide = wide(columns, Wide::Decimals).unwrap_or_else(|| columns.clone());
+    let wide = wide(columns).unwrap_or_else(|| columns.clone());
     narrow(&concat_batches(&wide, &reader.collect::<Result<Vec<RecordBatch>, ArrowError>>()?)?, columns)
 }

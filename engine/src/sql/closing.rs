@@ -182,11 +182,15 @@ fn partition(expr: &Expr, frame: &DFSchema) -> Option<Vec<usize>> {
     if numbers_sessions(expr) {
         return None;
     }
-    let column = |e: &Expr| if let Expr::Column(c) = e { frame.maybe_index_of_column(c) } else { None };
     match expr.clone().unalias() {
-        Expr::WindowFunction(w) => Some(w.params.partition_by.iter().filter_map(column).collect()),
+        Expr::WindowFunction(w) => Some(w.params.partition_by.iter().filter_map(|e| column(e, frame)).collect()),
         _ => Some(Vec::new()),
     }
+}
+
+/// Which column an expression is.
+fn column(expr: &Expr, frame: &DFSchema) -> Option<usize> {
+    if let Expr::Column(c) = expr { frame.maybe_index_of_column(c) } else { None }
 }
 
 /// How the columns of each side of a join are closed in what it gives. A pair may still come, or a row find its partner, as long as
@@ -223,17 +227,16 @@ fn of_pairs(join: &Join, mut left: Vec<Option<Closing>>, mut right: Vec<Option<C
 
 /// The columns of each side that are keys closed on both, so that pairs with a value cannot change once it has passed.
 fn closed_keys(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> [Vec<usize>; 2] {
-    let column = |e: &Expr, frame: &DFSchema| if let Expr::Column(c) = e { frame.maybe_index_of_column(c) } else { None };
     let closed = join.on.iter().filter(|(l, r)| alike(l, r, join, left, right).is_some());
     let of_left = closed.clone().filter_map(|(l, _)| column(l, join.left.schema())).collect();
     [of_left, closed.filter_map(|(_, r)| column(r, join.right.schema())).collect()]
 }
 
-/// How a key is closed for good that is closed alike on both sides; not where null equals null, for rows without a time stay.
+/// How a key is closed for good that is closed alike on both sides.
 fn alike(l: &Expr, r: &Expr, join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> Option<Closing> {
     let l = through_one(l, join.left.schema(), left)?.for_good()?;
     let r = through_one(r, join.right.schema(), right)?.for_good().filter(|r| r.shape == l.shape)?;
-    (join.null_equality != NullEquality::NullEqualsNull).then(|| both(&l, &r))
+    Some(both(&l, &r))
 }
 
 /// For each side of a join the column of the time that is held against one of the other side, and how many microseconds later
@@ -252,6 +255,7 @@ pub enum LetGo {
 
 /// What lets go of the rows of a join, given how the columns of its sides are closed.
 pub fn of_join(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> LetGo {
+    // Where null equals null, rows without a time stay.
     let keys = join.on.iter().enumerate().filter(|_| join.null_equality != NullEquality::NullEqualsNull);
     let closed = |(at, (l, r)): (usize, &(Expr, Expr))| match within::of_key((l, r), join, left, right) {
         Some((closing, tie)) => Some((at, closing, Some(tie))),

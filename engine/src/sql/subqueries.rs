@@ -54,10 +54,11 @@ pub fn above_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         LogicalPlan::Filter(filter) if split_conjunction(&filter.predicate).into_iter().any(|e| lost_not_in(e).is_some()) => {
             let parts = split_conjunction_owned(filter.predicate);
-            let parts = parts
-                .into_iter()
-                .map(|e| lost_not_in(&e).map_or(Ok(e), |of| without_equal_or_null(of, filter.input.schema())))
-                .collect::<Result<Vec<_>>>()?;
+            let mended = |part: Expr| match lost_not_in(&part).cloned() {
+                Some(of) => without_equal_or_null(of, filter.input.schema()),
+                None => Ok(part),
+            };
+            let parts = parts.into_iter().map(mended).collect::<Result<Vec<_>>>()?;
             let predicate = conjunction(parts).unwrap_or_else(|| lit(true));
             Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
         }
@@ -67,7 +68,7 @@ pub fn above_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// The parts of a `NOT IN` whose comparison would be lost.
-fn lost_not_in(expr: &Expr) -> Option<InSubquery> {
+fn lost_not_in(expr: &Expr) -> Option<&InSubquery> {
     let (of, negated) = match expr {
         Expr::InSubquery(of) => (of, of.negated),
         Expr::Not(inner) => match inner.as_ref() {
@@ -77,7 +78,7 @@ fn lost_not_in(expr: &Expr) -> Option<InSubquery> {
         _ => return None,
     };
     let lost = of.expr.column_refs().is_empty() || of.expr.column_refs().into_iter().any(|c| compared(&of.subquery.subquery, c));
-    (negated && lost).then(|| of.clone())
+    (negated && lost).then_some(of)
 }
 
 /// Whether a subquery asks somewhere for what equals a column outside of it.

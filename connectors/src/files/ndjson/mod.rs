@@ -26,11 +26,12 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 
-use super::exact::{Wide, narrow, wide};
+use super::exact::{narrow, whole, wide, written};
 use super::shortened;
 
 use self::cursor::Cursor;
 pub use self::depth::{TooDeep, deep_line};
+pub use self::number::whole_number;
 use self::object::Object;
 
 /// Rows that arrow-json decodes at once.
@@ -106,16 +107,20 @@ fn rows(object: &mut Object, block: &[u8]) -> Option<()> {
 
 fn plain(schema: &SchemaRef, block: &[u8]) -> Result<Option<RecordBatch>, ArrowError> {
     // What is wrong is told of the types that were asked for.
-    let rows = by_arrow(schema, block)?;
-    let which = if depth::has_long_number(block) { Wide::All } else { Wide::Decimals };
-    match (rows, wide(schema, which)) {
-        (Some(_), Some(wide)) => by_arrow(&wide, block)?.map(|rows| narrow(&rows, schema)).transpose(),
-        (rows, _) => Ok(rows),
+    let mut rows = by_arrow(schema, block, false)?;
+    if let (Some(_), Some(wide)) = (&rows, wide(schema)) {
+        rows = by_arrow(&wide, block, false)?.map(|rows| narrow(&rows, schema)).transpose()?;
     }
+    if let (Some(given), Some(written)) = (&rows, written(schema).filter(|_| depth::has_long_number(block))) {
+        rows = by_arrow(&written, block, true)?.map(|written| whole(given, &written)).transpose()?;
+    }
+    Ok(rows)
 }
 
-fn by_arrow(schema: &SchemaRef, block: &[u8]) -> Result<Option<RecordBatch>, ArrowError> {
-    let mut decoder = ReaderBuilder::new(schema.clone()).with_batch_size(PLAIN_ROWS).build_decoder()?;
+/// Reads a block; `as_written` takes numbers for a column of texts, as they are written.
+fn by_arrow(schema: &SchemaRef, block: &[u8], as_written: bool) -> Result<Option<RecordBatch>, ArrowError> {
+    let reader = ReaderBuilder::new(schema.clone()).with_batch_size(PLAIN_ROWS).with_coerce_primitive(as_written);
+    let mut decoder = reader.build_decoder()?;
     let (mut rest, mut batches) = (block, Vec::new());
     while !rest.is_empty() {
         let read = decoder.decode(rest)?;

@@ -61,6 +61,17 @@ fn written_long(text: &[u8]) -> Option<i128> {
     Some(if unsigned.len() < digits.len() { -value } else { value })
 }
 
+/// The whole number of a text; none when it is no number, or too great a one.
+///
+/// # Errors
+/// When it is a number with a fraction.
+pub fn whole_number(text: &str) -> Result<Option<i128>, String> {
+    match (written_long(text.as_bytes()), lexical_core::parse::<f64>(text.as_bytes())) {
+        (None, Ok(number)) if number.abs() < i128::MAX as f64 => Err(format!("{text} is not a whole number")),
+        (number, _) => Ok(number),
+    }
+}
+
 /// A number of some width.
 pub trait Number: Sized {
     /// The number here.

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, GroupingSet,
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
+use super::join::both;
 use super::{Lowering, Refused, all, checked, column, laid_out, physical, project};
 use crate::sql::closing::{self, Closing};
 use crate::sql::evaluate::{Compute, column_name};
@@ -104,12 +105,12 @@ fn grouped(
     let mut order: Vec<(usize, usize)> = of_kept.chain(of_others).collect();
     order.sort_unstable();
     let columns: Vec<usize> = (0..keys.len()).chain(order.into_iter().map(|(_, at)| at)).collect();
-    Ok(together(kept, evaluated, keys.len(), &columns, schema))
+    Ok(side_by_side(kept, evaluated, keys.len(), &columns, schema))
 }
 
 /// Two groupings by the same keys as one: the rows of both side by side, and of those some columns.
-fn together(left: Plan, right: Plan, keys: usize, columns: &[usize], schema: SchemaRef) -> Plan {
-    let wide: SchemaRef = Arc::new(Schema::new(left.schema.fields().iter().chain(right.schema.fields()).cloned().collect::<Vec<_>>()));
+fn side_by_side(left: Plan, right: Plan, keys: usize, columns: &[usize], schema: SchemaRef) -> Plan {
+    let wide = both(&left, &right);
     let on = (0..keys).map(|i| (column(&left.schema, i), column(&right.schema, i))).collect();
     let join = Join { left, right, keys: on, null_equal: true, residual: None, kind: JoinKind::Inner, closing: None, within: None };
     let plan = Plan { node: Node::Join(Box::new(join)), schema: wide.clone(), append_only: false };

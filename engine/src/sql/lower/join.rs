@@ -148,7 +148,8 @@ fn with_schema(plan: Plan, logical: &LogicalPlan) -> Plan {
     Plan { schema: schema_of(logical), ..plan }
 }
 
-fn both(left: &Plan, right: &Plan) -> SchemaRef {
+/// The columns of two plans side by side.
+pub(super) fn both(left: &Plan, right: &Plan) -> SchemaRef {
     Arc::new(Schema::new(left.schema.fields().iter().chain(right.schema.fields()).cloned().collect::<Vec<_>>()))
 }
 
@@ -189,12 +190,11 @@ fn not_in(join: &datafusion::logical_expr::Join, sides: Sides) -> Result<Plan, R
         append_only: false,
         node: Node::Join(Box::new(unbounded(left, right, keys, residual.clone(), JoinKind::Anti))),
     };
-    let null = |e: &Expression| is_null(e.clone()).map_err(|e| e.strip_backtrace());
-    let known = is_not_null(l.clone()).map_err(|e| e.strip_backtrace())?;
-    let all = std::iter::once((l.clone(), r.clone())).chain(keys.iter().cloned()).collect();
-    let unequal = anti(left, right.clone(), all);
-    let without_null = anti(unequal, filter(right.clone(), null(&r)?), keys.clone());
-    let of_null = anti(filter(without_null.clone(), null(&l)?), right, keys);
-    let inputs = vec![filter(without_null, known), of_null];
+    let said = |e: datafusion::common::DataFusionError| e.strip_backtrace();
+    let (null, known) = (is_null(l.clone()).map_err(said)?, is_not_null(l.clone()).map_err(said)?);
+    let null_in_list = filter(right.clone(), is_null(r.clone()).map_err(said)?);
+    let all = std::iter::once((l, r)).chain(keys.iter().cloned()).collect();
+    let unequal = anti(filter(left.clone(), known), right.clone(), all);
+    let inputs = vec![anti(unequal, null_in_list, keys.clone()), anti(filter(left, null), right, keys)];
     Ok(Plan { node: Node::Union { inputs }, schema, append_only: false })
 }

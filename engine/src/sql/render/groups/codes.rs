@@ -2,8 +2,9 @@
 //!
 //! Key columns become digits: the value less the least one where the range is small, else its place in a dictionary of the
 //! batch, which costs little where equal values follow each other, as windows of ascending times do. Texts of up to seven bytes
-//! are words with their length on top; longer ones are looked up by hash and then compared. The digits of all columns make one number, which indexes a table. Numbers mean nothing beyond their batch; `store::Index`
-//! holds the groups that last. Keys that differ in their bits alone may get two numbers.
+//! are words with their length on top; longer ones are looked up by hash and then compared. The digits of all columns make one
+//! number, which indexes a table. Numbers mean nothing beyond their batch; `store::Index` holds the groups that last. Keys that
+//! differ in their bits alone may get two numbers.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
@@ -88,11 +89,11 @@ impl Digits {
             DataType::Null => Some(()),
             DataType::Struct(_) => column.as_struct().columns().iter().try_for_each(|c| self.column(c)),
             DataType::Utf8 => self.texts(column.as_string()),
-            _ => self.words(&present(words(column)?, column.nulls())),
+            _ => self.words(present(words(column)?, column.nulls())),
         }
     }
 
-    fn words(&mut self, words: &[i64]) -> Option<()> {
+    fn words(&mut self, words: ScalarBuffer<i64>) -> Option<()> {
         let Some((least, most)) = words.iter().fold(None, |range: Option<(i64, i64)>, &w| {
             let (least, most) = range.unwrap_or((w, w));
             Some((least.min(w), most.max(w)))
@@ -103,7 +104,7 @@ impl Digits {
         if span < self.limit {
             return self.add(span + 1, words.iter().map(|w| w.wrapping_sub(least) as u32));
         }
-        let (codes, first) = dictionary(&words.iter().map(|w| *w as u64).collect::<Vec<_>>())?;
+        let (codes, first) = dictionary(&ScalarBuffer::<u64>::from(words.into_inner()))?;
         self.add(first.len() as u64, codes.into_iter())
     }
 
@@ -213,7 +214,7 @@ mod tests {
     use arrow::array::{Float32Array, Int64Array, LargeStringArray, TimestampMicrosecondArray};
     use std::sync::{Arc, PoisonError};
 
-    use crate::flow::hash::ALONE;
+    use crate::flow::hash::{ALONE, texts_of_one_hash};
 
     /// Groups by the text of their keys.
     fn check(columns: &[ArrayRef]) {
@@ -253,6 +254,17 @@ mod tests {
             check(&columns);
             check(&columns.iter().map(|c| c.slice(100, 2_000)).collect::<Vec<_>>());
         }
+    }
+
+    /// Whoever compares takes the batch then.
+    #[test]
+    fn texts_of_one_hash_are_not_one_key() {
+        let [one, other] = texts_of_one_hash();
+        assert_ne!(one, other);
+        assert_eq!(hash_bytes(0, one.as_bytes()), hash_bytes(0, other.as_bytes()));
+        let texts = |all: [&String; 2]| -> ArrayRef { Arc::new(StringArray::from_iter_values((0..100).map(|i| all[i % 2]))) };
+        assert!(Coder::default().groups(&[texts([&one, &other])], 100).is_none());
+        assert_eq!(Coder::default().groups(&[texts([&one, &one])], 100).unwrap().first, [0]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::compute::kernels::cmp::not_distinct;
-use arrow::compute::{cast, concat, or, take};
+use arrow::compute::{and, cast, concat, take};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
@@ -267,14 +267,14 @@ impl Groups {
     /// For each group that lived whether it lives with the same values.
     fn unchanged(&self, before: &[ArrayRef], after: &[ArrayRef], place: &[Option<u32>]) -> Result<BooleanArray, ArrowError> {
         let now: UInt32Array = place.iter().copied().collect();
-        let mut changed: BooleanArray = place.iter().map(|p| Some(p.is_none())).collect();
+        let mut same: BooleanArray = place.iter().map(|p| Some(p.is_some())).collect();
         for (was, is) in before.iter().zip(after) {
-            if changed.true_count() == changed.len() {
+            if same.true_count() == 0 {
                 break;
             }
-            changed = or(&changed, &arrow::compute::not(&equal_columns(was, &take(is, &now, None)?, not_distinct)?)?)?;
+            same = and(&same, &equal_columns(was, &take(is, &now, None)?, not_distinct)?)?;
         }
-        arrow::compute::not(&changed)
+        Ok(same)
     }
 
     fn rows(&self, groups: &[u32], values: &[ArrayRef]) -> Result<RecordBatch, ArrowError> {

@@ -201,8 +201,7 @@ mod tests {
         let updates = Updates::changes(rows, vec![-1; ROWS as usize].into());
         let watermarks = Watermarks::default();
         watermarks.set("t", 0, size);
-        let closes =
-            Some((1, Closing { shape: Shape::Window(None), tables: vec!["t".into()], delay: 0, ahead: 0, loose: false }, watermarks));
+        let closes = Some((1, Closing { shape: Shape::Window(None), ..Closing::of_table("t") }, watermarks));
         let mut late = Late::default();
         put_late(&hop, &updates, &closes, 1, &mut late).unwrap();
         let names = Schema::new(vec![Field::new("k", DataType::Int64, true), Field::new("w", DataType::Int64, true)]);
