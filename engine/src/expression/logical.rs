@@ -8,6 +8,8 @@ use datafusion_expr::{BinaryExpr, Cast, Expr, Operator, ScalarUDF, TryCast, lit}
 
 use super::Scalar;
 #[cfg(feature = "sql")]
+use super::checked::operator_of;
+#[cfg(feature = "sql")]
 use super::{Kind, Literal};
 
 /// The name under which a parameter stands among the input columns.
@@ -71,7 +73,10 @@ pub fn from_logical(expr: &Expr) -> Result<Scalar, String> {
         }
         Expr::InList(l) => Scalar::InList(inner(&l.expr)?, l.list.iter().map(from_logical).collect::<Result<_, _>>()?, l.negated),
         Expr::Like(l) => Scalar::Like(inner(&l.expr)?, inner(&l.pattern)?, l.negated, l.case_insensitive),
-        Expr::ScalarFunction(f) => call(f)?,
+        Expr::ScalarFunction(f) => match (operator_of(&f.func), f.args.as_slice()) {
+            (Some(operator), [left, right]) => Scalar::Binary(operator.to_string(), inner(left)?, inner(right)?),
+            _ => call(f)?,
+        },
         Expr::AggregateFunction(f) => return Err(format!("aggregate function {}; aggregates belong in a view", f.func.name())),
         Expr::WindowFunction(_) => return Err("a window function; it belongs in a view".into()),
         Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => return Err("a subquery; it belongs in a view".into()),

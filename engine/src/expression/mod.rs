@@ -6,12 +6,16 @@
 
 use serde::{Deserialize, Serialize};
 
+mod checked;
 #[cfg(feature = "sql")]
 mod compile;
 mod literal;
 mod logical;
 mod program;
 
+pub use checked::physical;
+#[cfg(feature = "sql")]
+pub use checked::{checked, operator_of};
 #[cfg(feature = "sql")]
 pub use compile::compile;
 pub use literal::{Kind, Literal};

@@ -7,10 +7,9 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion_common::{DFSchema, DataFusionError};
-use datafusion_expr::execution_props::ExecutionProps;
-use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion_physical_expr::PhysicalExpr;
 
+use super::checked::physical as compiled;
 use super::logical::{param_column, to_logical};
 use super::{RowQuery, Scalar};
 use crate::pipeline::{Param, ParamKind};
@@ -84,7 +83,7 @@ impl RowProgram {
         let frame = DFSchema::try_from(extended.as_ref().clone()).map_err(build)?;
         let physical = |s: &Scalar| {
             let expr = to_logical(s).map_err(QueryError::Unsupported)?;
-            create_physical_expr(&expr, &frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(build)
+            compiled(&expr, &frame).map_err(build)
         };
         let filter = query.filter.as_ref().map(physical).transpose()?;
         let project: Vec<_> = query.project.iter().map(|(_, s)| physical(s)).collect::<Result<_, _>>()?;

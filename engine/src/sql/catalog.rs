@@ -31,6 +31,7 @@ use super::functions::functions;
 use super::lateral::independent;
 use super::lower::OwnResult;
 use super::merged::MergedColumns;
+use super::overflow::Overflow;
 use super::rewrite::{EventTime, ambiguous, of_calls, rewrite};
 use super::subqueries::{above_joins, place, refuse};
 use super::types::Types;
@@ -234,7 +235,9 @@ impl Catalog {
         refuse(&plan)?;
         let place = place(&plan)?;
         let plan = with_clock(independent(plan)?)?;
-        let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {});
+        let mut analyzer = Analyzer::new();
+        analyzer.rules.push(Arc::new(Overflow));
+        let plan = analyzer.execute_and_check(plan, &self.options, |_, _| {});
         let plan = plan.map_err(|error| match place.filter(|_| error.strip_backtrace().contains("subquery")) {
             Some(place) => DataFusionError::Plan(format!("{place} is not supported yet")),
             None => error,

@@ -15,6 +15,7 @@ mod functions;
 mod lateral;
 mod lower;
 mod merged;
+mod overflow;
 mod plan;
 mod problem;
 mod program;

@@ -7,7 +7,7 @@ use arrow::array::{BooleanArray, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema};
-use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, GroupingSet, col};
+use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, ExprSchemable, GroupingSet, col};
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
@@ -15,6 +15,7 @@ use super::join::both;
 use super::{Lowering, Refused, all, checked, column, laid_out, physical, project};
 use crate::sql::closing::{self, Closing};
 use crate::sql::evaluate::{Compute, column_name};
+use crate::sql::overflow::SUMMED;
 use crate::sql::plan::{Aggregate, Expression, Function, Join, JoinKind, Node, Plan};
 
 /// Sets of a cube: two to the power of its columns.
@@ -136,7 +137,7 @@ fn maintained(expr: &Expr, frame: &DFSchema, output: &DataType) -> Result<Option
     let argument = match f.params.args.as_slice() {
         [] => None,
         [Expr::Literal(value, _)] if function == Function::Count && !value.is_null() => None,
-        [one] => Some(physical(one, frame)?),
+        [one] => Some(physical(summed(function, one, frame), frame)?),
         _ => return Ok(None),
     };
     let summed = matches!(function, Function::Sum | Function::Avg);
@@ -147,6 +148,16 @@ fn maintained(expr: &Expr, frame: &DFSchema, output: &DataType) -> Result<Option
     // Least and greatest do not change when values are taken once.
     let distinct = f.params.distinct && !matches!(function, Function::Min | Function::Max);
     Ok(Some(Aggregate { function, argument, filter, distinct }))
+}
+
+/// What is summed: integers that are only cast to have room are summed as they are.
+fn summed<'a>(function: Function, argument: &'a Expr, frame: &DFSchema) -> &'a Expr {
+    match argument {
+        Expr::Cast(cast) if function == Function::Sum && *cast.field.data_type() == SUMMED => {
+            if cast.expr.get_type(frame).is_ok_and(|kind| kind.is_integer()) { &cast.expr } else { argument }
+        }
+        other => other,
+    }
 }
 
 /// Groups that DataFusion's accumulators compute anew from all their rows.

@@ -15,10 +15,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
-use datafusion::logical_expr::execution_props::ExecutionProps;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Unnest};
-use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_expr::expressions::Column;
 
 use super::arrange;
@@ -26,6 +23,7 @@ use super::closing::Known;
 use super::evaluate::Compute;
 use super::plan::{Expression, Node, Plan};
 use super::problem::said;
+use crate::expression::physical as compiled;
 
 pub use last::{closed, keep_loose};
 pub use recursive::OwnResult;
@@ -169,5 +167,5 @@ fn physical(expr: &Expr, frame: &DFSchema) -> Result<Expression, Refused> {
     if temporal::asks_now(expr) {
         return Err("now() elsewhere than on one side of a comparison with a time in WHERE".into());
     }
-    create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(|e| said(&e))
+    compiled(expr, frame).map_err(|e| said(&e))
 }

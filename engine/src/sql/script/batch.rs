@@ -23,6 +23,7 @@ use crate::sql::Functions;
 use crate::sql::functions::functions as own_functions;
 use crate::sql::lateral::independent;
 use crate::sql::merged::MergedColumns;
+use crate::sql::overflow::Overflow;
 use crate::sql::problem::said;
 use crate::sql::rewrite::rewrite;
 use crate::sql::statement::parse;
@@ -61,7 +62,7 @@ pub fn answer_over(sql: &str, tables: Named<'_>, now: Option<i64>, functions: &F
     config.options_mut().optimizer.enable_topk_aggregation = false;
     let builder = SessionStateBuilder::new().with_config(config).with_default_features().with_type_planner(Arc::new(Types));
     let builder = builder.with_relation_planners(vec![Arc::new(MergedColumns)]);
-    let state = builder.with_physical_optimizer_rules(rules()).build();
+    let state = builder.with_physical_optimizer_rules(rules()).with_analyzer_rule(Arc::new(Overflow)).build();
     let context = SessionContext::new_with_state(state);
     for function in window_functions().into_iter().chain(own_functions()).chain(now.map(clock)).chain(functions.scalars.iter().cloned()) {
         context.register_udf(function);

@@ -9,11 +9,9 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::SortExpr;
-use datafusion::logical_expr::execution_props::ExecutionProps;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::physical_expr::create_physical_expr;
 
 use super::job::Changes;
+use crate::expression::physical;
 
 /// The rows that all changes come to, in the order of their row encoding.
 pub fn sum(changes: &Changes, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
@@ -40,7 +38,7 @@ pub fn order(rows: RecordBatch, sort: &[SortExpr]) -> datafusion::common::Result
     let mut columns = Vec::new();
     for one in sort {
         let plain = unqualified(one.expr.clone())?;
-        let expr = create_physical_expr(&plain, &frame, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
+        let expr = physical(&plain, &frame)?;
         let values: ArrayRef = expr.evaluate(&rows)?.into_array(rows.num_rows())?;
         columns.push(SortColumn { values, options: Some(SortOptions { descending: !one.asc, nulls_first: one.nulls_first }) });
     }

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type, i256};
 use arrow::error::ArrowError;
 
 use super::best::Best;
@@ -73,7 +73,6 @@ pub fn accumulator(call: &Aggregate, input: &DataType, output: &DataType, append
                 (false, _) => Box::new(ByBytes::new(least, append_only, input)?),
             }
         }
-        Function::Sum if input.is_integer() => Box::new(Wholes { output: output.clone(), counts: Vec::new(), sums: Vec::new() }),
         Function::Sum | Function::Avg => match input.is_floating() {
             true => Box::new(Floats { mean: call.function == Function::Avg, states: Vec::new() }),
             false => Box::new(Integers {
@@ -143,76 +142,8 @@ impl Accumulator for Counts {
     }
 }
 
-/// Sums of integers, with how many values they are of. A sum that leaves 64 bits wraps, as the batch's does.
-struct Wholes {
-    output: DataType,
-    counts: Vec<i64>,
-    sums: Vec<i64>,
-}
-
-impl Wholes {
-    fn add(&mut self, array: &ArrayRef, value: impl Fn(usize) -> i64, diffs: Option<&[i64]>, groups: &[u32]) {
-        let (counts, sums) = (&mut self.counts, &mut self.sums);
-        each(array, diffs, groups, |row, group, diff| {
-            if let (Some(count), Some(sum)) = (counts.get_mut(group), sums.get_mut(group)) {
-                *count += diff;
-                *sum = sum.wrapping_add(value(row).wrapping_mul(diff));
-            }
-        });
-    }
-}
-
-impl Accumulator for Wholes {
-    fn grow(&mut self, groups: usize) {
-        self.counts.resize(groups, 0);
-        self.sums.resize(groups, 0);
-    }
-    fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
-        let value = |values: &[i64], row: usize| values.get(row).copied().unwrap_or(0);
-        if values.data_type() == &DataType::UInt64 {
-            let numbers = values.as_primitive::<UInt64Type>().values();
-            self.add(values, |row| numbers.get(row).map_or(0, |v| *v as i64), diffs, groups);
-        } else {
-            let wide = cast(values, &DataType::Int64)?;
-            let numbers = wide.as_primitive::<Int64Type>().values();
-            self.add(&wide, |row| value(numbers, row), diffs, groups);
-        }
-        Ok(())
-    }
-    fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
-        let states = groups.iter().map(|g| (self.counts.get(*g as usize).copied().unwrap_or(0), self.sums.get(*g as usize).copied()));
-        let sums = states.map(|(count, sum)| sum.filter(|_| count > 0));
-        Ok(match self.output {
-            DataType::UInt64 => Arc::new(sums.map(|s| s.map(|s| s as u64)).collect::<UInt64Array>()),
-            _ => Arc::new(sums.collect::<Int64Array>()),
-        })
-    }
-    fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
-        let (more, sums) = (column::<Int64Type>(columns, 0)?.values(), column::<Int64Type>(columns, 1)?.values());
-        for ((group, more), other) in groups.iter().zip(more).zip(sums) {
-            if let (Some(count), Some(sum)) = (self.counts.get_mut(*group as usize), self.sums.get_mut(*group as usize)) {
-                *count += more;
-                *sum = sum.wrapping_add(*other);
-            }
-        }
-        Ok(())
-    }
-    fn clear(&mut self, group: u32) {
-        self.counts.get_mut(group as usize).into_iter().for_each(|count| *count = 0);
-        self.sums.get_mut(group as usize).into_iter().for_each(|sum| *sum = 0);
-    }
-    fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        Ok(vec![numbers_of(&self.counts, groups), numbers_of(&self.sums, groups)])
-    }
-    fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
-        self.merge(columns, groups).map(|()| 2)
-    }
-    fn bytes(&self) -> usize {
-        (self.counts.len() + self.sums.len()) * size_of::<i64>()
-    }
-}
-
-/// Means of integers, and sums and means of the digits of decimals, with how many values they are of.
+/// Sums and means of integers and of the digits of decimals, with how many values they are of. A sum of integers is given as a
+/// decimal, which has room for it (`sql/overflow.rs`).
 struct Integers {
     mean: bool,
     input: DataType,
@@ -256,14 +187,14 @@ impl Accumulator for Integers {
             (true, DataType::Decimal128(p, scale)) => {
                 let from = if let DataType::Decimal128(_, s) = self.input { s } else { 0 };
                 let up = 10i128.pow((i32::from(*scale) - i32::from(from)).clamp(0, 38) as u32);
-                let mean = |s: &(i64, i128)| (s.0 > 0).then(|| s.1.wrapping_mul(up) / i128::from(s.0));
+                let mean = |s: &(i64, i128)| if s.0 > 0 { quotient(s.1, up, s.0) } else { None };
                 Arc::new(states.map(mean).collect::<Decimal128Array>().with_precision_and_scale(*p, *scale)?)
             }
             (true, _) => Arc::new(states.map(|s| some(s).map(|sum| sum as f64 / s.0 as f64)).collect::<Float64Array>()),
             (false, DataType::Decimal128(p, s)) => {
                 Arc::new(states.map(some).collect::<Decimal128Array>().with_precision_and_scale(*p, *s)?)
             }
-            (false, other) => return Err(ArrowError::SchemaError(format!("a sum of decimals is no {other}"))),
+            (false, other) => return Err(ArrowError::SchemaError(format!("a sum of digits is no {other}"))),
         })
     }
     fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
@@ -290,6 +221,14 @@ impl Accumulator for Integers {
     }
     fn bytes(&self) -> usize {
         self.states.len() * size_of::<(i64, i128)>()
+    }
+}
+
+/// A sum times ten to some power, by a count; in 256 bits where 128 do not hold the product.
+fn quotient(sum: i128, up: i128, count: i64) -> Option<i128> {
+    match sum.checked_mul(up) {
+        Some(product) => Some(product / i128::from(count)),
+        None => i256::from_i128(sum).checked_mul(i256::from_i128(up))?.checked_div(i256::from(count))?.to_i128(),
     }
 }
 
@@ -345,6 +284,8 @@ impl Float {
 
     fn total(&self) -> f64 {
         match self.special {
+            // A sum beyond the range of floats is infinite, and has no compensation.
+            [0, 0, 0] if self.sum.is_infinite() => self.sum,
             [0, 0, 0] => self.sum + self.compensation,
             [0, up, 0] if up > 0 => f64::INFINITY,
             [0, 0, down] if down > 0 => f64::NEG_INFINITY,

@@ -315,7 +315,7 @@ mod tests {
     use std::sync::{Arc, PoisonError};
 
     use arrow::array::{Array, ArrayRef, AsArray};
-    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+    use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema};
 
     use super::*;
     use crate::flow::hash::ALONE;
@@ -332,7 +332,8 @@ mod tests {
 
     fn paged() -> Paged {
         let prepared = rows().schema();
-        let fields: Vec<Field> = ["k", "s"].map(|name| Field::new(name, DataType::Int64, true)).into();
+        let sum = Field::new("s", DataType::Decimal128(30, 0), true);
+        let fields = vec![Field::new("k", DataType::Int64, true), sum];
         let shape = Shape { prepared, keys: 1, schema: Arc::new(Schema::new(fields)), append_only: false, hop: None, once: false };
         let sum = Aggregate { function: Function::Sum, argument: None, filter: None, distinct: false };
         let mut paged = Paged::new(shape, &[sum], None, false).unwrap();
@@ -398,11 +399,11 @@ mod tests {
                 .save(&mut |rows| {
                     assert!(rows.num_rows() <= SAVED_ROWS);
                     (groups, pieces) = (groups + rows.num_rows() as i64, pieces + 1);
-                    sum += rows.columns().last().unwrap().as_primitive::<Int64Type>().values().iter().sum::<i64>();
+                    sum += rows.columns().last().unwrap().as_primitive::<Decimal128Type>().values().iter().sum::<i128>();
                     Ok::<_, ArrowError>(())
                 })
                 .unwrap();
-            assert_eq!((groups, sum), (GROUPS, GROUPS * (GROUPS + 1) / 2), "{step}");
+            assert_eq!((groups, sum), (GROUPS, i128::from(GROUPS * (GROUPS + 1) / 2)), "{step}");
             assert!(pieces > 6, "{step}: {pieces} pieces");
         }
     }
@@ -425,7 +426,8 @@ mod tests {
             .unwrap();
         assert_eq!((keys as i64, again.size().rows as i64), (GROUPS / 2, GROUPS / 2));
         let given = again.given().unwrap().unwrap().rows;
-        let all = given.columns().iter().map(|c| c.as_primitive::<Int64Type>().values().to_vec()).collect::<Vec<_>>();
-        assert!(all[0].iter().zip(&all[1]).all(|(k, s)| k / 7 + 1 == *s) && given.column(0).null_count() == 0);
+        let (keys, sums) =
+            (given.column(0).as_primitive::<Int64Type>().values(), given.column(1).as_primitive::<Decimal128Type>().values());
+        assert!(keys.iter().zip(sums).all(|(k, s)| i128::from(k / 7 + 1) == *s) && given.column(0).null_count() == 0);
     }
 }

@@ -24,7 +24,6 @@ use crate::sql::plan::{Aggregate, Function};
 #[derive(Clone, Copy)]
 enum Kind {
     Count,
-    Whole,
     Sum,
     Float,
     Least,
@@ -37,7 +36,6 @@ impl Kind {
         match call.function {
             _ if call.distinct => None,
             Function::Count => Some(Kind::Count),
-            Function::Sum if input.is_integer() => Some(Kind::Whole),
             Function::Sum | Function::Avg if input.is_floating() => Some(Kind::Float),
             Function::Sum | Function::Avg => Some(Kind::Sum),
             Function::Min | Function::Max if !append_only || !is_number(input) => None,
@@ -50,7 +48,6 @@ impl Kind {
         use DataType::{Decimal128, Float64, Int64, UInt64};
         match self {
             Kind::Count => &[Int64],
-            Kind::Whole => &[Int64, Int64],
             Kind::Sum => &[Int64, Decimal128(38, 0)],
             Kind::Float => &[Int64, Float64, Float64, Int64, Int64, Int64],
             Kind::Least | Kind::Greatest => &[UInt64],
@@ -139,14 +136,6 @@ impl Rows<'_> {
         let count = || if nulls.is_some() { Arc::new(self.counts(nulls.as_ref())) as ArrayRef } else { weight.clone() };
         match kind {
             Kind::Count => out.push(count()),
-            Kind::Whole => {
-                out.push(count());
-                let sums: Int64Array = match argument.data_type() {
-                    DataType::UInt64 => self.wrapping(argument.as_primitive::<UInt64Type>().values(), nulls.as_ref(), |v| v as i64),
-                    _ => self.wrapping(cast(argument, &DataType::Int64)?.as_primitive::<Int64Type>().values(), nulls.as_ref(), |v| v),
-                };
-                out.push(Arc::new(sums));
-            }
             Kind::Sum => {
                 out.push(count());
                 let sums = match argument.data_type() {
@@ -190,10 +179,6 @@ impl Rows<'_> {
     fn counts(&self, nulls: Option<&NullBuffer>) -> Int64Array {
         // The groups stand in for values, which a count does not look at.
         self.fold(0i64, self.groups, nulls, |count, _, diff| *count += diff).into()
-    }
-
-    fn wrapping<V: Copy>(&self, values: &[V], nulls: Option<&NullBuffer>, number: impl Fn(V) -> i64) -> Int64Array {
-        self.fold(0i64, values, nulls, |sum, value, diff| *sum = sum.wrapping_add(number(value).wrapping_mul(diff))).into()
     }
 
     fn sums<V: Copy + Into<i128>>(&self, values: &[V], nulls: Option<&NullBuffer>) -> Vec<i128> {
@@ -288,6 +273,7 @@ mod tests {
                 let output = match function {
                     Function::Count => DataType::Int64,
                     Function::Avg => DataType::Float64,
+                    Function::Sum if kind.is_integer() => DataType::Decimal128(38, 0),
                     _ => kind.clone(),
                 };
                 let rows = RecordBatch::try_from_iter([("k", keys.clone()), ("v", values.clone())]).unwrap();

@@ -1,0 +1,143 @@
+//! Integers that leave their type are an error: in `+`, `-`, `*` and in `sum`. DataFusion's wrap, and give a wrong number.
+//!
+//! The last rule of the analyser, for streams and for the batch alike, once all types are known. Operators become calls that fail
+//! (`expression/checked.rs`). A sum is one of decimals, which has room for 10^38, and is cast back where it is
+//! given: a group whose sum leaves 64 bits is a row error for as long as it does.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result, TableReference};
+use datafusion::logical_expr::expr::Alias;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, WindowFunctionDefinition};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::scalar::ScalarValue;
+
+use crate::expression::{checked, operator_of};
+
+/// What integers are summed as: any of 64 bits has so many digits.
+pub const SUMMED: DataType = DataType::Decimal128(20, 0);
+
+/// The rule.
+#[derive(Debug)]
+pub struct Overflow;
+
+impl AnalyzerRule for Overflow {
+    fn name(&self) -> &'static str {
+        "overflow"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|node| {
+            let frame = frame(&node)?;
+            let names = NamePreserver::new(&node);
+            let strict = node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                Ok(operators(expr, &frame)?.update_data(|e| name.restore(e)))
+            })?;
+            strict.transform_data(|node| sums(node, &frame))
+        })
+        .map(|done| done.data)
+    }
+}
+
+/// What the expressions of a node are over.
+fn frame(node: &LogicalPlan) -> Result<DFSchema> {
+    let mut frame = merge_schema(&node.inputs());
+    if let LogicalPlan::TableScan(scan) = node {
+        frame.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
+    }
+    Ok(frame)
+}
+
+fn operators(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
+    expr.transform_up(|e| match e {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_whole(&left, frame) && is_whole(&right, frame) => {
+            let plain = || Expr::BinaryExpr(BinaryExpr { left: left.clone(), op, right: right.clone() });
+            Ok(match checked(left.as_ref().clone(), op, right.as_ref().clone()) {
+                Some(call) => Transformed::yes(call),
+                None => Transformed::no(plain()),
+            })
+        }
+        Expr::Negative(of) if is_whole(&of, frame) => {
+            let kind = of.get_type(frame)?;
+            let zero = Expr::Literal(ScalarValue::new_zero(&kind)?, None);
+            Ok(match checked(zero, Operator::Minus, of.as_ref().clone()).filter(|_| kind.is_signed_integer()) {
+                Some(call) => Transformed::yes(call),
+                None => Transformed::no(Expr::Negative(of)),
+            })
+        }
+        other => Ok(Transformed::no(other)),
+    })
+}
+
+/// Whether an expression is of integers; of operators that were looked at before, without going down them again.
+fn is_whole(expr: &Expr, frame: &dyn ExprSchema) -> bool {
+    match expr {
+        Expr::ScalarFunction(call) if operator_of(&call.func).is_some() => true,
+        Expr::BinaryExpr(b) if matches!(b.op, Operator::Plus | Operator::Minus | Operator::Multiply) => false,
+        other => other.get_type(frame).is_ok_and(|kind| kind.is_integer()),
+    }
+}
+
+/// The node with sums of integers as sums of decimals, and above it the casts back under the same names.
+fn sums(node: LogicalPlan, frame: &DFSchema) -> Result<Transformed<LogicalPlan>> {
+    let before = node.schema().clone();
+    let (calls, first) = match &node {
+        LogicalPlan::Aggregate(aggregate) => (&aggregate.aggr_expr, before.fields().len() - aggregate.aggr_expr.len()),
+        LogicalPlan::Window(window) => (&window.window_expr, window.input.schema().fields().len()),
+        _ => return Ok(Transformed::no(node)),
+    };
+    let wide: Vec<Option<Expr>> = calls.iter().map(|call| in_full(call, frame)).collect();
+    if wide.iter().all(Option::is_none) {
+        return Ok(Transformed::no(node));
+    }
+    let fields = before.fields().iter().skip(first);
+    let one = |((call, wide), field): ((&Expr, &Option<Expr>), &Arc<Field>)| wide.clone().map_or(call.clone(), |w| w.alias(field.name()));
+    let calls: Vec<Expr> = calls.iter().zip(&wide).zip(fields).map(one).collect();
+    let node = match node {
+        LogicalPlan::Aggregate(mut aggregate) => {
+            aggregate.aggr_expr = calls;
+            LogicalPlan::Aggregate(aggregate)
+        }
+        LogicalPlan::Window(mut window) => {
+            window.window_expr = calls;
+            LogicalPlan::Window(window)
+        }
+        other => other,
+    }
+    .recompute_schema()?;
+    let column = |(at, (relation, field)): (usize, (Option<&TableReference>, &Arc<Field>))| {
+        if at.checked_sub(first).and_then(|call| wide.get(call)).is_none_or(Option::is_none) {
+            return Expr::Column(Column::from((relation, field)));
+        }
+        let sum = Expr::Column(Column::new_unqualified(field.name()));
+        Expr::Alias(Alias::new(Expr::Cast(Cast::new(Box::new(sum), field.data_type().clone())), relation.cloned(), field.name()))
+    };
+    let columns = before.iter().enumerate().map(column).collect();
+    Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(node))?)))
+}
+
+/// A call of `sum` over integers as one over decimals; none for other calls.
+fn in_full(call: &Expr, frame: &DFSchema) -> Option<Expr> {
+    let widened = |args: &mut Vec<Expr>| match args.as_mut_slice() {
+        [one] if is_whole(one, frame) => {
+            *one = Expr::Cast(Cast::new(Box::new(one.clone()), SUMMED));
+            true
+        }
+        _ => false,
+    };
+    let mut call = call.clone().unalias();
+    let changed = match &mut call {
+        Expr::AggregateFunction(f) => f.func.name() == "sum" && widened(&mut f.params.args),
+        Expr::WindowFunction(f) => {
+            matches!(&f.fun, WindowFunctionDefinition::AggregateUDF(of) if of.name() == "sum") && widened(&mut f.params.args)
+        }
+        _ => false,
+    };
+    changed.then_some(call)
+}
