@@ -15,6 +15,8 @@ const QUERIES: &[(&str, &str)] = &[
         "column \"k\" of one table beside the one that USING makes",
     ),
     ("SELECT *, x.k AS of_x FROM u RIGHT JOIN (SELECT id AS k FROM t) AS x USING (k) WHERE u.k = 1", "beside the one that USING makes"),
+    ("SELECT u.k FROM u JOIN LATERAL (SELECT id AS k FROM t WHERE t.v > u.k) AS x USING (k)", "USING or NATURAL with LATERAL (write ON)"),
+    ("SELECT * FROM (u NATURAL LEFT JOIN LATERAL (SELECT id AS k FROM t) AS x)", "USING or NATURAL with LATERAL (write ON)"),
     ("SELECT * FROM u JOIN t USING (k)", "column \"k\" of USING is not on the right of the join"),
     (
         "SELECT 1 FROM u CROSS JOIN (SELECT 1 AS k) AS x JOIN (SELECT 1 AS k) AS y USING (k)",

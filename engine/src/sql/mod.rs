@@ -12,6 +12,7 @@ mod dialect;
 mod evaluate;
 mod explain;
 mod functions;
+mod in_list;
 mod lateral;
 mod lower;
 mod merged;

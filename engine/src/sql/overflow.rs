@@ -1,6 +1,7 @@
 //! Integers that leave their type are an error: in `+`, `-`, `*` and in `sum`. DataFusion's wrap, and give a wrong number.
 //!
-//! The last rule of the analyser, for streams and for the batch alike, once all types are known. Operators become calls that fail
+//! The last rule of the analyser, for streams and for the batch alike, once all types are known; lists are looked at on the way
+//! (`in_list.rs`). Operators become calls that fail
 //! (`expression/checked.rs`). A sum is one of decimals, which has room for 10^38, and is cast back where it is
 //! given: a group whose sum leaves 64 bits is a row error for as long as it does.
 
@@ -17,6 +18,7 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPla
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
+use super::in_list::compared;
 use crate::expression::{checked, operator_of};
 
 /// What integers are summed as: any of 64 bits has so many digits.
@@ -63,6 +65,7 @@ fn operators(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
                 None => Transformed::no(plain()),
             })
         }
+        Expr::InList(list) => Ok(compared(list)),
         Expr::Negative(of) if is_whole(&of, frame) => {
             let kind = of.get_type(frame)?;
             let zero = Expr::Literal(ScalarValue::new_zero(&kind)?, None);

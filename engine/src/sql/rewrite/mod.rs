@@ -107,7 +107,7 @@ impl VisitorMut for Rewriter<'_> {
         for join in select.from.iter_mut().flat_map(|table| &mut table.joins) {
             flow(by_time::join(join, self.event_times))?;
             flow(plain_join(join))?;
-            flow(refused::of_join(&join.join_operator))?;
+            flow(refused::of_join(join))?;
         }
         names::unnamed(select);
         self.window_time.push(windows::asks_for_time(select));

@@ -3,9 +3,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Query, Select, SetExpr, Statement, TableFactor,
+    Expr, FunctionArguments, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, Query, Select, SetExpr, Statement, TableFactor,
     WildcardAdditionalOptions, visit_expressions,
 };
+
+use super::using::{self, is_lateral};
 
 /// What is refused; `Ok` when there is nothing.
 pub type Refusal = Result<(), String>;
@@ -65,16 +67,19 @@ pub fn of_table(factor: &TableFactor) -> Refusal {
         TableFactor::JsonTable { .. } | TableFactor::OpenJsonTable { .. } => first(&[(true, "JSON_TABLE")]),
         TableFactor::XmlTable { .. } => first(&[(true, "XMLTABLE")]),
         TableFactor::SemanticView { .. } => first(&[(true, "SEMANTIC_VIEW")]),
-        TableFactor::TableFunction { .. } | TableFactor::Function { .. } | TableFactor::UNNEST { .. } | TableFactor::NestedJoin { .. } => {
-            Ok(())
-        }
+        TableFactor::NestedJoin { table_with_joins, .. } => table_with_joins.joins.iter().try_for_each(of_join),
+        TableFactor::TableFunction { .. } | TableFactor::Function { .. } | TableFactor::UNNEST { .. } => Ok(()),
     }
 }
 
 /// Kinds of joins.
-pub fn of_join(operator: &JoinOperator) -> Refusal {
+pub fn of_join(join: &Join) -> Refusal {
     use JoinOperator::{ArrayJoin, CrossJoin, InnerArrayJoin, LeftArrayJoin, StraightJoin};
-    match operator {
+    // DataFusion would leave the columns out.
+    if is_lateral(&join.relation) && using::constraint(&join.join_operator).is_some() {
+        return first(&[(true, "USING or NATURAL with LATERAL (write ON)")]);
+    }
+    match &join.join_operator {
         ArrayJoin | LeftArrayJoin | InnerArrayJoin => first(&[(true, "ARRAY JOIN (write CROSS JOIN UNNEST (…))")]),
         StraightJoin(_) => first(&[(true, "STRAIGHT_JOIN")]),
         CrossJoin(constraint) => first(&[(*constraint != JoinConstraint::None, "CROSS JOIN with a condition")]),

@@ -100,14 +100,18 @@ fn nested(table: &mut TableWithJoins, names: &[TableAliasColumnDef]) {
     }
 }
 
-/// Whether a join merges columns. What stands as LATERAL reads the left side, and is left to DataFusion.
+/// Whether a join merges columns; with what reads the left side that is refused (`refused.rs`).
 fn merges(join: &Join) -> bool {
-    let lateral = match &join.relation {
+    !is_lateral(&join.relation) && constraint(&join.join_operator).is_some()
+}
+
+/// Whether a part of FROM may read what stands to its left.
+pub fn is_lateral(relation: &TableFactor) -> bool {
+    match relation {
         TableFactor::Derived { lateral, .. } | TableFactor::Function { lateral, .. } => *lateral,
         TableFactor::UNNEST { .. } => true,
         _ => false,
-    };
-    !lateral && constraint(&join.join_operator).is_some()
+    }
 }
 
 fn within(factor: &mut TableFactor, names: &[TableAliasColumnDef]) {

@@ -6,11 +6,11 @@ use std::collections::HashSet;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::OwnedRow;
 use datafusion::sql::sqlparser::ast::{
     Assignment, ConflictTarget, Expr, Ident, Insert, ObjectName, OnConflictAction, OnInsert, Query, SetExpr, SqliteOnConflict, TableObject,
-    Value,
+    UnaryOperator, Value, ValueWithSpan,
 };
 
 use super::update::assigned;
@@ -231,11 +231,26 @@ fn typed(query: &mut Query, names: &[String], schema: &SchemaRef) {
     let mixed: Vec<bool> = (0..names.len()).map(|i| kinds(i).len() > 1).collect();
     for row in &mut values.rows {
         for ((expr, name), mixed) in row.content.iter_mut().zip(names).zip(&mixed) {
-            let field = schema.column_with_name(name).filter(|_| *mixed);
-            if let Some(cast) = field.and_then(|(_, f)| super::expression(&format!("arrow_cast({expr}, '{}')", f.data_type())).ok()) {
+            let Some((_, field)) = schema.column_with_name(name) else { continue };
+            let cast = || super::expression(&format!("arrow_cast({expr}, '{}')", field.data_type())).ok();
+            if let Some(cast) = exact(expr, field.data_type()).or_else(|| if *mixed { cast() } else { None }) {
                 *expr = cast;
             }
         }
+    }
+}
+
+/// A number with a point as the text that it is, for a column of decimals: DataFusion would read it as a float.
+pub(super) fn exact(expr: &Expr, kind: &DataType) -> Option<Expr> {
+    let (sign, number) = match expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => ("-", expr.as_ref()),
+        other => ("", other),
+    };
+    match number {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) if kind.is_decimal() && digits.contains('.') => {
+            super::expression(&format!("arrow_cast('{sign}{digits}', '{kind}')")).ok()
+        }
+        _ => None,
     }
 }
 

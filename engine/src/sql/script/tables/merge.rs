@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::{concat_batches, filter_record_batch};
 use datafusion::sql::sqlparser::ast::{Merge, MergeAction, MergeClause, MergeClauseKind, MergeInsertExpr, MergeInsertKind};
 
+use super::insert::exact;
 use super::update::{NUMBER, assigned, numbered, numbers_of, once, target};
 use super::{Change, Table, Tables, plain_table};
 use crate::sql::program::normal;
@@ -105,7 +106,7 @@ impl Tables {
             return Err(format!("the table has no column \"{unknown}\" that can be given"));
         }
         let columns = given.fields().iter().map(|f| match names.iter().zip(&row.content).find(|(n, _)| *n == f.name()) {
-            Some((_, value)) => format!("({value}) AS \"{}\"", f.name()),
+            Some((_, value)) => format!("({}) AS \"{}\"", exact(value, f.data_type()).as_ref().unwrap_or(value), f.name()),
             None => format!("({}) AS \"{}\"", table.columns.default_of(f.name()), f.name()),
         });
         let columns: Vec<String> = columns.collect();

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, TableFactor, TableWithJoins, Truncate, Update, UpdateTableFromKind,
 };
 
+use super::insert::exact;
 use super::{Change, Table, Tables, plain_table};
 use crate::sql::program::normal;
 use crate::sql::script::batch::conform;
@@ -145,14 +146,18 @@ pub fn assigned(
             if table.columns.is_computed(&column) {
                 return Err(format!("column \"{column}\" is computed, and cannot be given"));
             }
-            if table.schema.column_with_name(&column).is_none() {
+            let Some((_, field)) = table.schema.column_with_name(&column) else {
                 return Err(format!("table \"{name}\" has no column \"{column}\""));
-            }
+            };
             if set.iter().any(|(c, _)| *c == column) {
                 return Err(format!("column \"{column}\" is set twice"));
             }
             let default = matches!(value, Expr::Identifier(i) if i.quote_style.is_none() && i.value.eq_ignore_ascii_case("default"));
-            set.push((column.clone(), if default { table.columns.default_of(&column).to_string() } else { text(value) }));
+            set.push(match exact(value, field.data_type()) {
+                _ if default => (column.clone(), table.columns.default_of(&column).to_string()),
+                Some(exact) => (column, exact.to_string()),
+                None => (column, text(value)),
+            });
         }
     }
     Ok(set)
