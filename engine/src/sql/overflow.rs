@@ -1,7 +1,7 @@
 //! Integers that leave their type are an error: in `+`, `-`, `*` and in `sum`. DataFusion's wrap, and give a wrong number.
 //!
-//! The last rule of the analyser, for streams and for the batch alike, once all types are known; lists are looked at on the way
-//! (`in_list.rs`). Operators become calls that fail
+//! The last rule of the analyser, for streams and for the batch alike, once all types are known; lists and orders are looked at on
+//! the way (`in_list.rs`, `orders.rs`). Operators become calls that fail
 //! (`expression/checked.rs`). A sum is one of decimals, which has room for 10^38, and is cast back where it is
 //! given: a group whose sum leaves 64 bits is a row error for as long as it does.
 
@@ -19,6 +19,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
 use super::in_list::compared;
+use super::orders;
 use crate::expression::{checked, operator_of};
 
 /// What integers are summed as: any of 64 bits has so many digits.
@@ -41,7 +42,7 @@ impl AnalyzerRule for Overflow {
                 let name = names.save(&expr);
                 Ok(operators(expr, &frame)?.update_data(|e| name.restore(e)))
             })?;
-            strict.transform_data(|node| sums(node, &frame))
+            strict.transform_data(|node| sums(orders::of_node(node), &frame))
         })
         .map(|done| done.data)
     }
@@ -66,6 +67,14 @@ fn operators(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
             })
         }
         Expr::InList(list) => Ok(compared(list)),
+        Expr::WindowFunction(mut call) => {
+            let changed = orders::of_window(&mut call, frame);
+            Ok(Transformed::new_transformed(Expr::WindowFunction(call), changed))
+        }
+        Expr::AggregateFunction(mut call) => {
+            let changed = orders::of_call(&mut call);
+            Ok(Transformed::new_transformed(Expr::AggregateFunction(call), changed))
+        }
         Expr::Negative(of) if is_whole(&of, frame) => {
             let kind = of.get_type(frame)?;
             let zero = Expr::Literal(ScalarValue::new_zero(&kind)?, None);

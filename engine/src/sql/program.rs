@@ -17,7 +17,7 @@ use super::closing::{Closing, Shape};
 use super::lower::{closed, keep_loose, lower};
 use super::plan::Plan;
 use super::problem::{SUBQUERY, said};
-use super::render::{self, At, Changes, Named, Renderer};
+use super::render::{self, At, Changes, Named, Renderer, Shared};
 use super::rewrite::apart;
 use super::snapshot::{SavedNode, Size, States, fingerprint, of_text, size_of};
 use super::stack::deep;
@@ -375,6 +375,7 @@ impl Program {
             named,
             full: true,
             at: At::default(),
+            shared: Shared::default(),
         };
         let needed = self.needed(wanted);
         for View { name, plan, .. } in self.views.iter().filter(|v| needed.contains(&v.name)) {
@@ -389,6 +390,7 @@ impl Program {
                 renderer.relations.insert(LATE_ROWS.into(), all);
             }
             renderer.full = full.contains(name);
+            renderer.begin(plan);
             if let Some(stream) = renderer.plan(name, plan) {
                 renderer.relations.insert(name.clone(), stream);
             }

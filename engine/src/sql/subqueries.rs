@@ -69,16 +69,21 @@ pub fn above_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// The parts of a `NOT IN` whose comparison would be lost.
 fn lost_not_in(expr: &Expr) -> Option<&InSubquery> {
-    let (of, negated) = match expr {
-        Expr::InSubquery(of) => (of, of.negated),
-        Expr::Not(inner) => match inner.as_ref() {
-            Expr::InSubquery(of) => (of, !of.negated),
-            _ => return None,
-        },
-        _ => return None,
-    };
+    let of = not_in(expr)?;
     let lost = of.expr.column_refs().is_empty() || of.expr.column_refs().into_iter().any(|c| compared(&of.subquery.subquery, c));
-    (negated && lost).then_some(of)
+    lost.then_some(of)
+}
+
+/// The parts of a `NOT IN`.
+fn not_in(expr: &Expr) -> Option<&InSubquery> {
+    match expr {
+        Expr::InSubquery(of) => Some(of).filter(|of| of.negated),
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::InSubquery(of) => Some(of).filter(|of| !of.negated),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Whether a subquery asks somewhere for what equals a column outside of it.
@@ -89,19 +94,61 @@ fn compared(subquery: &LogicalPlan, column: &Column) -> bool {
 }
 
 /// That there is no equal value, no null, and nothing at all for a null.
-fn without_equal_or_null(InSubquery { expr, subquery, .. }: InSubquery, outside: &DFSchema) -> Result<Expr> {
-    let Some(column) = subquery.subquery.schema().columns().first().cloned().map(Expr::Column) else {
+fn without_equal_or_null(of: InSubquery, outside: &DFSchema) -> Result<Expr> {
+    let (column, value) = sides(&of, outside)?;
+    let unlike = column.clone().eq(value.clone()).or(column.is_null()).or(value.is_null());
+    absence(of.subquery.clone(), LogicalPlanBuilder::from(of.subquery.subquery).filter(unlike)?)
+}
+
+/// What a `NOT IN` compares: the column of its subquery, and the value as the subquery sees it.
+fn sides(of: &InSubquery, outside: &DFSchema) -> Result<(Expr, Expr)> {
+    let Some(column) = of.subquery.subquery.schema().columns().first().cloned().map(Expr::Column) else {
         return plan_err!("a subquery of NOT IN has one column");
     };
     let outer = |e: Expr| match e {
         Expr::Column(c) => Ok(Transformed::yes(Expr::OuterReferenceColumn(outside.field_from_column(&c)?.clone(), c))),
         e => Ok(Transformed::no(e)),
     };
-    let value = expr.transform(outer)?.data;
-    let unlike = column.clone().eq(value.clone()).or(column.is_null()).or(value.clone().is_null());
-    let rows = LogicalPlanBuilder::from(subquery.subquery).filter(unlike)?.build()?;
+    Ok((column, of.expr.as_ref().clone().transform(outer)?.data))
+}
+
+/// That a subquery has no rows.
+fn absence(subquery: Subquery, rows: LogicalPlanBuilder) -> Result<Expr> {
+    let rows = rows.build()?;
     let outer_ref_columns = rows.all_out_ref_exprs();
     Ok(Expr::Exists(Exists { subquery: Subquery { subquery: Arc::new(rows), outer_ref_columns, ..subquery }, negated: true }))
+}
+
+/// The plan with every `NOT IN` of a filter as the absence of rows, which DataFusion's batch answers as SQL means it: none is equal,
+/// none is null, and there is none at all for a null. For streams a join of its own does that (`lower/join.rs`).
+///
+/// # Errors
+/// When the plan is not what it says, which is a defect.
+pub fn by_absence(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let one = |node: LogicalPlan| match node {
+        LogicalPlan::Filter(filter) if split_conjunction(&filter.predicate).into_iter().any(|e| not_in(e).is_some()) => {
+            let parts = split_conjunction_owned(filter.predicate);
+            let mended = |part: Expr| match not_in(&part).cloned() {
+                Some(of) => without_equal_null_or_any(of, filter.input.schema()),
+                None => Ok(part),
+            };
+            let predicate = conjunction(parts.into_iter().map(mended).collect::<Result<Vec<_>>>()?).unwrap_or_else(|| lit(true));
+            Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
+        }
+        other => Ok(Transformed::no(other)),
+    };
+    plan.transform_up_with_subqueries(one).map(|done| done.data)
+}
+
+/// The same as `without_equal_or_null`, in parts of which two have an equality to go by.
+fn without_equal_null_or_any(of: InSubquery, outside: &DFSchema) -> Result<Expr> {
+    let (column, value) = sides(&of, outside)?;
+    let absent = |condition: Option<Expr>| {
+        let rows = LogicalPlanBuilder::from(of.subquery.subquery.clone());
+        absence(of.subquery.clone(), condition.into_iter().try_fold(rows, LogicalPlanBuilder::filter)?)
+    };
+    let known = of.expr.as_ref().clone().is_not_null();
+    Ok(absent(Some(column.clone().eq(value)))?.and(absent(Some(column.is_null()))?).and(known.or(absent(None)?)))
 }
 
 /// Where a subquery stands that is not taken apart.

@@ -5,9 +5,11 @@
 //! groups of a round are one run. Not here: which groups are looked at (differential's).
 
 mod compute;
+mod extreme;
 mod groups;
 mod runner;
 
 pub use compute::{Compute, column_name, columns_by_number};
+pub use extreme::total;
 pub use groups::GroupEvaluator;
 pub use runner::Runner;

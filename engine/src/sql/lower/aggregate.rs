@@ -11,12 +11,11 @@ use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, ExprSchemabl
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
-use super::join::both;
 use super::{Lowering, Refused, all, checked, column, laid_out, physical, project};
 use crate::sql::closing::{self, Closing};
-use crate::sql::evaluate::{Compute, column_name};
+use crate::sql::evaluate::{Compute, column_name, total};
 use crate::sql::overflow::SUMMED;
-use crate::sql::plan::{Aggregate, Expression, Function, Join, JoinKind, Node, Plan};
+use crate::sql::plan::{Aggregate, Expression, Function, Node, Plan};
 
 /// Sets of a cube: two to the power of its columns.
 const CUBE_COLUMNS_MAX: usize = 10;
@@ -82,40 +81,7 @@ fn grouped(
         let node = Node::Aggregate { input: Box::new(input), keys, aggregates, closing, hop: None, once: false };
         return Ok(Plan { append_only, node, schema });
     }
-    // Of floats DataFusion's least and greatest take a NaN for whatever comes after it.
-    let best = |(i, call): (usize, &Option<Aggregate>)| {
-        call.as_ref().is_some_and(|c| matches!(c.function, Function::Min | Function::Max) && kind(i).is_floating())
-    };
-    let apart: Vec<bool> = calls.iter().enumerate().map(best).collect();
-    if !apart.contains(&true) {
-        return evaluated(input, keys, &aggregate.aggr_expr, frame, schema);
-    }
-    let places = |own: bool| apart.iter().enumerate().filter(move |(_, a)| **a == own).map(|(i, _)| i);
-    let part = |own: bool| -> SchemaRef {
-        let fields = (0..keys.len()).chain(places(own).map(|i| keys.len() + i)).filter_map(|i| schema.fields().get(i).cloned());
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-    };
-    let aggregates = calls.iter().zip(&apart).filter(|(_, apart)| **apart).filter_map(|(call, _)| call.clone()).collect();
-    let kept = Node::Aggregate { input: Box::new(input.clone()), keys: keys.clone(), aggregates, closing: None, hop: None, once: false };
-    let kept = Plan { append_only: false, node: kept, schema: part(true) };
-    let others: Vec<Expr> = places(false).filter_map(|i| aggregate.aggr_expr.get(i).cloned()).collect();
-    let evaluated = evaluated(input, keys.clone(), &others, frame, part(false))?;
-    // Where each call stands among the columns of both.
-    let of_kept = places(true).enumerate().map(|(at, i)| (i, keys.len() + at));
-    let of_others = places(false).enumerate().map(|(at, i)| (i, 2 * keys.len() + apart.iter().filter(|a| **a).count() + at));
-    let mut order: Vec<(usize, usize)> = of_kept.chain(of_others).collect();
-    order.sort_unstable();
-    let columns: Vec<usize> = (0..keys.len()).chain(order.into_iter().map(|(_, at)| at)).collect();
-    Ok(side_by_side(kept, evaluated, keys.len(), &columns, schema))
-}
-
-/// Two groupings by the same keys as one: the rows of both side by side, and of those some columns.
-fn side_by_side(left: Plan, right: Plan, keys: usize, columns: &[usize], schema: SchemaRef) -> Plan {
-    let wide = both(&left, &right);
-    let on = (0..keys).map(|i| (column(&left.schema, i), column(&right.schema, i))).collect();
-    let join = Join { left, right, keys: on, null_equal: true, residual: None, kind: JoinKind::Inner, closing: None, within: None };
-    let plan = Plan { node: Node::Join(Box::new(join)), schema: wide.clone(), append_only: false };
-    project(plan, columns.iter().map(|i| column(&wide, *i)).collect(), schema)
+    evaluated(input, keys, &aggregate.aggr_expr, frame, schema)
 }
 
 /// A call of one of the functions that are kept change by change; none when it is another, or has a part that is not.
@@ -180,27 +146,14 @@ fn evaluated(input: Plan, keys: Vec<Expression>, calls: &[Expr], frame: &DFSchem
         })
     };
     let mut placed: Vec<Expr> = Vec::new();
-    for call in calls {
-        placed.push(ordered_once(place(call.clone().unalias()).map_err(|e| e.strip_backtrace())?.data));
+    for (call, field) in calls.iter().zip(schema.fields().iter().skip(keys.len())) {
+        let call = place(call.clone().unalias()).map_err(|e| e.strip_backtrace())?.data;
+        placed.push(total(call, field.data_type()));
     }
     let input = if global { with_seed(input, &mut placed)? } else { input };
     let compute = Compute::Aggregate { input: input.schema.clone(), calls: placed, keys: keys.len() };
     checked(&compute)?;
     Ok(Plan { append_only: false, node: Node::Group { input: Box::new(input), keys: keys.len(), compute }, schema })
-}
-
-/// A call whose order has each expression once: DataFusion's `first_value` stops the program when it has not.
-fn ordered_once(call: Expr) -> Expr {
-    let Expr::AggregateFunction(mut f) = call else { return call };
-    let mut seen: Vec<Expr> = Vec::new();
-    f.params.order_by.retain(|s| {
-        let new = !seen.contains(&s.expr);
-        if new {
-            seen.push(s.expr.clone());
-        }
-        new
-    });
-    Expr::AggregateFunction(f)
 }
 
 /// The one group of an aggregation without keys has a row even when there are no rows: a seed row that no call counts.

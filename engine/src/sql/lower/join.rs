@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::{DFSchema, NullEquality};
+use datafusion::common::{DFSchema, NullEquality, ScalarValue};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, JoinType, LogicalPlan, Operator, TryCast};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, JoinType, LogicalPlan, Operator, TryCast};
 
 use super::{Lowering, Refused, column, fields_of, filter, physical, project, schema_of};
 use crate::sql::arrange;
@@ -149,14 +149,14 @@ fn with_schema(plan: Plan, logical: &LogicalPlan) -> Plan {
 }
 
 /// The columns of two plans side by side.
-pub(super) fn both(left: &Plan, right: &Plan) -> SchemaRef {
+fn both(left: &Plan, right: &Plan) -> SchemaRef {
     Arc::new(Schema::new(left.schema.fields().iter().chain(right.schema.fields()).cloned().collect::<Vec<_>>()))
 }
 
 /// `NOT IN` as SQL means it: of the rows of the right that all else holds for, none is equal, none is null, and there is none at all
 /// for a null of the left.
 fn not_in(join: &datafusion::logical_expr::Join, sides: Sides) -> Result<Plan, Refused> {
-    use datafusion::physical_expr::expressions::{is_not_null, is_null};
+    use datafusion::physical_expr::expressions::{case, is_null, lit};
     let Sides { left, right, frame, mut keys } = sides;
     // The list of a subquery is its first column, and the comparison with it is put before what correlates the two.
     let listed = join.right.schema().columns().first().cloned();
@@ -168,8 +168,9 @@ fn not_in(join: &datafusion::logical_expr::Join, sides: Sides) -> Result<Plan, R
         matches!(e, Expr::Column(c) if listed.as_ref() == Some(c))
     };
     let mut rest: Vec<Expr> = join.filter.iter().flat_map(split_conjunction).cloned().collect();
-    let (l, r) = match join.on.iter().position(|(_, r)| is_listed(r)) {
-        Some(at) => keys.remove(at),
+    let may_be_null = |e: &Expr| e.nullable(join.left.schema().as_ref()).unwrap_or(true);
+    let ((l, r), may_be_null) = match join.on.iter().position(|(_, r)| is_listed(r)) {
+        Some(at) => (keys.remove(at), join.on.get(at).is_none_or(|(l, _)| may_be_null(l))),
         // A value that is no column's is not made a key.
         None => {
             let compared = |e: &Expr| match e {
@@ -180,7 +181,7 @@ fn not_in(join: &datafusion::logical_expr::Join, sides: Sides) -> Result<Plan, R
             let found = rest.iter().enumerate().find_map(|(at, e)| Some((at, compared(e)?)));
             let (at, (l, r)) = found.ok_or("NOT IN of this form")?;
             rest.remove(at);
-            (physical(&l, join.left.schema())?, physical(&r, join.right.schema())?)
+            ((physical(&l, join.left.schema())?, physical(&r, join.right.schema())?), may_be_null(&l))
         }
     };
     let residual = conjunction(rest).map(|e| physical(&e, &frame)).transpose()?;
@@ -191,10 +192,15 @@ fn not_in(join: &datafusion::logical_expr::Join, sides: Sides) -> Result<Plan, R
         node: Node::Join(Box::new(unbounded(left, right, keys, residual.clone(), JoinKind::Anti))),
     };
     let said = |e: datafusion::common::DataFusionError| e.strip_backtrace();
-    let (null, known) = (is_null(l.clone()).map_err(said)?, is_not_null(l.clone()).map_err(said)?);
     let null_in_list = filter(right.clone(), is_null(r.clone()).map_err(said)?);
-    let all = std::iter::once((l, r)).chain(keys.iter().cloned()).collect();
-    let unequal = anti(filter(left.clone(), known), right.clone(), all);
-    let inputs = vec![anti(unequal, null_in_list, keys.clone()), anti(filter(left, null), right, keys)];
-    Ok(Plan { node: Node::Union { inputs }, schema, append_only: false })
+    let all = std::iter::once((l.clone(), r)).chain(keys.iter().cloned()).collect();
+    let unequal = anti(anti(left, right.clone(), all), null_in_list, keys.clone());
+    if !may_be_null {
+        return Ok(unequal);
+    }
+    // Nulls of the left have 0 for a key and meet all rows; what is known has none, and meets no row.
+    let zero = ScalarValue::Int64(Some(0));
+    let null = case(None, vec![(is_null(l).map_err(said)?, lit(zero.clone()))], None).map_err(said)?;
+    let keys = std::iter::once((null, lit(zero))).chain(keys).collect();
+    Ok(anti(unequal, right, keys))
 }

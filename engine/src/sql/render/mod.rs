@@ -28,13 +28,15 @@ mod last;
 mod node;
 mod recursive;
 mod rows;
+mod shared;
 mod temporal;
 mod top;
 
 pub use close::late_schema;
-pub use groups::merges;
+pub use groups::{merges, normal_zero};
 pub use node::{At, Named, has_state, wanted_full, with_state};
 pub use rows::{batch, error_schema};
+pub use shared::Shared;
 
 /// A stream of changes.
 pub type Changes<'s, T = u64> = Stream<'s, T, Updates>;
@@ -59,6 +61,8 @@ pub struct Renderer<'s> {
     pub full: bool,
     /// The node that is being rendered.
     pub at: At,
+    /// Parts that the view has more than once.
+    pub shared: Shared<'s>,
 }
 
 impl<'s> Renderer<'s> {
@@ -67,9 +71,16 @@ impl<'s> Renderer<'s> {
         if let Some(closing) = plan.closing() {
             self.watermarks.watch(&closing.tables);
         }
+        let shared = self.shared_as(plan);
+        if let Some(stream) = shared.as_ref().and_then(|part| self.rendered(part)) {
+            return Some(stream);
+        }
         let asked = self.go_to(plan);
         let rendered = self.node(view, plan);
         self.go_back(asked);
+        if let (Some(part), Some(stream)) = (shared, &rendered) {
+            self.keep(part, stream);
+        }
         rendered
     }
 
@@ -102,7 +113,7 @@ impl<'s> Renderer<'s> {
                 self.keep_late(split)
             }
             Node::Group { input, keys, compute } => {
-                let stream = self.plan(view, input)?;
+                let stream = rows::normal_keys(self.plan(view, input)?, &input.schema, *keys);
                 // It was planned once before, when the view was made.
                 let evaluator = GroupEvaluator::new(compute, schema.clone());
                 let evaluator = evaluator.map_err(|error| crate::flow::defect::tell("a computation cannot be planned", &error)).ok()?;
