@@ -33,7 +33,7 @@ use super::lower::OwnResult;
 use super::merged::MergedColumns;
 use super::overflow::Overflow;
 use super::rewrite::{EventTime, ambiguous, of_calls, rewrite};
-use super::subqueries::{above_joins, place, refuse};
+use super::subqueries::{above_joins, of_one_row, place, refuse};
 use super::types::Types;
 use super::watermark::NOW;
 use super::window::window_functions;
@@ -231,7 +231,7 @@ impl Catalog {
         if let Some(name) = ambiguous(&plan)? {
             return plan_err!("column \"{name}\" is ambiguous: give one of its name another with AS");
         }
-        let plan = above_joins(expand(plan, &|table| self.closings(table))?)?;
+        let plan = above_joins(of_one_row(expand(plan, &|table| self.closings(table))?)?)?;
         refuse(&plan)?;
         let place = place(&plan)?;
         let plan = with_clock(independent(plan)?)?;

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, plan_err};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit};
+use datafusion::logical_expr::{BinaryExpr, Expr, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit};
 
 const IN_ON: &str = "a subquery in the ON of a join other than an inner one";
 
@@ -36,6 +37,45 @@ pub fn refuse(plan: &LogicalPlan) -> Result<()> {
     Ok(())
 }
 
+/// The plan with `x IN (SELECT max(…) …)` as `x = (SELECT max(…) …)`: a subquery that has one row whatever there is, of which
+/// DataFusion makes one that has none where nothing correlates.
+///
+/// # Errors
+/// When the plan is not what it says, which is a defect.
+pub fn of_one_row(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let one = |expr: Expr| match expr {
+        Expr::InSubquery(of) if is_one_row(&of.subquery.subquery) => {
+            let value = Box::new(Expr::ScalarSubquery(of.subquery));
+            let operator = if of.negated { Operator::NotEq } else { Operator::Eq };
+            Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(of.expr, operator, value))))
+        }
+        Expr::SetComparison(of) if is_one_row(&of.subquery.subquery) => {
+            let value = Box::new(Expr::ScalarSubquery(of.subquery));
+            Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(of.expr, of.op, value))))
+        }
+        Expr::Exists(of) if is_one_row(&of.subquery.subquery) => Ok(Transformed::yes(lit(!of.negated))),
+        other => Ok(Transformed::no(other)),
+    };
+    let named = |node: LogicalPlan| {
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|e| {
+            let name = names.save(&e);
+            Ok(e.transform_up(one)?.update_data(|e| name.restore(e)))
+        })
+    };
+    plan.transform_up_with_subqueries(named).map(|done| done.data)
+}
+
+/// Whether a query is an aggregate without groups.
+fn is_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(p) => is_one_row(&p.input),
+        LogicalPlan::SubqueryAlias(alias) => is_one_row(&alias.input),
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        _ => false,
+    }
+}
+
 /// The plan with conditions of inner joins that have subqueries above those.
 ///
 /// # Errors
@@ -55,7 +95,7 @@ pub fn above_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
         LogicalPlan::Filter(filter) if split_conjunction(&filter.predicate).into_iter().any(|e| lost_not_in(e).is_some()) => {
             let parts = split_conjunction_owned(filter.predicate);
             let mended = |part: Expr| match lost_not_in(&part).cloned() {
-                Some(of) => without_equal_or_null(of, filter.input.schema()),
+                Some(of) => without_equal_null_or_any(of, filter.input.schema()),
                 None => Ok(part),
             };
             let parts = parts.into_iter().map(mended).collect::<Result<Vec<_>>>()?;
@@ -70,7 +110,9 @@ pub fn above_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// The parts of a `NOT IN` whose comparison would be lost.
 fn lost_not_in(expr: &Expr) -> Option<&InSubquery> {
     let of = not_in(expr)?;
-    let lost = of.expr.column_refs().is_empty() || of.expr.column_refs().into_iter().any(|c| compared(&of.subquery.subquery, c));
+    let refs = of.expr.column_refs();
+    let computed = !matches!(of.expr.as_ref(), Expr::Column(_)) && !of.subquery.outer_ref_columns.is_empty();
+    let lost = refs.is_empty() || computed || refs.into_iter().any(|c| compared(&of.subquery.subquery, c));
     lost.then_some(of)
 }
 
@@ -91,13 +133,6 @@ fn compared(subquery: &LogicalPlan, column: &Column) -> bool {
     let outer = |e: &Expr| e.exists(|e| Ok(matches!(e, Expr::OuterReferenceColumn(_, c) if c == column))).unwrap_or(true);
     let equal = |e: &Expr| Ok(matches!(e, Expr::BinaryExpr(b) if b.op == Operator::Eq && (outer(&b.left) || outer(&b.right))));
     subquery.exists(|node| Ok(node.expressions().iter().any(|e| e.exists(equal).unwrap_or(true)))).unwrap_or(true)
-}
-
-/// That there is no equal value, no null, and nothing at all for a null.
-fn without_equal_or_null(of: InSubquery, outside: &DFSchema) -> Result<Expr> {
-    let (column, value) = sides(&of, outside)?;
-    let unlike = column.clone().eq(value.clone()).or(column.is_null()).or(value.is_null());
-    absence(of.subquery.clone(), LogicalPlanBuilder::from(of.subquery.subquery).filter(unlike)?)
 }
 
 /// What a `NOT IN` compares: the column of its subquery, and the value as the subquery sees it.
@@ -140,7 +175,7 @@ pub fn by_absence(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(one).map(|done| done.data)
 }
 
-/// The same as `without_equal_or_null`, in parts of which two have an equality to go by.
+/// That there is no equal value, no null, and nothing at all for a null.
 fn without_equal_null_or_any(of: InSubquery, outside: &DFSchema) -> Result<Expr> {
     let (column, value) = sides(&of, outside)?;
     let absent = |condition: Option<Expr>| {

@@ -27,7 +27,7 @@ use crate::sql::overflow::Overflow;
 use crate::sql::problem::said;
 use crate::sql::rewrite::rewrite;
 use crate::sql::statement::parse;
-use crate::sql::subqueries::by_absence;
+use crate::sql::subqueries::{by_absence, of_one_row};
 use crate::sql::types::Types;
 use crate::sql::window::window_functions;
 use crate::sql::windowing::expand;
@@ -90,7 +90,7 @@ pub fn answer_over(sql: &str, tables: Named<'_>, now: Option<i64>, functions: &F
         let frame = runtime.block_on(async {
             let state = context.state();
             let plan = state.statement_to_plan(datafusion::sql::parser::Statement::Statement(Box::new(query))).await?;
-            Ok::<_, DataFusionError>(DataFrame::new(state, independent(by_absence(expand(plan, &|_| Vec::new())?)?)?))
+            Ok::<_, DataFusionError>(DataFrame::new(state, independent(by_absence(of_one_row(expand(plan, &|_| Vec::new())?)?)?)?))
         });
         let frame = frame.map_err(|e| said(&e))?;
         match name {
