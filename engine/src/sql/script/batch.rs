@@ -61,6 +61,8 @@ pub fn answer_over(sql: &str, tables: Named<'_>, now: Option<i64>, functions: &F
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     // The heap that stands for a grouping with LIMIT takes NaN for the least.
     config.options_mut().optimizer.enable_topk_aggregation = false;
+    // Fields of structs that are read early take columns of one name for each other.
+    config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
     let builder = SessionStateBuilder::new().with_config(config).with_default_features().with_type_planner(Arc::new(Types));
     let builder = builder.with_relation_planners(vec![Arc::new(MergedColumns)]);
     let state = builder.with_physical_optimizer_rules(rules()).with_analyzer_rule(Arc::new(Overflow)).build();
