@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 #[path = "random/mod.rs"]
 mod random;
 
-use random::check::{Verdict, check, check_kept};
+use littoral_engine::sql::arrange::{set_memory_limit, spilled_bytes};
+use random::check::{Pair, Verdict, check, check_as, check_kept, check_pair};
 use random::history::{History, history};
 use random::kept::KEPT;
 use random::query::random_query;
 use random::shrink::{Failing, shrink, smallest};
-use random::{by_time, intervals, watermark};
+use random::{by_time, correlated, derived, floats, intervals, large, merged, watermark};
 
 /// Seeds that share a history.
 const SHARE: u64 = 8;
@@ -31,6 +32,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 /// Counts of what became of the cases.
 #[derive(Default)]
 struct Tally {
+    cases: usize,
     clean: usize,
     no_batch: BTreeMap<String, usize>,
     batch_fails: BTreeMap<String, usize>,
@@ -42,6 +44,32 @@ impl Tally {
     fn count(table: &mut BTreeMap<String, usize>, message: &str) {
         let short: String = message.lines().next().unwrap_or_default().chars().filter(|c| !c.is_ascii_digit()).take(110).collect();
         *table.entry(short).or_default() += 1;
+    }
+
+    /// Takes in what became of a case; what is wrong is made smaller and printed.
+    fn take(&mut self, seed: u64, own: &History, query: &str, verdict: Verdict, check: impl Fn(&History) -> Verdict) {
+        self.cases += 1;
+        match verdict {
+            Verdict::Clean => self.clean += 1,
+            Verdict::NoBatch(why) => Tally::count(&mut self.no_batch, &why),
+            Verdict::BatchFails(why) => Tally::count(&mut self.batch_fails, &why),
+            Verdict::Refused(why) => Tally::count(&mut self.refused, &why),
+            Verdict::Wrong(why) => {
+                let own = own.clone();
+                let (own, why) = if number("LITTORAL_ORACLE_SHRINK", 1) > 0 { smallest(own, why, check) } else { (own, why) };
+                let text = format!("-- seed {seed}, case {}\n{}{query};\n{why}", self.cases, own.script(false));
+                println!("{text}\n");
+                self.failures.push(text);
+            }
+        }
+    }
+
+    /// Says what became of all cases.
+    fn end(&self) {
+        self.print();
+        assert!(self.failures.is_empty(), "{} cases are wrong; they stand above", self.failures.len());
+        let refused: usize = self.refused.values().sum();
+        assert!(refused * 3 <= self.cases.max(30), "{refused} of {} queries are refused", self.cases);
     }
 
     fn print(&self) {
@@ -98,33 +126,52 @@ fn random_queries_equal_the_batch_at_every_epoch() {
     assert!(refused * 10 <= cases as usize, "{refused} of {cases} queries are refused");
 }
 
-/// Checks histories whose tables have times, one for each five cases, with watermarks or
-/// without; `case` gives a query's text and its check.
-fn with_times<C: Fn(&History) -> Verdict>(watermarks: bool, case: impl Fn(u64, &History) -> Option<(String, C)>) {
-    let (first, cases) = (number("LITTORAL_ORACLE_SEED", 0), number("LITTORAL_ORACLE_CASES", 60).div_ceil(5));
+/// Checks a history and a case for each five cases; `case` gives a query's text and its check.
+fn with_own<C: Fn(&History) -> Verdict>(own: impl Fn(u64) -> History, case: impl Fn(u64, &History) -> Option<(String, C)>) {
     let mut tally = Tally::default();
-    for seed in first..first + cases {
+    for seed in seeds(5) {
+        let own = own(seed);
+        let Some((query, check)) = case(seed, &own) else { continue };
+        tally.take(seed, &own, &query, check(&own), check);
+        if tally.failures.len() >= ENOUGH {
+            break;
+        }
+    }
+    tally.end();
+}
+
+/// The same over histories whose tables have times, with watermarks or without.
+fn with_times<C: Fn(&History) -> Verdict>(watermarks: bool, case: impl Fn(u64, &History) -> Option<(String, C)>) {
+    let own = |seed| {
         let mut own = history(seed, true);
         own.tables.iter_mut().filter(|_| !watermarks).for_each(|t| t.watermark = None);
-        let Some((query, check)) = case(seed, &own) else { continue };
-        match check(&own) {
-            Verdict::Clean => tally.clean += 1,
-            Verdict::NoBatch(why) => Tally::count(&mut tally.no_batch, &why),
-            Verdict::BatchFails(why) => Tally::count(&mut tally.batch_fails, &why),
-            Verdict::Refused(why) => Tally::count(&mut tally.refused, &why),
-            Verdict::Wrong(why) => {
-                let (own, why) = if number("LITTORAL_ORACLE_SHRINK", 1) > 0 { smallest(own, why, check) } else { (own, why) };
-                let text = format!("-- seed {seed}\n{}{query};\n{why}", own.script(false));
-                println!("{text}\n");
-                tally.failures.push(text);
-            }
+        own
+    };
+    with_own(own, case);
+}
+
+/// Checks questions that the batch is asked in another form, several over one history, which is one for so many cases.
+fn with_pairs(share: u64, cases: impl Fn(u64) -> (History, Vec<Pair>)) {
+    let mut tally = Tally::default();
+    for seed in seeds(share) {
+        let (own, pairs) = cases(seed);
+        let workers = [(1, 2), (2, 1), (4, 1), (1, 4)][(seed % 4) as usize];
+        let (engine, batch): (Vec<String>, Vec<String>) = pairs.iter().map(|p| (p.engine.clone(), p.batch.clone())).unzip();
+        for (pair, verdict) in pairs.iter().zip(check_as(&own, &engine, &batch, workers)) {
+            let text = format!("{};\n-- for the batch: {}", pair.engine, pair.batch);
+            tally.take(seed, &own, &text, verdict, |history| check_pair(pair, history, workers));
         }
         if tally.failures.len() >= ENOUGH {
             break;
         }
     }
-    tally.print();
-    assert!(tally.failures.is_empty(), "{} cases are wrong; they stand above", tally.failures.len());
+    tally.end();
+}
+
+/// Seeds of histories, one for so many cases.
+fn seeds(share: u64) -> std::ops::Range<u64> {
+    let first = number("LITTORAL_ORACLE_SEED", 0);
+    first..first + number("LITTORAL_ORACLE_CASES", 60).div_ceil(share)
 }
 
 #[test]
@@ -152,6 +199,38 @@ fn joins_within_an_interval_equal_a_model_of_what_is_late() {
         let workers = [1, 2, 4][(seed % 3) as usize];
         Some((case.engine_query(), move |history: &History| intervals::check(&case, history, workers)))
     });
+}
+
+#[test]
+fn windows_and_joins_of_derived_rows_equal_the_batch() {
+    with_own(derived::in_time, |seed, _| {
+        let case = derived::random_case(seed);
+        let workers = [1, 2, 4][(seed % 3) as usize];
+        Some((case.engine_query(), move |history: &History| derived::check(&case, history, workers)))
+    });
+}
+
+#[test]
+fn correlated_subqueries_equal_counts_of_their_rows() {
+    with_pairs(20, correlated::cases);
+}
+
+#[test]
+fn merged_columns_equal_coalesce() {
+    with_pairs(20, merged::cases);
+}
+
+#[test]
+fn aggregates_of_odd_floats_equal_the_batch() {
+    with_pairs(20, floats::cases);
+}
+
+#[test]
+fn large_groups_equal_the_batch() {
+    set_memory_limit(large::MEMORY);
+    let before = spilled_bytes();
+    with_pairs(20, large::cases);
+    assert!(spilled_bytes() > before || number("LITTORAL_ORACLE_CASES", 60) < 200, "nothing was spilled");
 }
 
 #[test]

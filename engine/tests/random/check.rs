@@ -223,8 +223,27 @@ pub fn check_kept(kept: &Kept) -> Verdict {
     }
 }
 
+/// A question as the engine is asked it, and as the batch is.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// For the engine.
+    pub engine: String,
+    /// For the batch: the same where it answers that rightly, and otherwise what means the same.
+    pub batch: String,
+}
+
 /// Verdicts of several queries over one history.
 pub fn check(history: &History, queries: &[String], workers: (usize, usize)) -> Vec<Verdict> {
+    check_as(history, queries, queries, workers)
+}
+
+/// The verdict on a question that the batch is asked in another form.
+pub fn check_pair(pair: &Pair, history: &History, workers: (usize, usize)) -> Verdict {
+    check_as(history, std::slice::from_ref(&pair.engine), std::slice::from_ref(&pair.batch), workers).remove(0)
+}
+
+/// Verdicts of several queries over one history, each with what the batch is asked in its place.
+pub fn check_as(history: &History, queries: &[String], of_batch: &[String], workers: (usize, usize)) -> Vec<Verdict> {
     let states = match states_of(history) {
         Ok(states) => states,
         Err(error) => return vec![Verdict::NoBatch(format!("history: {error}")); queries.len()],
@@ -232,10 +251,10 @@ pub fn check(history: &History, queries: &[String], workers: (usize, usize)) -> 
     let mut verdicts = vec![None; queries.len()];
     let many = answers_of(&states.many, queries, &mut verdicts, workers.0);
     for (at, answer) in &many {
-        verdicts[*at] = Some(compare(answer, &queries[*at], &states));
+        verdicts[*at] = Some(compare(answer, &of_batch[*at], &states));
     }
     // What the engine does not take, the batch may not take either.
-    for (verdict, query) in verdicts.iter_mut().zip(queries).filter(|(v, _)| !matches!(v, Some(Verdict::Clean))) {
+    for (verdict, query) in verdicts.iter_mut().zip(of_batch).filter(|(v, _)| !matches!(v, Some(Verdict::Clean))) {
         if let Some(Err(error)) = states.tables.last().map(|tables| batch(query, tables)) {
             *verdict = Some(refused_by_batch(error));
         }

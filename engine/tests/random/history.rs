@@ -78,6 +78,12 @@ pub struct History {
 }
 
 impl Table {
+    /// A table without a key, of columns of some names and kinds.
+    pub fn of(dice: &mut Dice, name: &str, columns: &[(&str, Kind)]) -> Self {
+        let columns = columns.iter().map(|(column, kind)| ((*column).to_string(), *kind, type_of(dice, *kind))).collect();
+        Table { name: name.to_string(), columns, key: 0, watermark: None, idle: None }
+    }
+
     fn create(&self) -> String {
         let column = |(i, (name, _, kind)): (usize, &(String, Kind, String))| {
             format!("{name} {kind}{}", if self.key == 1 && i == 0 { " PRIMARY KEY" } else { "" })
@@ -165,12 +171,17 @@ pub fn history(seed: u64, watermarks: bool) -> History {
     let mut dice = Dice::new(seed, 1);
     let count = 1 + dice.weighted(&[3, 5, 2]);
     let tables: Vec<Table> = (0..count).map(|i| table(&mut dice, i, watermarks)).collect();
+    happens(&mut dice, tables)
+}
+
+/// What happens to tables.
+pub fn happens(dice: &mut Dice, tables: Vec<Table>) -> History {
     let mut clock = 1_704_067_200; // the first second of 2024
     let epochs = 2 + dice.below(6);
     let epochs = (0..epochs)
         .map(|epoch| {
             clock += dice.between(0, 9);
-            changes(&mut dice, &tables, epoch, clock)
+            changes(dice, &tables, epoch, clock)
         })
         .collect();
     History { tables, epochs }
@@ -219,7 +230,8 @@ fn changes(dice: &mut Dice, tables: &[Table], epoch: usize, clock: i64) -> Vec<C
     (0..count).map(|_| change(dice, tables, epoch, clock)).collect()
 }
 
-fn change(dice: &mut Dice, tables: &[Table], epoch: usize, clock: i64) -> Change {
+/// A statement that changes one of some tables.
+pub fn change(dice: &mut Dice, tables: &[Table], epoch: usize, clock: i64) -> Change {
     let table = dice.pick(tables);
     let what = if epoch == 0 { 0 } else { dice.weighted(&[6, 2, 2]) };
     if what == 0 {
@@ -264,7 +276,8 @@ fn row(dice: &mut Dice, table: &Table, clock: i64) -> String {
     format!("({})", cells.join(", "))
 }
 
-fn literal_time(seconds: i64) -> String {
+/// A time, given in seconds since 1970.
+pub fn literal_time(seconds: i64) -> String {
     let of_day = seconds.rem_euclid(86_400);
     let (h, m, s) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     let (year, month, day) = civil(seconds.div_euclid(86_400));
