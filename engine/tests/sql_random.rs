@@ -212,25 +212,25 @@ fn windows_and_joins_of_derived_rows_equal_the_batch() {
 
 #[test]
 fn correlated_subqueries_equal_counts_of_their_rows() {
-    with_pairs(20, correlated::cases);
+    with_pairs(40, correlated::cases);
 }
 
 #[test]
 fn merged_columns_equal_coalesce() {
-    with_pairs(20, merged::cases);
+    with_pairs(40, merged::cases);
 }
 
 #[test]
 fn aggregates_of_odd_floats_equal_the_batch() {
-    with_pairs(20, floats::cases);
+    with_pairs(40, floats::cases);
 }
 
 #[test]
 fn large_groups_equal_the_batch() {
     set_memory_limit(large::MEMORY);
     let before = spilled_bytes();
-    with_pairs(20, large::cases);
-    assert!(spilled_bytes() > before || number("LITTORAL_ORACLE_CASES", 60) < 200, "nothing was spilled");
+    with_pairs(40, large::cases);
+    assert!(spilled_bytes() > before || number("LITTORAL_ORACLE_CASES", 60) < 300, "nothing was spilled");
 }
 
 #[test]
