@@ -58,7 +58,16 @@ pub enum Node {
         once: bool,
     },
     /// What a computation gives for each group of rows with equal first columns; the group is computed anew when it changes.
-    Group { input: Box<Plan>, keys: usize, compute: Compute },
+    Group {
+        /// The rows, with what is equal within a group as their first columns.
+        input: Box<Plan>,
+        /// Number of those columns.
+        keys: usize,
+        /// What is computed.
+        compute: Compute,
+        /// The key that a watermark closes, which lets go of the group's rows.
+        closing: Option<(usize, Closing)>,
+    },
     /// The first rows of each group in an order.
     Top(Box<Top>),
     /// Rows of all inputs.
@@ -225,7 +234,9 @@ impl Plan {
     /// How watermarks close what the node keeps, where they do.
     pub fn closing(&self) -> Option<&Closing> {
         match &self.node {
-            Node::Aggregate { closing: Some((_, closing)), .. } | Node::Final { closing, .. } => Some(closing),
+            Node::Aggregate { closing: Some((_, closing)), .. }
+            | Node::Group { closing: Some((_, closing)), .. }
+            | Node::Final { closing, .. } => Some(closing),
             Node::Join(join) => join.closing.as_ref().map(|(_, c)| c).or(join.within.as_ref().map(|w| &w.closing)),
             _ => None,
         }

@@ -63,8 +63,13 @@ impl GroupEvaluator {
         Ok((out, groups.into_iter().map(|g| g + first_group).collect()))
     }
 
-    fn failed(&self, error: &str) -> Result<RecordBatch, ArrowError> {
+    /// The row of a group that fails: its keys, where it is one of an aggregation, and the error.
+    fn failed(&self, group: &RecordBatch, error: &str) -> Result<RecordBatch, ArrowError> {
+        let keys = if let Compute::Aggregate { keys, .. } = &self.compute { *keys } else { 0 };
         let mut columns: Vec<ArrayRef> = self.schema.fields().iter().map(|f| new_null_array(f.data_type(), 1)).collect();
+        for ((column, key), field) in columns.iter_mut().zip(group.columns()).zip(self.schema.fields()).take(keys) {
+            *column = cast(&key.slice(0, 1), field.data_type())?;
+        }
         columns.push(Arc::new(StringArray::from(vec![error])));
         RecordBatch::try_new(Self::with_error(&self.schema), columns)
     }
@@ -84,7 +89,7 @@ impl Evaluate for GroupEvaluator {
                     groups.extend(of);
                 }
                 Err(error) => {
-                    batches.push(self.failed(&error.strip_backtrace())?);
+                    batches.push(self.failed(&rows.slice(*from, to - from), &error.strip_backtrace())?);
                     groups.push(group as u32);
                 }
             }

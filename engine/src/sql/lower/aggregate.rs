@@ -81,7 +81,7 @@ fn grouped(
         let node = Node::Aggregate { input: Box::new(input), keys, aggregates, closing, hop: None, once: false };
         return Ok(Plan { append_only, node, schema });
     }
-    evaluated(input, keys, &aggregate.aggr_expr, frame, schema)
+    evaluated(input, keys, closing, (&aggregate.aggr_expr, frame), schema)
 }
 
 /// A call of one of the functions that are kept change by change; none when it is another, or has a part that is not.
@@ -127,7 +127,13 @@ fn summed<'a>(function: Function, argument: &'a Expr, frame: &DFSchema) -> &'a E
 }
 
 /// Groups that DataFusion's accumulators compute anew from all their rows.
-fn evaluated(input: Plan, keys: Vec<Expression>, calls: &[Expr], frame: &DFSchema, schema: SchemaRef) -> Result<Plan, Refused> {
+fn evaluated(
+    input: Plan,
+    keys: Vec<Expression>,
+    closing: Option<(usize, Closing)>,
+    (calls, frame): (&[Expr], &DFSchema),
+    schema: SchemaRef,
+) -> Result<Plan, Refused> {
     let mut columns: Vec<usize> = Vec::new();
     for column in calls.iter().flat_map(Expr::column_refs) {
         columns.push(frame.index_of_column(column).map_err(|e| e.strip_backtrace())?);
@@ -153,7 +159,7 @@ fn evaluated(input: Plan, keys: Vec<Expression>, calls: &[Expr], frame: &DFSchem
     let input = if global { with_seed(input, &mut placed)? } else { input };
     let compute = Compute::Aggregate { input: input.schema.clone(), calls: placed, keys: keys.len() };
     checked(&compute)?;
-    Ok(Plan { append_only: false, node: Node::Group { input: Box::new(input), keys: keys.len(), compute }, schema })
+    Ok(Plan { append_only: false, node: Node::Group { input: Box::new(input), keys: keys.len(), compute, closing }, schema })
 }
 
 /// The one group of an aggregation without keys has a row even when there are no rows: a seed row that no call counts.

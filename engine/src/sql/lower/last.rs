@@ -17,7 +17,7 @@ pub fn closed(mut plan: Plan, column: usize, closing: Closing) -> Plan {
 
 /// Has groups stay that may still change once a watermark has passed them, where they are not given once.
 pub fn keep_loose(plan: &mut Plan) {
-    if let Node::Aggregate { closing, once: false, .. } = &mut plan.node
+    if let Node::Aggregate { closing, once: false, .. } | Node::Group { closing, .. } = &mut plan.node
         && closing.as_ref().is_some_and(|(_, closing)| closing.loose)
     {
         *closing = None;

@@ -35,7 +35,7 @@ impl Lowering<'_> {
         checked(&compute)?;
         let given = schema.fields().iter().skip(width).cloned();
         let wide: SchemaRef = Arc::new(Schema::new(layout.schema.fields().iter().cloned().chain(given).collect::<Vec<_>>()));
-        let node = Node::Group { input: Box::new(layout), keys: keys.len(), compute };
+        let node = Node::Group { input: Box::new(layout), keys: keys.len(), compute, closing: None };
         let group = Plan { append_only: false, node, schema: wide.clone() };
         let columns = (keys.len()..wide.fields().len()).map(|i| column(&wide, i)).collect();
         Ok(project(group, columns, schema))

@@ -31,6 +31,7 @@ mod rows;
 mod shared;
 mod temporal;
 mod top;
+mod until_closed;
 
 pub use close::late_schema;
 pub use groups::{merges, normal_zero};
@@ -112,14 +113,24 @@ impl<'s> Renderer<'s> {
                 let split = aggregate::aggregate(stream, view, &shape, aggregates, closing, &self.giving_place());
                 self.keep_late(split)
             }
-            Node::Group { input, keys, compute } => {
-                let stream = rows::normal_keys(self.plan(view, input)?, &input.schema, *keys);
+            Node::Group { input, keys, compute, closing } => {
+                let mut stream = rows::normal_keys(self.plan(view, input)?, &input.schema, *keys);
+                let closes = closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone()));
+                if let Some(closes) = &closes {
+                    let split = self.while_open(stream, view, closes, (&input.schema, *keys, &schema));
+                    stream = self.keep_late(split);
+                }
                 // It was planned once before, when the view was made.
                 let evaluator = GroupEvaluator::new(compute, schema.clone());
                 let evaluator = evaluator.map_err(|error| crate::flow::defect::tell("a computation cannot be planned", &error)).ok()?;
                 let arranged = self.arranged(stream, *keys, view);
                 let given = arrange::reduce(arranged, &format!("group {view}"), *keys, Box::new(evaluator));
-                self.keep_errors(rows::split_errors(self.outer(given), view, schema))
+                let given = self.outer(given);
+                let given = match closes {
+                    Some(closes) => until_closed::of_open(given, closes),
+                    None => given,
+                };
+                self.keep_errors(rows::split_errors(given, view, schema))
             }
             Node::Final { input, column, closing } => {
                 let stream = self.plan(view, input)?;

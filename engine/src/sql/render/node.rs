@@ -45,7 +45,7 @@ pub fn has_state(plan: &Plan) -> bool {
 fn can_give(plan: &Plan) -> bool {
     match &plan.node {
         // Groups that a watermark has closed are gone, and so are rows that were held until then.
-        Node::Aggregate { closing, .. } => closing.is_none(),
+        Node::Aggregate { closing, .. } | Node::Group { closing, .. } => closing.is_none(),
         Node::Final { .. } | Node::Temporal { .. } => false,
         // Rows without a partner are not kept where their key is null.
         Node::Join(join) if join.closing.is_some() || join.within.is_some() => false,

@@ -51,8 +51,11 @@ fn node(plan: &Plan, named: &dyn Fn(&str) -> Option<Fingerprint>, out: &mut Stri
             write!(out, "aggregate {} {closing:?} {windows:?} {once}", listed(keys))?;
             aggregates.iter().try_for_each(|a| call(a, out))?;
         }
-        Node::Group { keys, compute: c, .. } => {
+        Node::Group { keys, compute: c, closing, .. } => {
             write!(out, "group {keys} ")?;
+            if closing.is_some() {
+                write!(out, "{closing:?} ")?;
+            }
             compute(c, out)?;
         }
         Node::Top(top) => {
