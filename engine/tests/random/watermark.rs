@@ -140,12 +140,15 @@ fn grouped(dice: &mut Dice, table: &Table, at: usize) -> (String, bool) {
         };
         let any = dice.pick(&columns);
         let number = Expressions { dice, columns: &columns, outer: &[] }.of(Kind::Int, 1);
-        let call = match dice.below(7) {
+        let call = match dice.below(9) {
             0 | 1 => "count(*)".to_string(),
             2 => format!("sum({number})"),
             3 => format!("avg({number})"),
             4 => format!("count(DISTINCT {})", any.name),
             5 => format!("sum(DISTINCT {number})"),
+            // Groups that are computed anew.
+            6 => format!("median({number})"),
+            7 => format!("bit_xor({number})"),
             _ if any.kind == Kind::Double => format!("count({})", any.name),
             _ => format!("{}({})", dice.of(&["min", "max"]), any.name),
         };
