@@ -115,12 +115,17 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
             let changes = scan.filters.iter().any(asks_now);
             loosened(picked.into_iter().map(|i| table.get(i).cloned().flatten()).collect(), |_| changes)
         }
-        LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Distinct(_) => {
+        LogicalPlan::Distinct(Distinct::On(on)) => loosened(through(&on.select_expr, on.input.schema(), &of(&on.input, known)), |_| true),
+        LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Distinct(Distinct::All(_)) => {
             let input = plan.inputs().first().map(|i| of(i, known)).unwrap_or_default();
             let changes = match plan {
                 LogicalPlan::Filter(f) => asks_now(&f.predicate),
                 LogicalPlan::Sort(s) => s.fetch.is_some(),
-                LogicalPlan::Distinct(d) => matches!(d, Distinct::On(_)),
+                LogicalPlan::Limit(_) => true,
                 _ => false,
             };
             loosened(input, |_| changes)
