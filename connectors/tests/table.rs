@@ -167,7 +167,17 @@ fn what_is_wrong_is_told_with_its_line() {
     let lines: String = (0..50_000).map(|i| format!("{i},text number {i},0.5\n")).collect();
     let path = write(folder.path(), "t.csv", &format!("k,t,v\n{lines}x,y,z\n"));
     let error = TableFile::known(&path, TableFormat::Csv, &schema()).unwrap().whole().unwrap_err().to_string();
-    assert!(error.contains("line 50002") || error.contains("line 50001"), "{error}");
+    assert_eq!(error, "Parser error: line 50002: Error while parsing value 'x' as type 'Int64' for column 0. Row data: '[x,y,z]'");
+
+    // Blank lines, and texts that go over lines, count.
+    let path = write(folder.path(), "u.csv", "k,t,v\n\n1,\"a\nb\",0.5\n\n2,c\n");
+    let error = TableFile::known(&path, TableFormat::Csv, &schema()).unwrap().whole().unwrap_err().to_string();
+    assert!(error.contains("line 6: "), "{error}");
+    for (broken, line) in [("{\"k\":\"x\"}", 5), ("{\"k\":1,", 5), ("[1]", 5)] {
+        let path = write(folder.path(), "t.json", &format!("{{\"k\":1}}\n{{\"k\":\n2}}\n\n{broken}\n{{\"k\":3}}\n"));
+        let error = TableFile::known(&path, TableFormat::Json, &schema()).unwrap().whole().unwrap_err().to_string();
+        assert!(error.contains(&format!("line {line}: ")), "{broken}: {error}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 pub mod blocks;
 mod exact;
+mod fault;
 pub mod lines;
 pub mod ndjson;
 pub mod normalise;

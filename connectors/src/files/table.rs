@@ -20,6 +20,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 
 use super::blocks::{BLOCK_BYTES, BYTE_ORDER_MARK, BlockReader, Cut};
 use super::exact::{narrow, wide};
+use super::fault::first_fault;
 use super::ndjson::{Decoder, TooDeep, deep_line, end_of_rows};
 use super::shortened;
 
@@ -220,7 +221,7 @@ impl TableFile {
         Ok(out)
     }
 
-    /// An error of a block as it is told of the whole file: with the number of its line, where the format's reader counts them.
+    /// An error of a block as it is told of the whole file: with the number of its line.
     pub fn told(&self, error: ArrowError) -> ArrowError {
         let Ok(file) = File::open(&self.path) else { return error };
         if let ArrowError::ExternalError(cause) = &error
@@ -229,13 +230,9 @@ impl TableFile {
         {
             return ArrowError::JsonError(format!("line {line}: {TooDeep}"));
         }
-        if self.format != TableFormat::Csv {
-            return error;
-        }
-        let Ok(file) = File::open(&self.path) else { return error };
-        match self.csv_reader().with_header(true).build(file).map(|mut reader| reader.find_map(Result::err)) {
-            Ok(Some(again)) => shortened(again),
-            _ => shortened(error),
+        match first_fault(self).filter(|_| self.is_text()) {
+            Some((line, cause)) => at_line(line, shortened(cause)),
+            None => shortened(error),
         }
     }
 
@@ -263,6 +260,13 @@ impl TableFile {
     fn csv_reader(&self) -> CsvReader {
         CsvReader::new(wide(&self.columns).unwrap_or_else(|| self.columns.clone())).with_projection(self.read.clone())
     }
+}
+
+/// An error of one row with the number of its line in the file.
+fn at_line(line: u64, error: ArrowError) -> ArrowError {
+    // Of the one row that it was given the reader of CSV says that it is line 0.
+    let text = error.to_string().replacen(" at line 0", "", 1);
+    ArrowError::ParseError(format!("line {line}: {}", text.split_once(": ").map_or(text.as_str(), |(_, cause)| cause)))
 }
 
 /// What is told of a file that ends within a row.
