@@ -367,6 +367,6 @@ fn a_file_that_cannot_be_read_is_told_by_its_name() {
     for workers in [1, 3] {
         let error = run("t.sql", &script, &options(workers, Some(10), 100)).unwrap_err();
         let ScriptError::File { table, cause, .. } = &error else { panic!("{error}") };
-        assert!(table == "t" && cause.contains("line 3001"), "{error}");
+        assert!(table == "t" && cause.contains("line 3002"), "{error}");
     }
 }
