@@ -11,10 +11,28 @@ const QUERIES: &[(&str, &str)] = &[
     ("SELECT id FROM t ORDER BY id FETCH FIRST 2 ROWS WITH TIES", "FETCH … WITH TIES is not supported yet"),
     ("SELECT id FROM t ORDER BY id FETCH FIRST 50 PERCENT ROWS ONLY", "FETCH … PERCENT is not supported yet"),
     (
-        "SELECT k, u.k AS of_u FROM u FULL JOIN (SELECT id AS k FROM t) AS x USING (k)",
-        "column \"k\" of one table beside the one that USING makes",
+        "SELECT k, u.k AS of_u FROM u NATURAL FULL JOIN (SELECT id AS k FROM t) AS x",
+        "column \"k\" of one table beside the merged one is not supported yet in a NATURAL FULL JOIN, in a join with an alias, with \"table.*\" or where HAVING reads the merged one (write USING (…)",
     ),
-    ("SELECT *, x.k AS of_x FROM u RIGHT JOIN (SELECT id AS k FROM t) AS x USING (k) WHERE u.k = 1", "beside the one that USING makes"),
+    ("SELECT *, x.k AS of_x FROM u NATURAL RIGHT JOIN (SELECT id AS k FROM t) AS x WHERE u.k = 1", "beside the merged one"),
+    ("SELECT u.k, k AS m FROM u FULL JOIN (SELECT id AS k FROM t) AS x USING (k) GROUP BY u.k, k HAVING k > 3", "beside the merged one"),
+    ("SELECT k, u.* FROM u RIGHT JOIN (SELECT id AS k FROM t) AS x USING (k)", "beside the merged one"),
+    (
+        "SELECT x.k FROM u NATURAL JOIN (SELECT id AS k FROM t) AS x NATURAL JOIN (SELECT id AS k FROM t) AS y",
+        "column \"k\" of USING is ambiguous on the left of the join: write ON, or USING in place of a NATURAL before it",
+    ),
+    (
+        "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.k = t.id AND EXISTS (SELECT 1 FROM k WHERE k.a = u.k AND k.b = t.v))",
+        "a subquery that reads a column of a query two levels out is not supported yet (it reads \"t.v\"",
+    ),
+    (
+        "SELECT id, (SELECT count(*) FROM u WHERE u.k > (SELECT max(a) FROM k WHERE b = v)) AS n FROM t",
+        "two levels out is not supported yet (it reads \"t.v\"",
+    ),
+    (
+        "SELECT l.k FROM t, LATERAL (SELECT u.k FROM u WHERE u.k IN (SELECT a FROM k WHERE b = t.v)) AS l",
+        "two levels out is not supported yet",
+    ),
     ("SELECT u.k FROM u JOIN LATERAL (SELECT id AS k FROM t WHERE t.v > u.k) AS x USING (k)", "USING or NATURAL with LATERAL (write ON)"),
     ("SELECT * FROM (u NATURAL LEFT JOIN LATERAL (SELECT id AS k FROM t) AS x)", "USING or NATURAL with LATERAL (write ON)"),
     ("SELECT * FROM u JOIN t USING (k)", "column \"k\" of USING is not on the right of the join"),

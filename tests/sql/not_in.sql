@@ -21,3 +21,21 @@ SELECT id FROM aa WHERE NOT EXISTS (SELECT max(w) FROM bb WHERE bb.k = aa.v);
 SELECT id FROM aa WHERE k NOT IN (SELECT max(w) FROM bb WHERE bb.k = aa.v HAVING count(*) > 0);
 SELECT id FROM aa WHERE k + 0 NOT IN (SELECT k FROM bb WHERE bb.k = aa.v);
 SELECT id, 1 NOT IN (SELECT count(*) FROM bb) AS f FROM aa;
+-- The list of a subquery is cast, and its column correlates it too.
+CREATE TABLE wide (k VARCHAR, s DECIMAL(5,0)); CREATE TABLE narrow (k INT, s DECIMAL(5,0));
+INSERT INTO wide VALUES ('3', 4), ('5', 2), ('7', NULL), (NULL, 9); INSERT INTO narrow VALUES (1, 3), (2, 5), (3, NULL);
+SELECT a.k FROM wide AS a WHERE CAST(3.00 AS DECIMAL(9,2)) IN (SELECT b.s FROM narrow AS b WHERE b.s < a.s) ORDER BY k;
+SELECT a.k FROM wide AS a WHERE CAST(3.00 AS DECIMAL(9,2)) NOT IN (SELECT b.s FROM narrow AS b WHERE b.s < a.s) ORDER BY k;
+SELECT a.k FROM wide AS a WHERE a.k IN (SELECT CAST(b.s AS VARCHAR) FROM narrow AS b WHERE b.s < a.s) ORDER BY k;
+SELECT a.k FROM wide AS a WHERE a.k NOT IN (SELECT CAST(b.s AS VARCHAR) AS s FROM narrow AS b WHERE b.s < a.s) ORDER BY k;
+SELECT a.k FROM wide AS a WHERE CAST(4.50 AS DECIMAL(9,2)) > ANY (SELECT b.s FROM narrow AS b WHERE b.s < a.s) ORDER BY k;
+SELECT a.k FROM wide AS a WHERE CAST(3.00 AS DECIMAL(9,2)) IN (SELECT DISTINCT b.s FROM narrow AS b WHERE b.s < a.s) ORDER BY k;
+SELECT b.k FROM narrow AS b WHERE b.s + 1 IN (SELECT a.s FROM wide AS a WHERE a.s > b.s) ORDER BY k;
+-- NOT IN that only NOT of an OR makes.
+SELECT a.k FROM wide AS a WHERE NOT (a.s IN (SELECT b.s FROM narrow AS b WHERE b.s = a.s) OR nullif(a.s, 2) IN (SELECT b.s FROM narrow AS b WHERE b.k > a.s)) ORDER BY k;
+SELECT a.k FROM wide AS a WHERE NOT (a.k = '5' OR NOT (NOT (a.s IN (SELECT b.s FROM narrow AS b WHERE b.s = a.s)))) ORDER BY k;
+SELECT a.k FROM wide AS a WHERE nullif(a.k, '5') NOT IN (SELECT CAST(b.s AS VARCHAR) FROM narrow AS b WHERE b.s < a.s) ORDER BY k;
+SELECT a.k FROM wide AS a WHERE a.k NOT IN (SELECT DISTINCT CAST(b.s AS VARCHAR) FROM narrow AS b WHERE b.s < a.s AND b.k = a.s - 3) ORDER BY k;
+SELECT a.k FROM wide AS a WHERE NOT (a.k NOT IN (SELECT CAST(b.s AS VARCHAR) FROM narrow AS b WHERE b.s = a.s - 1) AND NOT false) ORDER BY k;
+SELECT a.k FROM wide AS a WHERE a.s = 2 OR a.k NOT IN (SELECT CAST(b.s AS VARCHAR) FROM narrow AS b WHERE b.s < a.s) ORDER BY k;
+SELECT a.s, a.k IN (SELECT CAST(b.s AS VARCHAR) FROM narrow AS b WHERE b.s < a.s) AS f FROM wide AS a ORDER BY s;

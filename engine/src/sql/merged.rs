@@ -1,8 +1,9 @@
 //! Columns that a join merges: of `JOIN … USING (k)` there is one `k`, which stands first. It is that of the left side in JOIN and
 //! LEFT JOIN, that of the right side in RIGHT JOIN, and the one that is not null in FULL JOIN.
 //!
-//! DataFusion takes that of the left side everywhere. What is merged is taken out under its own side's name, so a query that reads
-//! `b.k` beside `k` has the join as DataFusion has it, or is refused where that would be another column.
+//! DataFusion takes that of the left side everywhere. What is merged is taken out under its own side's name; the other column is
+//! handed on under a name of its own where the query reads it (`rewrite/merged_away.rs`). With NATURAL or `c.*`, where names cannot tell,
+//! such a query has the join as DataFusion has it, or is refused where that would be another column.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,7 +13,7 @@ use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, Relati
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::sql::sqlparser::ast::{JoinConstraint, JoinOperator, ObjectName, TableFactor, TableWithJoins};
 
-use super::rewrite::{MERGED, constraint};
+use super::rewrite::{MERGED, constraint, name_of};
 
 /// Plans joins that merge columns.
 #[derive(Debug)]
@@ -35,10 +36,15 @@ impl RelationPlanner for MergedColumns {
 struct Names(BTreeSet<String>);
 
 impl Names {
-    /// Whether a column is read with its table in front.
+    /// Whether a column is read with its table in front, be it with all of that table.
     fn of_table(&self, column: &Column) -> bool {
-        let table = column.relation.as_ref().map(|r| r.table());
-        table.is_some_and(|t| self.0.contains(&format!("{t}.{}", column.name)) || self.0.contains(&format!("{t}.*")))
+        let all = |t: &TableReference| self.0.contains(&format!("{}.*", t.table()));
+        self.by_name(column) || column.relation.as_ref().is_some_and(all)
+    }
+
+    /// Whether a column is read with its table in front and by its name.
+    fn by_name(&self, column: &Column) -> bool {
+        column.relation.as_ref().is_some_and(|t| self.0.contains(&format!("{}.{}", t.table(), column.name)))
     }
 }
 
@@ -69,10 +75,31 @@ fn planned(pair: TableWithJoins, names: &Names, context: &mut dyn RelationPlanne
     }
     let one = |key: &String| Ok(Pair { left: side(&left, key, "left")?, right: side(&right, key, "right")? });
     let pairs = keys.iter().map(one).collect::<Result<Vec<_>>>()?;
-    match kept_apart(&pairs, kind, names)? {
-        true => LogicalPlanBuilder::from(left).join_using(right, kind, keys.into_iter().map(Column::from_name).collect())?.build(),
-        false => merged(left, right, kind, &pairs),
+    let handed_on = handed_on(&pairs, kind, names);
+    if !kept_apart(&pairs, kind, names)? {
+        return merged(left, right, kind, &pairs, handed_on);
     }
+    let join = LogicalPlanBuilder::from(left).join_using(right, kind, keys.into_iter().map(Column::from_name).collect())?;
+    if handed_on.is_empty() {
+        return join.build();
+    }
+    let all = join.schema().columns().into_iter().map(Expr::Column).chain(handed_on).collect::<Vec<_>>();
+    join.project(all)?.build()
+}
+
+/// The columns that are merged with another of their name and that the query reads, under names of their own.
+fn handed_on(pairs: &[Pair], kind: JoinType, names: &Names) -> Vec<Expr> {
+    let other = |p: &Pair| match kind {
+        JoinType::Right => vec![p.left.clone()],
+        JoinType::Full => vec![p.left.clone(), p.right.clone()],
+        _ => vec![p.right.clone()],
+    };
+    let one = |column: Column| {
+        let name = name_of(column.relation.as_ref()?.table(), &column.name);
+        let own = Column { name: name.clone(), ..column.clone() };
+        names.by_name(&own).then(|| Expr::Column(column).alias_qualified(own.relation, name))
+    };
+    pairs.iter().flat_map(other).filter_map(one).collect()
 }
 
 fn kind(operator: &JoinOperator) -> JoinType {
@@ -97,7 +124,9 @@ fn side(plan: &LogicalPlan, key: &str, which: &str) -> Result<Column> {
     match plan.schema().columns_with_unqualified_name(key).as_slice() {
         [one] => Ok(one.clone()),
         [] => plan_err!("column \"{key}\" of USING is not on the {which} of the join"),
-        _ => plan_err!("column \"{key}\" of USING is ambiguous on the {which} of the join: write ON"),
+        _ => plan_err!(
+            "column \"{key}\" of USING is ambiguous on the {which} of the join: write ON, or USING in place of a NATURAL before it"
+        ),
     }
 }
 
@@ -120,14 +149,16 @@ fn kept_apart(pairs: &[Pair], kind: JoinType, names: &Names) -> Result<bool> {
     match pairs.iter().find(wrong) {
         None => Ok(true),
         Some(_) => plan_err!(
-            "column \"{}\" of one table beside the one that USING makes is not supported yet in a {kind} JOIN (write the join with ON)",
-            apart.left.name
+            "column \"{}\" of one table beside the merged one is not supported yet in a NATURAL {} JOIN, in a join with an alias, with \
+             \"table.*\" or where HAVING reads the merged one (write USING (…) without an alias, and the columns by name with AS)",
+            apart.left.name,
+            kind.to_string().to_uppercase()
         ),
     }
 }
 
-/// The join with its merged columns first, then the others of the left and of the right.
-fn merged(left: LogicalPlan, right: LogicalPlan, kind: JoinType, pairs: &[Pair]) -> Result<LogicalPlan> {
+/// The join with its merged columns first, then the others of the left and of the right, and what is handed on.
+fn merged(left: LogicalPlan, right: LogicalPlan, kind: JoinType, pairs: &[Pair], handed_on: Vec<Expr>) -> Result<LogicalPlan> {
     let rest = |plan: &LogicalPlan, of: fn(&Pair) -> &Column| -> Vec<Expr> {
         plan.schema().columns().into_iter().filter(|c| !pairs.iter().any(|p| of(p) == c)).map(Expr::Column).collect()
     };
@@ -142,7 +173,7 @@ fn merged(left: LogicalPlan, right: LogicalPlan, kind: JoinType, pairs: &[Pair])
         }
         _ => column(&p.left),
     };
-    let exprs: Vec<Expr> = pairs.iter().map(one).chain(of_left).chain(of_right).collect();
+    let exprs: Vec<Expr> = pairs.iter().map(one).chain(of_left).chain(of_right).chain(handed_on).collect();
     let equal: Vec<Expr> = pairs.iter().map(|p| column(&p.left).eq(column(&p.right))).collect();
     LogicalPlanBuilder::from(left).join_on(right, kind, equal)?.project(exprs)?.build()
 }

@@ -1,7 +1,7 @@
 //! Integers that leave their type are an error: in `+`, `-`, `*` and in `sum`. DataFusion's wrap, and give a wrong number.
 //!
-//! The last rule of the analyser, for streams and for the batch alike, once all types are known; lists and orders are looked at on
-//! the way (`in_list.rs`, `orders.rs`). Operators become calls that fail
+//! The last rule of the analyser, for streams and for the batch alike, once all types are known; lists, of subqueries too, and orders are looked at
+//! on the way (`in_list.rs`, `orders.rs`). Operators become calls that fail
 //! (`expression/checked.rs`). A sum is one of decimals, which has room for 10^38, and is cast back where it is
 //! given: a group whose sum leaves 64 bits is a row error for as long as it does.
 
@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, TableReference};
-use datafusion::logical_expr::expr::Alias;
+use datafusion::logical_expr::expr::{Alias, InSubquery, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, WindowFunctionDefinition};
@@ -20,6 +20,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::in_list::compared;
 use super::orders;
+use super::subqueries::listed;
 use crate::expression::{checked, operator_of};
 
 /// What integers are summed as: any of 64 bits has so many digits.
@@ -67,6 +68,10 @@ fn operators(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
             })
         }
         Expr::InList(list) => Ok(compared(list)),
+        Expr::InSubquery(of) => Ok(listed(of.subquery.clone())?.update_data(|subquery| Expr::InSubquery(InSubquery { subquery, ..of }))),
+        Expr::SetComparison(of) => {
+            Ok(listed(of.subquery.clone())?.update_data(|subquery| Expr::SetComparison(SetComparison { subquery, ..of })))
+        }
         Expr::WindowFunction(mut call) => {
             let changed = orders::of_window(&mut call, frame);
             Ok(Transformed::new_transformed(Expr::WindowFunction(call), changed))

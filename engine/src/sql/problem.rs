@@ -77,7 +77,8 @@ fn unknown_function(message: &str) -> Option<String> {
 }
 
 fn twice(name: &str) -> String {
-    let name = name.rsplit(" AS ").next().unwrap_or(name);
+    // The alias; not the type of a cast.
+    let name = name.rsplit_once(" AS ").filter(|(_, alias)| !alias.contains(')')).map_or(name, |(_, alias)| alias);
     format!("two columns have the name \"{name}\"; give one another with AS")
 }
 

@@ -10,10 +10,15 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, plan_err};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{BinaryExpr, Expr, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{
+    BinaryExpr, Distinct, Expr, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Subquery, lit,
+};
 
 const IN_ON: &str = "a subquery in the ON of a join other than an inner one";
+
+/// The name of a computed list of a subquery.
+const LISTED: &str = "the list of a subquery";
 
 /// Whether there is a subquery in an expression.
 fn asks(expr: &Expr) -> bool {
@@ -34,7 +39,60 @@ pub fn refuse(plan: &LogicalPlan) -> Result<()> {
         LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(asks_whether) => plan_err!("{IN_ON} is not supported yet"),
         _ => Ok(TreeNodeRecursion::Continue),
     })?;
+    refuse_two_out(plan)
+}
+
+/// Says which column a subquery reads of a query that is not the next around it.
+fn refuse_two_out(plan: &LogicalPlan) -> Result<()> {
+    plan.apply(|node| {
+        if let LogicalPlan::Subquery(lateral) = node {
+            refuse_two_out(&lateral.subquery)?;
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        node.apply_expressions(|expr| {
+            expr.apply(|e| {
+                let Some(subquery) = subquery_of(e) else { return Ok(TreeNodeRecursion::Continue) };
+                let there = |c: &Column| node.exists(|n| Ok(n.schema().has_column(c))).unwrap_or(true);
+                match outer_columns(&subquery.subquery)?.into_iter().find(|c| !there(c)) {
+                    Some(column) => plan_err!(
+                        "a subquery that reads a column of a query two levels out is not supported yet (it reads \"{column}\": join the table \
+                         of that column in the query between)"
+                    ),
+                    None => refuse_two_out(&subquery.subquery).map(|()| TreeNodeRecursion::Continue),
+                }
+            })
+        })
+    })?;
     Ok(())
+}
+
+fn subquery_of(expr: &Expr) -> Option<&Subquery> {
+    match expr {
+        Expr::ScalarSubquery(subquery) => Some(subquery),
+        Expr::InSubquery(of) => Some(&of.subquery),
+        Expr::Exists(of) => Some(&of.subquery),
+        Expr::SetComparison(of) => Some(&of.subquery),
+        _ => None,
+    }
+}
+
+/// The columns outside that a query itself reads, not what stands within it.
+fn outer_columns(plan: &LogicalPlan) -> Result<Vec<Column>> {
+    let mut columns = Vec::new();
+    plan.apply(|node| {
+        if matches!(node, LogicalPlan::Subquery(_)) {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        node.apply_expressions(|expr| {
+            expr.apply(|e| {
+                if let Expr::OuterReferenceColumn(_, column) = e {
+                    columns.push(column.clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(columns)
 }
 
 /// The plan with `x IN (SELECT max(…) …)` as `x = (SELECT max(…) …)`: a subquery that has one row whatever there is, of which
@@ -92,8 +150,8 @@ pub fn above_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
                 None => Ok(Transformed::no(Arc::unwrap_or_clone(input))),
             }
         }
-        LogicalPlan::Filter(filter) if split_conjunction(&filter.predicate).into_iter().any(|e| lost_not_in(e).is_some()) => {
-            let parts = split_conjunction_owned(filter.predicate);
+        LogicalPlan::Filter(filter) if conjuncts(filter.predicate.clone()).iter().any(|e| lost_not_in(e).is_some()) => {
+            let parts = conjuncts(filter.predicate);
             let mended = |part: Expr| match lost_not_in(&part).cloned() {
                 Some(of) => without_equal_null_or_any(of, filter.input.schema()),
                 None => Ok(part),
@@ -105,6 +163,23 @@ pub fn above_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
         other => Ok(Transformed::no(other)),
     };
     plan.transform_up_with_subqueries(one).map(|done| done.data)
+}
+
+/// What a condition asks one beside the other, also where it is `NOT (a OR b)`: the optimiser makes parts of that too.
+fn conjuncts(condition: Expr) -> Vec<Expr> {
+    let (mut left, mut parts) = (split_conjunction_owned(condition), Vec::new());
+    left.reverse();
+    while let Some(part) = left.pop() {
+        match part {
+            Expr::Not(inner) => match *inner {
+                Expr::BinaryExpr(BinaryExpr { left: a, op: Operator::Or, right: b }) => left.extend([Expr::Not(b), Expr::Not(a)]),
+                Expr::Not(same) => left.extend(split_conjunction_owned(*same).into_iter().rev()),
+                other => parts.push(Expr::Not(Box::new(other))),
+            },
+            other => parts.push(other),
+        }
+    }
+    parts
 }
 
 /// The parts of a `NOT IN` whose comparison would be lost.
@@ -135,6 +210,35 @@ fn compared(subquery: &LogicalPlan, column: &Column) -> bool {
     subquery.exists(|node| Ok(node.expressions().iter().any(|e| e.exists(equal).unwrap_or(true)))).unwrap_or(true)
 }
 
+/// A subquery with a computed list under a name of its own: a cast, which coercion adds too, has the name of its column, and that may
+/// be handed up beside it.
+///
+/// # Errors
+/// When the plan is not what it says, which is a defect.
+pub fn listed(subquery: Subquery) -> Result<Transformed<Subquery>> {
+    match listed_plan(&subquery.subquery)? {
+        Some(plan) => Ok(Transformed::yes(Subquery { subquery: Arc::new(plan), ..subquery })),
+        None => Ok(Transformed::no(subquery)),
+    }
+}
+
+fn listed_plan(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+    match plan {
+        LogicalPlan::Projection(list) => match list.expr.as_slice() {
+            [Expr::Column(_)] => Ok(None),
+            [one] => {
+                let exprs = vec![one.clone().unalias().alias(LISTED)];
+                Ok(Some(LogicalPlan::Projection(Projection::try_new(exprs, list.input.clone())?)))
+            }
+            _ => Ok(None),
+        },
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            Ok(listed_plan(input)?.map(|plan| LogicalPlan::Distinct(Distinct::All(Arc::new(plan)))))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// What a `NOT IN` compares: the column of its subquery, and the value as the subquery sees it.
 fn sides(of: &InSubquery, outside: &DFSchema) -> Result<(Expr, Expr)> {
     let Some(column) = of.subquery.subquery.schema().columns().first().cloned().map(Expr::Column) else {
@@ -161,8 +265,8 @@ fn absence(subquery: Subquery, rows: LogicalPlanBuilder) -> Result<Expr> {
 /// When the plan is not what it says, which is a defect.
 pub fn by_absence(plan: LogicalPlan) -> Result<LogicalPlan> {
     let one = |node: LogicalPlan| match node {
-        LogicalPlan::Filter(filter) if split_conjunction(&filter.predicate).into_iter().any(|e| not_in(e).is_some()) => {
-            let parts = split_conjunction_owned(filter.predicate);
+        LogicalPlan::Filter(filter) if conjuncts(filter.predicate.clone()).iter().any(|e| not_in(e).is_some()) => {
+            let parts = conjuncts(filter.predicate);
             let mended = |part: Expr| match not_in(&part).cloned() {
                 Some(of) => without_equal_null_or_any(of, filter.input.schema()),
                 None => Ok(part),
@@ -177,6 +281,7 @@ pub fn by_absence(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// That there is no equal value, no null, and nothing at all for a null.
 fn without_equal_null_or_any(of: InSubquery, outside: &DFSchema) -> Result<Expr> {
+    let of = InSubquery { subquery: listed(of.subquery)?.data, ..of };
     let (column, value) = sides(&of, outside)?;
     let absent = |condition: Option<Expr>| {
         let rows = LogicalPlanBuilder::from(of.subquery.subquery.clone());

@@ -10,9 +10,7 @@ use super::history::{History, Kind, Table, happens};
 use super::tree::{Sql, sql};
 
 const NAMES: [&str; 3] = ["k", "s", "v"];
-/// No decimals, whose sizes differ between tables: where the list and what correlates it are cast alike, one name is there twice, and the
-/// query is refused.
-const KINDS: [Kind; 5] = [Kind::Int, Kind::Big, Kind::Text, Kind::Date, Kind::Bool];
+const KINDS: [Kind; 6] = [Kind::Int, Kind::Big, Kind::Decimal, Kind::Text, Kind::Date, Kind::Bool];
 
 /// A condition with a subquery.
 struct Asked {
@@ -124,8 +122,11 @@ fn asked(dice: &mut Dice, at: usize, outside: &[Column], inside: &[Column]) -> A
                 }
                 _ => Expressions { dice, columns: outside, outer: &[] }.leaf(kind),
             };
-            // No cast: the engine refuses a list that is cast from what correlates it, for one name is there twice.
             let mut right = column_of(dice, inside, kind);
+            if kind == Kind::Text && dice.percent(30) {
+                // What correlates the list may be what is cast.
+                right = sql!("CAST(", dice.pick(inside).name, " AS VARCHAR)");
+            }
             if dice.percent(20) {
                 right = sql!("nullif(", right, ", ", Expressions { dice, columns: &[], outer: &[] }.leaf(kind), ")");
             }

@@ -1,7 +1,8 @@
 //! Joins that merge columns, `USING` and `NATURAL`, of every kind and several in a row.
 //!
 //! The batch is asked with ON and COALESCE, a query within another for each join, for its own `USING` takes the left's column
-//! everywhere: what is merged is the left's where that is not null, and else the right's.
+//! everywhere: what is merged is the left's where that is not null, and else the right's. A column of one table beside the merged one, which
+//! the engine reads as `t0.k`, is one more column of the batch's tables, `t0_k`.
 
 use super::check::Pair;
 use super::dice::Dice;
@@ -14,6 +15,9 @@ struct Joined {
     batch: String,
     /// Columns in the order of `*`.
     columns: Vec<(String, Kind)>,
+    /// Columns that joins merge, each with its table in front.
+    of_tables: Vec<(String, Kind)>,
+    natural: bool,
 }
 
 /// A history and cases over it.
@@ -34,19 +38,26 @@ pub fn cases(seed: u64) -> (History, Vec<Pair>) {
 
 fn case(dice: &mut Dice, tables: &[Table]) -> Pair {
     let first = dice.pick(tables);
-    let mut joined = Joined { engine: format!("{0} AS {0}", first.name), batch: first.name.clone(), columns: columns(&first) };
+    let of_tables = of_table(&first);
+    let more: String = of_tables.iter().map(|(name, _)| format!(", {name} AS {}", name.replace('.', "_"))).collect();
+    let (engine, batch) = (format!("{0} AS {0}", first.name), format!("(SELECT *{more} FROM {0} AS {0})", first.name));
+    let mut joined = Joined { engine, batch, columns: columns(&first), of_tables, natural: false };
     let mut left: Vec<&Table> = tables.iter().filter(|t| t.name != first.name).collect();
     for _ in 0..1 + usize::from(dice.percent(50)) {
         let next = left.remove(dice.below(left.len()));
         joined = join(dice, joined, next);
     }
-    let Joined { mut engine, batch, columns } = joined;
-    if dice.percent(20) {
+    let Joined { mut engine, batch, columns, mut of_tables, natural } = joined;
+    if natural || dice.percent(30) {
+        of_tables.clear();
+    }
+    if of_tables.is_empty() && dice.percent(20) {
         let inner = dice.of(&["(SELECT * FROM {}) AS q", "({}) AS q"]);
         engine = inner.replace("{}", &engine);
     }
-    let all: Vec<Column> = columns.iter().map(|(name, kind)| Column { name: name.clone(), kind: *kind }).collect();
-    let condition = match dice.below(5) {
+    let all: Vec<Column> = columns.iter().chain(&of_tables).map(|(name, kind)| Column { name: name.clone(), kind: *kind }).collect();
+    let condition = match dice.below(6) {
+        _ if !of_tables.is_empty() && dice.percent(40) => format!(" WHERE {} IS NULL", dice.pick(&of_tables).0),
         0 => " WHERE k IS NOT NULL".to_string(),
         1 => format!(" WHERE {}", Expressions { dice, columns: &all, outer: &[] }.of(Kind::Bool, 1)),
         _ => String::new(),
@@ -56,18 +67,31 @@ fn case(dice: &mut Dice, tables: &[Table]) -> Pair {
     let (selected, by) = match dice.below(5) {
         0 | 1 => ("*".to_string(), String::new()),
         2 => (format!("k, {last} AS m"), String::new()),
+        3 if !of_tables.is_empty() && dice.percent(60) => {
+            let of = dice.pick(&of_tables).0;
+            (format!("{of} AS o, count(*) AS n, max(k) AS m"), format!(" GROUP BY {of}"))
+        }
         3 => (format!("k, count(*) AS n, max({last}) AS m"), " GROUP BY k".to_string()),
         _ => (format!("{}, k IS NULL AS n", names.join(", ")), String::new()),
     };
     let own = if selected == "*" { names.join(", ") } else { selected.clone() };
-    Pair {
-        engine: format!("SELECT {selected} FROM {engine}{condition}{by}"),
-        batch: format!("SELECT {own} FROM {batch} AS j{condition}{by}"),
-    }
+    let (own, asked) = (in_batch(&own), in_batch(&format!("{condition}{by}")));
+    Pair { engine: format!("SELECT {selected} FROM {engine}{condition}{by}"), batch: format!("SELECT {own} FROM {batch} AS j{asked}") }
 }
 
 fn columns(table: &Table) -> Vec<(String, Kind)> {
     table.columns.iter().map(|(name, kind, _)| (name.clone(), *kind)).collect()
+}
+
+/// The columns of a table that joins merge, with the table in front.
+fn of_table(table: &Table) -> Vec<(String, Kind)> {
+    let shared = table.columns.iter().filter(|(name, ..)| ["k", "s"].contains(&name.as_str()));
+    shared.map(|(name, kind, _)| (format!("{}.{name}", table.name), *kind)).collect()
+}
+
+/// What reads columns with their table in front, as the batch has them.
+fn in_batch(text: &str) -> String {
+    ["t0", "t1", "t2"].iter().fold(text.to_string(), |text, table| text.replace(&format!("{table}."), &format!("{table}_")))
 }
 
 /// One join more.
@@ -90,7 +114,11 @@ fn join(dice: &mut Dice, left: Joined, table: &Table) -> Joined {
     let merged = names.iter().map(|n| format!("coalesce(l.{n}, r.{n}) AS {n}"));
     let rest = of_left.iter().map(|c| format!("l.{}", c.0)).chain(of_right.iter().map(|c| format!("r.{}", c.0)));
     let equal: Vec<String> = names.iter().map(|n| format!("l.{n} = r.{n}")).collect();
-    let items: Vec<String> = merged.chain(rest).collect();
+    let of_left_tables = left.of_tables.iter().map(|(name, _)| format!("l.{}", in_batch(name)));
+    let of_right_table = of_table(table).into_iter().map(|(name, _)| format!("r.{} AS {}", &name[3..], in_batch(&name)));
+    let items: Vec<String> = merged.chain(rest).chain(of_left_tables).chain(of_right_table).collect();
     let batch = format!("(SELECT {} FROM {} AS l {kind} {name} AS r ON {})", items.join(", "), left.batch, equal.join(" AND "));
-    Joined { engine, batch, columns: common.into_iter().chain(of_left).chain(of_right).collect() }
+    let of_tables = left.of_tables.into_iter().chain(of_table(table)).collect();
+    let columns = common.into_iter().chain(of_left).chain(of_right).collect();
+    Joined { engine, batch, columns, of_tables, natural: left.natural || natural }
 }

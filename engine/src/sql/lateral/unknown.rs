@@ -12,6 +12,7 @@ use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, when};
 
 use super::values::is_hard;
+use crate::sql::subqueries::listed;
 
 /// A filter whose `IN`s are unknown where they should be.
 pub fn told(node: LogicalPlan) -> Result<LogicalPlan> {
@@ -51,6 +52,7 @@ fn of_condition(condition: Expr, schema: &DFSchema) -> Result<Expr> {
 
 fn three_valued(within: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let InSubquery { expr, subquery, negated } = within;
+    let subquery = listed(subquery)?.data;
     let value_is_null = expr.nullable(schema)?.then(|| expr.as_ref().clone().is_null().and(exists(subquery.clone())));
     let nullable = subquery.subquery.schema().fields().first().is_none_or(|f| f.is_nullable());
     let other_is_null = if nullable { Some(exists(nulls_of(&subquery)?)) } else { None };

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 
 use super::base::Numbered;
 use super::{beside, is_simple, reads_outside, single_value};
+use crate::sql::subqueries::listed;
 
 /// A node whose subqueries as values have at most one row; those that DataFusion would not take apart are joined to its input.
 pub fn taken_apart(node: LogicalPlan, numbered: &mut Numbered) -> Result<Transformed<LogicalPlan>> {
@@ -100,12 +101,12 @@ fn joined(
                     (number, if negated { column.eq(lit(0i64)) } else { column.gt(lit(0i64)) })
                 }
                 Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
-                    let found = compared(*expr, Operator::Eq, true, &subquery.subquery, input.schema())?;
+                    let found = compared(*expr, Operator::Eq, true, &listed(subquery)?.data.subquery, input.schema())?;
                     (found, if negated { Expr::Not(Box::new(column)) } else { column })
                 }
                 Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) => {
                     let any = quantifier == SetQuantifier::Any;
-                    (compared(*expr, op, any, &subquery.subquery, input.schema())?, column)
+                    (compared(*expr, op, any, &listed(subquery)?.data.subquery, input.schema())?, column)
                 }
                 other => return Ok(Transformed::no(other)),
             };

@@ -1,12 +1,13 @@
 //! What other engines and other standards write, as queries of DataFusion's SQL: done on the parsed statement, before it is planned.
 //!
-//! A file a kind: `windows` as table functions, joins `by_time`, `first_rows`, joins that merge columns (`using`), tables made of values (`series`), the parts of a
+//! A file a kind: `windows` as table functions, joins `by_time`, `first_rows`, joins that merge columns (`using`, `merged_away`), tables made of values (`series`), the parts of a
 //! `recursion`, other `spellings` of expressions; and what would be left out in silence is `refused`. The window functions themselves stand in `window.rs`;
 //! what they mean for a plan, in `windowing.rs`.
 
 mod by_time;
 mod calls;
 mod first_rows;
+mod merged_away;
 mod names;
 mod patterns;
 mod recursion;
@@ -27,6 +28,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::dialect::Sql;
 pub use by_time::{EventTime, NEAREST, VERSION};
+pub use merged_away::name_of;
 pub use names::{ambiguous, apart, numbered};
 pub use refused::of_calls;
 pub use using::{MERGED, constraint};

@@ -96,7 +96,7 @@ fn of_body(body: &mut SetExpr) {
 }
 
 /// An expression as the planner names it where it is cast as a whole. Casts within calls have names of their own (`casts.rs`).
-fn without_casts(expr: &Expr) -> &Expr {
+pub fn without_casts(expr: &Expr) -> &Expr {
     match expr {
         Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => without_casts(inner),
         other => other,
@@ -104,7 +104,7 @@ fn without_casts(expr: &Expr) -> &Expr {
 }
 
 /// A column's name where it is nothing but a column, or one that is cast: the planner gives that the column's name.
-fn own_name(expr: &Expr) -> Option<&Ident> {
+pub fn own_name(expr: &Expr) -> Option<&Ident> {
     match expr {
         Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => own_name(inner),
         Expr::Identifier(name) => Some(name),

@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Join, JoinConstraint, JoinOperator, OrderBy, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Visit, visit_expressions,
+    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
+use super::merged_away;
 use crate::sql::program::normal;
 
 /// The alias of a join whose columns are merged.
@@ -16,6 +17,9 @@ pub const MERGED: &str = "join of merged columns";
 
 /// Marks the joins of a query; its own subqueries are marked already.
 pub fn mark(query: &mut Query) {
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        merged_away::rename(select, query.order_by.as_mut());
+    }
     let order = query.order_by.clone();
     of_body(&mut query.body, order.as_ref());
 }
@@ -34,8 +38,12 @@ pub fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
 fn of_body(body: &mut SetExpr, order: Option<&OrderBy>) {
     match body {
         SetExpr::SetOperation { left, right, .. } => {
-            of_body(left, order);
-            of_body(right, order);
+            for side in [left, right] {
+                if let SetExpr::Select(select) = side.as_mut() {
+                    merged_away::rename(select, None);
+                }
+                of_body(side, order);
+            }
         }
         SetExpr::Select(select) => {
             let mut names = BTreeSet::new();
@@ -67,21 +75,96 @@ fn of_select(select: &Select, names: &mut BTreeSet<String>) {
 }
 
 fn of_expressions(part: &impl Visit, names: &mut BTreeSet<String>) {
-    let _: ControlFlow<()> = visit_expressions(part, |expr| {
+    let _ = part.visit(&mut Reads { names, within: Vec::new() });
+}
+
+/// A walk that collects what is read of the tables outside of the queries within.
+struct Reads<'a> {
+    names: &'a mut BTreeSet<String>,
+    /// The tables of each query within.
+    within: Vec<BTreeSet<String>>,
+}
+
+impl Visitor for Reads<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let mut tables = BTreeSet::new();
+        tables_of_body(&query.body, &mut tables);
+        self.within.push(tables);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.within.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Identifier(name) => {
-                names.insert(normal(name));
+            // In a query within it is one of that, or the planner takes it for ambiguous.
+            Expr::Identifier(name) if self.within.is_empty() => {
+                self.names.insert(normal(name));
             }
             // Fields of a struct follow its column.
             Expr::CompoundIdentifier(parts) => {
                 let parts: Vec<String> = parts.iter().map(normal).collect();
-                names.extend(parts.windows(2).map(|pair| pair.join(".")));
-                names.extend(parts.into_iter().next());
+                let hidden = parts.first().is_none_or(|table| self.within.iter().any(|tables| tables.contains(table)));
+                if !hidden {
+                    self.names.extend(parts.windows(2).map(|pair| pair.join(".")));
+                    self.names.extend(parts.into_iter().next());
+                }
             }
             _ => {}
         }
         ControlFlow::Continue(())
-    });
+    }
+}
+
+/// The names of the tables that a part of FROM lets be read.
+pub fn tables_of(factor: &TableFactor, names: &mut BTreeSet<String>) {
+    use TableFactor::{Derived, Function, NestedJoin, Table, TableFunction, UNNEST};
+    match factor {
+        NestedJoin { table_with_joins, alias } if is_open(alias.as_ref()) => tables_of_joins(table_with_joins, names),
+        Table { name, alias: None, .. } => names.extend(name.0.last().and_then(|p| p.as_ident()).map(normal)),
+        Table { alias, .. }
+        | Derived { alias, .. }
+        | Function { alias, .. }
+        | TableFunction { alias, .. }
+        | UNNEST { alias, .. }
+        | NestedJoin { alias, .. } => names.extend(alias.iter().map(|a| normal(&a.name))),
+        _ => {}
+    }
+}
+
+fn tables_of_joins(table: &TableWithJoins, names: &mut BTreeSet<String>) {
+    std::iter::once(&table.relation).chain(table.joins.iter().map(|j| &j.relation)).for_each(|factor| tables_of(factor, names));
+}
+
+/// The names of the tables of a query.
+pub fn tables_of_body(body: &SetExpr, names: &mut BTreeSet<String>) {
+    match body {
+        SetExpr::Query(query) => tables_of_body(&query.body, names),
+        SetExpr::SetOperation { left, right, .. } => {
+            tables_of_body(left, names);
+            tables_of_body(right, names);
+        }
+        SetExpr::Select(select) => select.from.iter().for_each(|table| tables_of_joins(table, names)),
+        _ => {}
+    }
+}
+
+/// Whether the tables of a nested join are read by their own names.
+fn is_open(alias: Option<&TableAlias>) -> bool {
+    alias.is_none_or(|a| a.name.value == MERGED)
+}
+
+/// The joins of a nested join whose tables are read by their own names, and which are not marked yet.
+pub fn inner(factor: &mut TableFactor) -> Option<&mut TableWithJoins> {
+    match factor {
+        TableFactor::NestedJoin { table_with_joins, alias: None } => Some(table_with_joins),
+        _ => None,
+    }
 }
 
 fn nested(table: &mut TableWithJoins, names: &[TableAliasColumnDef]) {
