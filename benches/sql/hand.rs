@@ -6,7 +6,7 @@ use std::time::Instant;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use littoral_engine::flow::updates::Updates;
-use littoral_engine::sql::script::batch_answer;
+use littoral_engine::sql::script::answer_that_wraps;
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Probe;
@@ -106,6 +106,6 @@ pub fn batch(workload: &Workload) -> Run {
     let batches: Vec<RecordBatch> = workload.epochs.iter().flatten().map(|(_, u)| u.rows.clone()).collect();
     let rows = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
     let started = Instant::now();
-    let answer = batch_answer(workload.sql, &[("t".to_string(), rows)]).unwrap();
+    let answer = answer_that_wraps(workload.sql, &[("t".to_string(), rows)]).unwrap();
     Run { time: started.elapsed(), sum: sum_of(&Updates::insertions(answer)) }
 }

@@ -39,3 +39,15 @@ SELECT a.k FROM wide AS a WHERE a.k NOT IN (SELECT DISTINCT CAST(b.s AS VARCHAR)
 SELECT a.k FROM wide AS a WHERE NOT (a.k NOT IN (SELECT CAST(b.s AS VARCHAR) FROM narrow AS b WHERE b.s = a.s - 1) AND NOT false) ORDER BY k;
 SELECT a.k FROM wide AS a WHERE a.s = 2 OR a.k NOT IN (SELECT CAST(b.s AS VARCHAR) FROM narrow AS b WHERE b.s < a.s) ORDER BY k;
 SELECT a.s, a.k IN (SELECT CAST(b.s AS VARCHAR) FROM narrow AS b WHERE b.s < a.s) AS f FROM wide AS a ORDER BY s;
+-- What is asked twice is computed once, and tells its errors once.
+CREATE TABLE texts (t TEXT);
+CREATE TABLE few (k INT);
+CREATE VIEW following AS WITH n AS (SELECT CAST(t AS INT) AS i FROM texts) SELECT a.i FROM n AS a JOIN n AS b ON a.i = b.i + 1;
+CREATE VIEW without_few AS SELECT i FROM (SELECT CAST(t AS INT) AS i FROM texts) AS n WHERE i NOT IN (SELECT k FROM few);
+CREATE VIEW without_texts AS SELECT k FROM few WHERE k NOT IN (SELECT CAST(t AS INT) FROM texts);
+INSERT INTO texts VALUES ('1'), ('2'), ('3'), ('x');
+INSERT INTO few VALUES (2), (9);
+SELECT * FROM following;
+SELECT * FROM without_few;
+SELECT * FROM without_texts;
+SELECT * FROM row_errors;

@@ -1,9 +1,9 @@
 //! Integers that leave their type are an error: in `+`, `-`, `*` and in `sum`. DataFusion's wrap, and give a wrong number.
 //!
-//! The last rule of the analyser, for streams and for the batch alike, once all types are known; lists, of subqueries too, and orders are looked at
-//! on the way (`in_list.rs`, `orders.rs`). Operators become calls that fail
-//! (`expression/checked.rs`). A sum is one of decimals, which has room for 10^38, and is cast back where it is
-//! given: a group whose sum leaves 64 bits is a row error for as long as it does.
+//! The last rule of the analyser, for streams and for the batch alike, once all types are known; lists, of subqueries too, and orders
+//! are looked at on the way (`in_list.rs`, `orders.rs`). Operators become calls that fail (`expression/checked.rs`). A sum is one
+//! of decimals, which has room for 10^38, and is made a number of 64 bits where it is given (`functions/whole.rs`): a group whose
+//! sum leaves 64 bits is a row error for as long as it does.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPla
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
+use super::functions::whole;
 use super::in_list::compared;
 use super::orders;
 use super::subqueries::listed;
@@ -101,7 +102,7 @@ fn is_whole(expr: &Expr, frame: &dyn ExprSchema) -> bool {
     }
 }
 
-/// The node with sums of integers as sums of decimals, and above it the casts back under the same names.
+/// The node with sums of integers as sums of decimals, and above it the numbers that these are under the same names.
 fn sums(node: LogicalPlan, frame: &DFSchema) -> Result<Transformed<LogicalPlan>> {
     let before = node.schema().clone();
     let (calls, first) = match &node {
@@ -133,7 +134,7 @@ fn sums(node: LogicalPlan, frame: &DFSchema) -> Result<Transformed<LogicalPlan>>
             return Expr::Column(Column::from((relation, field)));
         }
         let sum = Expr::Column(Column::new_unqualified(field.name()));
-        Expr::Alias(Alias::new(Expr::Cast(Cast::new(Box::new(sum), field.data_type().clone())), relation.cloned(), field.name()))
+        Expr::Alias(Alias::new(whole(sum, field.data_type()), relation.cloned(), field.name()))
     };
     let columns = before.iter().enumerate().map(column).collect();
     Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(node))?)))

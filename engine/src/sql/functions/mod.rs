@@ -1,9 +1,13 @@
-//! Functions of a row's values that DataFusion has not: JSON held as text, and sums of times and spans.
+//! Functions of a row's values that DataFusion has not: JSON held as text, and sums of times and spans;
+//! and the function that a sum of integers ends with.
 //!
 //! Each is immutable, as rows that are taken back are computed again. Window functions stand in `window.rs`.
 
 mod json;
 mod times;
+mod whole;
+
+pub use whole::whole;
 
 use datafusion::logical_expr::ScalarUDF;
 

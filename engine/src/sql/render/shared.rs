@@ -22,20 +22,31 @@ impl<'s> Renderer<'s> {
     /// Begins with a view.
     pub fn begin(&mut self, plan: &Plan) {
         self.shared = Shared::default();
-        let mut seen = HashSet::new();
+        let mut seen = HashMap::new();
         self.find_repeated(plan, &mut seen);
+        self.shared.repeated.retain(|of| seen.contains_key(of));
     }
 
-    fn find_repeated(&mut self, plan: &Plan, seen: &mut HashSet<Fingerprint>) {
+    fn find_repeated<'p>(&mut self, plan: &'p Plan, seen: &mut HashMap<Fingerprint, &'p Plan>) {
         let inputs = plan.inputs();
         if matches!(plan.node, Node::Input { .. } | Node::Values { .. }) {
             return;
         }
         let of = self.fingerprint(plan);
-        // What stands beneath a part that is repeated is rendered with it.
-        if !seen.insert(of.clone()) {
-            self.shared.repeated.insert(of);
-            return;
+        match seen.get(&of) {
+            None if !self.shared.repeated.contains(&of) => {
+                seen.insert(of, plan);
+            }
+            // What stands beneath a part that is repeated is rendered with it.
+            Some(other) if format!("{other:?}") == format!("{plan:?}") => {
+                self.shared.repeated.insert(of);
+                return;
+            }
+            // A fingerprint is of the text of expressions, which does not tell all: such parts are rendered each by itself.
+            _ => {
+                seen.remove(&of);
+                self.shared.repeated.insert(of);
+            }
         }
         inputs.into_iter().for_each(|input| self.find_repeated(input, seen));
     }

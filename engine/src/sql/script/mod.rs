@@ -53,7 +53,7 @@ use super::stack::deep;
 use super::statement::{Parsed, parse};
 use crate::flow::gather::merge;
 use crate::flow::updates::Updates;
-pub use batch::answer as batch_answer;
+pub use batch::{answer as batch_answer, answer_that_wraps};
 use definition::Definition;
 use durable::Durable;
 pub use durable::{Every, RestoreOptions, SnapshotOptions};

@@ -1,4 +1,5 @@
 //! The states of one aggregate over all groups, a column each: counts and sums.
+//! Sums of integers stand in `wholes.rs`.
 //!
 //! Counts and sums are kept by adding and taking away. Floats are summed with a compensation (Neumaier 1974), and what is not
 //! finite is counted apart, so that an infinity can be taken away again. Extremes stand in `extremes.rs`, values that
@@ -16,6 +17,7 @@ use super::distinct::Distinct;
 use super::extremes::{ByBytes, ByNumber, is_number};
 use super::partial::float_states;
 use super::saved::{column, numbers, numbers_of};
+use super::wholes::Wholes;
 use crate::sql::plan::{Aggregate, Function};
 use crate::sql::store::run_of;
 
@@ -73,6 +75,7 @@ pub fn accumulator(call: &Aggregate, input: &DataType, output: &DataType, append
                 (false, _) => Box::new(ByBytes::new(least, append_only, input)?),
             }
         }
+        Function::Sum if input.is_integer() => Box::new(Wholes::new(output)?),
         Function::Sum | Function::Avg => match input.is_floating() {
             true => Box::new(Floats { mean: call.function == Function::Avg, states: Vec::new() }),
             false => Box::new(Integers {
@@ -142,8 +145,7 @@ impl Accumulator for Counts {
     }
 }
 
-/// Sums and means of integers and of the digits of decimals, with how many values they are of. A sum of integers is given as a
-/// decimal, which has room for it (`sql/overflow.rs`).
+/// Means of integers, and sums and means of the digits of decimals, with how many values they are of.
 struct Integers {
     mean: bool,
     input: DataType,

@@ -15,6 +15,7 @@ mod saved;
 mod slices;
 mod sliding;
 mod spread;
+mod wholes;
 
 use std::collections::BTreeMap;
 
