@@ -21,3 +21,9 @@ DELETE FROM t WHERE id = 2;
 SELECT * FROM sums;
 SELECT * FROM running;
 SELECT * FROM row_errors;
+-- The difference of dates is a number as well.
+CREATE TABLE d (id INT, a DATE, b DATE);
+INSERT INTO d VALUES (1, DATE '2024-01-05', DATE '2024-01-01'), (2, DATE '2024-01-05', DATE '2024-01-01');
+SELECT sum(a - b) AS days, sum((a - b) * 2) AS twice FROM d;
+SELECT id, sum((a - b) * 2305843009213693951) OVER (ORDER BY id) AS s FROM d;
+SELECT id, (a - b) * 4611686018427387904 AS product FROM d;

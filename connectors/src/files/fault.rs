@@ -29,7 +29,7 @@ pub fn first_fault(file: &TableFile) -> Option<(u64, ArrowError)> {
 }
 
 fn lines(text: &[u8]) -> u64 {
-    memchr_iter(b'\n', text).count() as u64
+    memchr_iter(b'\n', text).count().max(memchr_iter(b'\r', text).count()) as u64
 }
 
 /// Ends of lines before a byte of the file: of its header.

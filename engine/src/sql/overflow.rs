@@ -97,9 +97,25 @@ fn operators(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
 fn is_whole(expr: &Expr, frame: &dyn ExprSchema) -> bool {
     match expr {
         Expr::ScalarFunction(call) if operator_of(&call.func).is_some() => true,
-        Expr::BinaryExpr(b) if matches!(b.op, Operator::Plus | Operator::Minus | Operator::Multiply) => false,
+        // Only of dates the difference is a number; the type of a long chain of floats is not asked for at each link.
+        Expr::BinaryExpr(b) if is_sum(b.op) => is_of_dates(&b.left, frame) && expr.get_type(frame).is_ok_and(|kind| kind.is_integer()),
         other => other.get_type(frame).is_ok_and(|kind| kind.is_integer()),
     }
+}
+
+fn is_sum(operator: Operator) -> bool {
+    matches!(operator, Operator::Plus | Operator::Minus | Operator::Multiply)
+}
+
+/// Whether a chain of sums begins with a date.
+fn is_of_dates(expr: &Expr, frame: &dyn ExprSchema) -> bool {
+    let mut first = expr;
+    while let Expr::BinaryExpr(BinaryExpr { left, op, .. }) = first
+        && is_sum(*op)
+    {
+        first = left;
+    }
+    first.get_type(frame).is_ok_and(|kind| matches!(kind, DataType::Date32 | DataType::Date64))
 }
 
 /// The node with sums of integers as sums of decimals, and above it the numbers that these are under the same names.

@@ -110,6 +110,10 @@ fn maintained(expr: &Expr, frame: &DFSchema, output: &DataType) -> Result<Option
     if summed && !matches!(output, DataType::Int64 | DataType::UInt64 | DataType::Float64 | DataType::Decimal128(..)) {
         return Ok(None);
     }
+    // A sum of integers is kept as a decimal (`overflow.rs`); one that is none is left to DataFusion.
+    if function == Function::Sum && output.is_integer() {
+        return Ok(None);
+    }
     let filter = f.params.filter.as_deref().map(|e| physical(e, frame)).transpose()?;
     // Least and greatest do not change when values are taken once.
     let distinct = f.params.distinct && !matches!(function, Function::Min | Function::Max);

@@ -2,7 +2,8 @@
 //!
 //! An arrangement forgets a row when it is taken away. So rows pass by here on their way into it and are noted by what closes them;
 //! an epoch after their group was closed they are taken away again. What that changes in the groups' rows is not told:
-//! those stay. Rows that come after that are late. The rows are held twice until then, here without spilling.
+//! those stay. Rows that come after that are late. The rows are held twice until then, here
+//! without spilling.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::flow::updates::Updates;
 use crate::sql::arrange::{from_diffs, with_diffs};
 use crate::sql::closing::Closing;
 use crate::sql::snapshot::Size;
-use crate::sql::watermark::Watermarks;
+use crate::sql::watermark::{END, Watermarks};
 
 /// The key that closes groups, and what says when.
 pub type Closes = (usize, Closing, Watermarks);
@@ -32,9 +33,35 @@ pub type Closes = (usize, Closing, Watermarks);
 struct Open {
     closes: Closes,
     schema: SchemaRef,
-    rows: BTreeMap<i64, Vec<Updates>>,
+    rows: BTreeMap<i64, Noted>,
     late: Vec<Updates>,
     told: Told,
+}
+
+/// Rows that are closed together: what came and went is put together when it has become more than what is left.
+#[derive(Default)]
+struct Noted {
+    parts: Vec<Updates>,
+    rows: usize,
+    /// Rows at which they are put together next.
+    room: usize,
+}
+
+/// Rows that are noted as they come before they are put together for the first time.
+const ROWS_MIN: usize = 1_024;
+
+impl Noted {
+    fn add(&mut self, part: Updates, schema: &SchemaRef) -> Result<(), ArrowError> {
+        self.rows += part.rows.num_rows();
+        self.parts.push(part);
+        if self.rows > self.room.max(ROWS_MIN) {
+            let left = merge(&self.parts, schema)?;
+            self.rows = left.rows.num_rows();
+            self.room = 2 * self.rows;
+            self.parts = vec![left];
+        }
+        Ok(())
+    }
 }
 
 /// How late rows are told: some of the columns, under names of their own.
@@ -66,7 +93,7 @@ impl Keeper for Open {
         let (key, closing, watermarks) = &self.closes;
         let before = closing.passed_before(watermarks, epoch).unwrap_or(i64::MIN);
         let open = self.rows.split_off(&before.saturating_add(1));
-        let mut out: Vec<Updates> = std::mem::replace(&mut self.rows, open).into_values().flatten().map(taken_away).collect();
+        let mut out: Vec<Updates> = std::mem::replace(&mut self.rows, open).into_values().flat_map(|n| n.parts).map(taken_away).collect();
         for updates in batches {
             for (closes, part) in by_closing(updates, *key, closing)? {
                 if closes <= before {
@@ -74,7 +101,10 @@ impl Keeper for Open {
                     continue;
                 }
                 out.push(part.clone());
-                self.rows.entry(closes).or_default().push(part);
+                // What no watermark closes is not let go of.
+                if closes < END {
+                    self.rows.entry(closes).or_default().add(part, &self.schema)?;
+                }
             }
         }
         if out.is_empty() { Ok(None) } else { merge(&out, &self.schema).map(|u| Some(u).filter(|u| u.rows.num_rows() > 0)) }
@@ -90,7 +120,7 @@ impl Keeper for Open {
 
     fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
         let mut pieces = Pieces::default();
-        for updates in self.rows.values().flatten() {
+        for updates in self.rows.values().flat_map(|n| &n.parts) {
             let diffs = (0..updates.rows.num_rows()).map(|row| updates.diff(row)).collect();
             pieces.add(&with_diffs(&updates.rows, diffs)?, out)?;
         }
@@ -99,7 +129,7 @@ impl Keeper for Open {
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
         for (closes, part) in by_closing(&from_diffs(rows)?, self.closes.0, &self.closes.1)? {
-            self.rows.entry(closes).or_default().push(part);
+            self.rows.entry(closes).or_default().add(part, &self.schema)?;
         }
         Ok(())
     }
@@ -113,7 +143,7 @@ impl Keeper for Open {
     }
 
     fn size(&self) -> Size {
-        let all = || self.rows.values().flatten();
+        let all = || self.rows.values().flat_map(|n| &n.parts);
         let bytes = |u: &Updates| u.rows.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0) as u64).sum::<u64>();
         Size { rows: all().map(|u| u.rows.num_rows() as u64).sum(), bytes: all().map(bytes).sum() }
     }
@@ -167,4 +197,28 @@ fn open(updates: &Updates, key: usize, closing: &Closing, before: i64) -> Result
     let times = super::groups::closing_times(closing, updates, key)?;
     let is_open = times.iter().map(|closes| Some(closes.is_none_or(|closes| closes > before))).collect();
     keep_where(updates, &is_open).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array};
+
+    use super::*;
+
+    /// A row that is replaced again and again is not noted again and again.
+    #[test]
+    fn what_went_is_not_noted() {
+        let row = |v: i64| RecordBatch::try_from_iter([("v", Arc::new(Int64Array::from(vec![v])) as ArrayRef)]).unwrap();
+        let schema = row(0).schema();
+        let mut noted = Noted::default();
+        noted.add(Updates::insertions(row(0)), &schema).unwrap();
+        for v in 0..10_000 {
+            noted.add(Updates::changes(row(v), vec![-1].into()), &schema).unwrap();
+            noted.add(Updates::insertions(row(v + 1)), &schema).unwrap();
+            assert!(noted.rows <= ROWS_MIN + 1);
+        }
+        let left = merge(&noted.parts, &schema).unwrap();
+        assert_eq!((left.rows, left.diffs.map_or(1, |d| d.value(0))), (row(10_000), 1));
+    }
 }
