@@ -279,9 +279,16 @@ pub fn by_absence(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(one).map(|done| done.data)
 }
 
-/// That there is no equal value, no null, and nothing at all for a null.
+/// That there is no equal value, no null, and nothing at all for a null. The list has a name of its own: its table may be the one that
+/// is asked outside.
 fn without_equal_null_or_any(of: InSubquery, outside: &DFSchema) -> Result<Expr> {
-    let of = InSubquery { subquery: listed(of.subquery)?.data, ..of };
+    let subquery = listed(of.subquery)?.data;
+    let Some(own) = subquery.subquery.schema().columns().into_iter().next() else {
+        return plan_err!("a subquery of NOT IN has one column");
+    };
+    let own = Expr::Column(own).alias("value of not in");
+    let rows = LogicalPlanBuilder::from(subquery.subquery.clone()).project([own])?.build()?;
+    let of = InSubquery { subquery: Subquery { subquery: Arc::new(rows), ..subquery }, ..of };
     let (column, value) = sides(&of, outside)?;
     let absent = |condition: Option<Expr>| {
         let rows = LogicalPlanBuilder::from(of.subquery.subquery.clone());
