@@ -26,6 +26,7 @@ struct Checked {
 }
 
 /// The operator as a call; none for operators that cannot leave their type.
+#[cfg_attr(not(feature = "sql"), allow(dead_code, reason = "only plans of SQL have such calls"))]
 pub fn checked(left: Expr, operator: Operator, right: Expr) -> Option<Expr> {
     let signature = Signature::any(2, Volatility::Immutable);
     name_of(operator)?;
