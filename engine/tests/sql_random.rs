@@ -46,15 +46,24 @@ impl Tally {
         *table.entry(short).or_default() += 1;
     }
 
-    /// Takes in what became of a case; what is wrong is made smaller and printed.
-    fn take(&mut self, seed: u64, own: &History, query: &str, verdict: Verdict, check: impl Fn(&History) -> Verdict) {
-        self.cases += 1;
+    /// Counts what became of a case, but for what is wrong: why that is.
+    fn wrong(&mut self, verdict: Verdict) -> Option<String> {
         match verdict {
             Verdict::Clean => self.clean += 1,
             Verdict::NoBatch(why) => Tally::count(&mut self.no_batch, &why),
             Verdict::BatchFails(why) => Tally::count(&mut self.batch_fails, &why),
             Verdict::Refused(why) => Tally::count(&mut self.refused, &why),
-            Verdict::Wrong(why) => {
+            Verdict::Wrong(why) => return Some(why),
+        }
+        None
+    }
+
+    /// Takes in what became of a case; what is wrong is made smaller and printed.
+    fn take(&mut self, seed: u64, own: &History, query: &str, verdict: Verdict, check: impl Fn(&History) -> Verdict) {
+        self.cases += 1;
+        match self.wrong(verdict) {
+            None => {}
+            Some(why) => {
                 let own = own.clone();
                 let (own, why) = if number("LITTORAL_ORACLE_SHRINK", 1) > 0 { smallest(own, why, check) } else { (own, why) };
                 let text = format!("-- seed {seed}, case {}\n{}{query};\n{why}", self.cases, own.script(false));
@@ -99,12 +108,9 @@ fn random_queries_equal_the_batch_at_every_epoch() {
         let texts: Vec<String> = queries.iter().map(ToString::to_string).collect();
         let workers = [(1, 2), (2, 1), (4, 1), (1, 4)][(seed / SHARE % 4) as usize];
         for (i, verdict) in check(&own, &texts, workers).into_iter().enumerate() {
-            match verdict {
-                Verdict::Clean => tally.clean += 1,
-                Verdict::NoBatch(why) => Tally::count(&mut tally.no_batch, &why),
-                Verdict::BatchFails(why) => Tally::count(&mut tally.batch_fails, &why),
-                Verdict::Refused(why) => Tally::count(&mut tally.refused, &why),
-                Verdict::Wrong(why) => {
+            match tally.wrong(verdict) {
+                None => {}
+                Some(why) => {
                     let mut case = Failing { history: own.clone(), query: queries[i].clone(), why };
                     if shrinks {
                         case = shrink(case, workers);

@@ -230,10 +230,8 @@ impl TableFile {
         {
             return ArrowError::JsonError(format!("line {line}: {TooDeep}"));
         }
-        match first_fault(self).filter(|_| self.is_text()) {
-            Some((line, cause)) => at_line(line, shortened(cause)),
-            None => shortened(error),
-        }
+        let fault = if self.is_text() { first_fault(self) } else { None };
+        fault.map_or_else(|| shortened(error), |(line, cause)| at_line(line, shortened(cause)))
     }
 
     /// Whether a row ends at a place of a block of text that has more behind it.
@@ -265,8 +263,12 @@ impl TableFile {
 /// An error of one row with the number of its line in the file.
 fn at_line(line: u64, error: ArrowError) -> ArrowError {
     // Of the one row that it was given the reader of CSV says that it is line 0.
-    let text = error.to_string().replacen(" at line 0", "", 1);
-    ArrowError::ParseError(format!("line {line}: {}", text.split_once(": ").map_or(text.as_str(), |(_, cause)| cause)))
+    match error {
+        ArrowError::JsonError(text) => ArrowError::JsonError(format!("line {line}: {text}")),
+        ArrowError::ParseError(text) => ArrowError::ParseError(format!("line {line}: {}", text.replacen(" at line 0", "", 1))),
+        ArrowError::CsvError(text) => ArrowError::CsvError(format!("line {line}: {}", text.replacen(" at line 0", "", 1))),
+        other => ArrowError::ParseError(format!("line {line}: {other}")),
+    }
 }
 
 /// What is told of a file that ends within a row.

@@ -25,13 +25,18 @@ struct Checked {
     signature: Signature,
 }
 
-/// The operator as a call; none for operators that cannot leave their type.
+/// Whether an operator may leave the type of its integers without a word.
+pub fn is_sum(operator: Operator) -> bool {
+    matches!(operator, Operator::Plus | Operator::Minus | Operator::Multiply)
+}
+
+/// A sum, difference or product as a call.
 #[cfg_attr(not(feature = "sql"), allow(dead_code, reason = "only plans of SQL have such calls"))]
-pub fn checked(left: Expr, operator: Operator, right: Expr) -> Option<Expr> {
+pub fn checked(left: Expr, operator: Operator, right: Expr) -> Expr {
+    debug_assert!(is_sum(operator));
     let signature = Signature::any(2, Volatility::Immutable);
-    name_of(operator)?;
     let function = Arc::new(ScalarUDF::from(Checked { operator, signature }));
-    Some(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![left, right])))
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![left, right]))
 }
 
 /// The operator of a call that `checked` gave.
@@ -39,18 +44,13 @@ pub fn operator_of(function: &ScalarUDF) -> Option<Operator> {
     function.inner().downcast_ref::<Checked>().map(|checked| checked.operator)
 }
 
-fn name_of(operator: Operator) -> Option<&'static str> {
-    match operator {
-        Operator::Plus => Some("checked_add"),
-        Operator::Minus => Some("checked_subtract"),
-        Operator::Multiply => Some("checked_multiply"),
-        _ => None,
-    }
-}
-
 impl ScalarUDFImpl for Checked {
     fn name(&self) -> &str {
-        name_of(self.operator).unwrap_or_default()
+        match self.operator {
+            Operator::Minus => "checked_subtract",
+            Operator::Multiply => "checked_multiply",
+            _ => "checked_add",
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -91,12 +91,11 @@ fn datum(value: &ColumnarValue) -> Result<Box<dyn Datum>> {
 /// When DataFusion does not take it.
 pub fn physical(expr: &Expr, frame: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
     let made = create_physical_expr(expr, frame, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
-    let sums = [Operator::Plus, Operator::Minus, Operator::Multiply];
     let checked = |left: &Arc<dyn PhysicalExpr>, operator, right: &Arc<dyn PhysicalExpr>| {
         Transformed::yes(Arc::new(BinaryExpr::new(left.clone(), operator, right.clone()).with_fail_on_overflow(true)) as _)
     };
     let strict = |e: Arc<dyn PhysicalExpr>| -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
-        if let Some(plain) = e.downcast_ref::<BinaryExpr>().filter(|b| sums.contains(b.op())) {
+        if let Some(plain) = e.downcast_ref::<BinaryExpr>().filter(|b| is_sum(*b.op())) {
             return Ok(checked(plain.left(), *plain.op(), plain.right()));
         }
         if let Some(negative) = e.downcast_ref::<NegativeExpr>() {
@@ -134,17 +133,16 @@ mod tests {
     #[test]
     fn what_leaves_its_type_fails() {
         let forms = [
-            checked(col("x"), Operator::Plus, lit(1i32)).unwrap(),
-            checked(lit(1i32), Operator::Plus, col("x")).unwrap(),
+            checked(col("x"), Operator::Plus, lit(1i32)),
+            checked(lit(1i32), Operator::Plus, col("x")),
             col("x") + lit(1i32),
             -(-(col("x")) - lit(1i32)),
-            checked(col("x"), Operator::Multiply, lit(2i32)).unwrap() - (col("x") - lit(1i32)),
+            checked(col("x"), Operator::Multiply, lit(2i32)) - (col("x") - lit(1i32)),
         ];
         for form in forms {
             assert_eq!(run(&form, vec![Some(1), None, Some(-7)]).unwrap(), [Some(2), None, Some(-6)], "{form}");
             assert!(run(&form, vec![Some(1), Some(i32::MAX)]).unwrap_err().to_string().contains("verflow"), "{form}");
         }
         assert!(run(&-col("x"), vec![Some(i32::MIN)]).unwrap_err().to_string().contains("verflow"));
-        assert!(checked(col("x"), Operator::Divide, lit(1i32)).is_none());
     }
 }

@@ -15,7 +15,7 @@ mod program;
 
 pub use checked::physical;
 #[cfg(feature = "sql")]
-pub use checked::{checked, operator_of};
+pub use checked::{checked, is_sum, operator_of};
 #[cfg(feature = "sql")]
 pub use compile::compile;
 pub use literal::{Kind, Literal};

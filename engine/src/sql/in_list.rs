@@ -11,12 +11,9 @@ use datafusion::logical_expr::{Expr, not};
 /// The comparisons; the list as it is when DataFusion is right about it.
 pub fn compared(list: InList) -> Transformed<Expr> {
     let computed = |e: &Expr| !matches!(e, Expr::Column(_)) && (e.any_column_refs() || e.contains_outer());
-    if !list.list.iter().any(computed) {
-        return Transformed::no(Expr::InList(list));
-    }
-    let equal = disjunction(list.list.into_iter().map(|one| list.expr.as_ref().clone().eq(one)));
-    match equal {
+    let equal = |list: &InList| disjunction(list.list.iter().map(|one| list.expr.as_ref().clone().eq(one.clone())));
+    match if list.list.iter().any(computed) { equal(&list) } else { None } {
         Some(equal) => Transformed::yes(if list.negated { not(equal) } else { equal }),
-        None => Transformed::no(datafusion::logical_expr::lit(list.negated)),
+        None => Transformed::no(Expr::InList(list)),
     }
 }

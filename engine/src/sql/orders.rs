@@ -3,14 +3,15 @@
 //! Arrow's order has minus zero before zero, so that `OVER (PARTITION BY x)` made two partitions of them and `rank()` two ranks.
 //! DataFusion's `first_value`, which `DISTINCT ON` becomes in a batch, stops the program over an expression that stands twice.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::{ExprSchema, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::{
     ColumnarValue, Distinct, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-
-use super::render::normal_zero;
 
 /// A call of a window function whose partitions and order have one zero; whether it changed.
 pub fn of_window(function: &mut WindowFunction, frame: &dyn ExprSchema) -> bool {
@@ -73,6 +74,15 @@ fn normal(expr: &mut Expr, frame: &dyn ExprSchema) -> bool {
     let function = ScalarUDF::from(OneZero { signature: Signature::any(1, Volatility::Immutable) });
     *expr = function.call(vec![std::mem::take(expr)]);
     true
+}
+
+/// Minus zero and zero are one value of a key, as of an order.
+pub fn normal_zero(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float64 => Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v == 0.0 { 0.0 } else { v })),
+        DataType::Float32 => Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| if v == 0.0 { 0.0 } else { v })),
+        _ => column.clone(),
+    }
 }
 
 /// A float, with 0.0 for −0.0.

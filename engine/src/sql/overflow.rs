@@ -22,7 +22,7 @@ use super::functions::whole;
 use super::in_list::compared;
 use super::orders;
 use super::subqueries::listed;
-use crate::expression::{checked, operator_of};
+use crate::expression::{checked, is_sum, operator_of};
 
 /// What integers are summed as: any of 64 bits has so many digits.
 pub const SUMMED: DataType = DataType::Decimal128(20, 0);
@@ -61,12 +61,8 @@ fn frame(node: &LogicalPlan) -> Result<DFSchema> {
 
 fn operators(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
     expr.transform_up(|e| match e {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_whole(&left, frame) && is_whole(&right, frame) => {
-            let plain = || Expr::BinaryExpr(BinaryExpr { left: left.clone(), op, right: right.clone() });
-            Ok(match checked(left.as_ref().clone(), op, right.as_ref().clone()) {
-                Some(call) => Transformed::yes(call),
-                None => Transformed::no(plain()),
-            })
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_sum(op) && is_whole(&left, frame) && is_whole(&right, frame) => {
+            Ok(Transformed::yes(checked(*left, op, *right)))
         }
         Expr::InList(list) => Ok(compared(list)),
         Expr::InSubquery(of) => Ok(listed(of.subquery.clone())?.update_data(|subquery| Expr::InSubquery(InSubquery { subquery, ..of }))),
@@ -81,14 +77,13 @@ fn operators(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
             let changed = orders::of_call(&mut call);
             Ok(Transformed::new_transformed(Expr::AggregateFunction(call), changed))
         }
-        Expr::Negative(of) if is_whole(&of, frame) => {
-            let kind = of.get_type(frame)?;
-            let zero = Expr::Literal(ScalarValue::new_zero(&kind)?, None);
-            Ok(match checked(zero, Operator::Minus, of.as_ref().clone()).filter(|_| kind.is_signed_integer()) {
-                Some(call) => Transformed::yes(call),
-                None => Transformed::no(Expr::Negative(of)),
-            })
-        }
+        Expr::Negative(of) => match of.get_type(frame) {
+            Ok(kind) if kind.is_signed_integer() => {
+                let zero = Expr::Literal(ScalarValue::new_zero(&kind)?, None);
+                Ok(Transformed::yes(checked(zero, Operator::Minus, *of)))
+            }
+            _ => Ok(Transformed::no(Expr::Negative(of))),
+        },
         other => Ok(Transformed::no(other)),
     })
 }
@@ -101,10 +96,6 @@ fn is_whole(expr: &Expr, frame: &dyn ExprSchema) -> bool {
         Expr::BinaryExpr(b) if is_sum(b.op) => is_of_dates(&b.left, frame) && expr.get_type(frame).is_ok_and(|kind| kind.is_integer()),
         other => other.get_type(frame).is_ok_and(|kind| kind.is_integer()),
     }
-}
-
-fn is_sum(operator: Operator) -> bool {
-    matches!(operator, Operator::Plus | Operator::Minus | Operator::Multiply)
 }
 
 /// Whether a chain of sums begins with a date.

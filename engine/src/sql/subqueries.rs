@@ -66,7 +66,8 @@ fn refuse_two_out(plan: &LogicalPlan) -> Result<()> {
     Ok(())
 }
 
-fn subquery_of(expr: &Expr) -> Option<&Subquery> {
+/// The subquery that an expression is of.
+pub fn subquery_of(expr: &Expr) -> Option<&Subquery> {
     match expr {
         Expr::ScalarSubquery(subquery) => Some(subquery),
         Expr::InSubquery(of) => Some(&of.subquery),
@@ -150,16 +151,7 @@ pub fn above_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
                 None => Ok(Transformed::no(Arc::unwrap_or_clone(input))),
             }
         }
-        LogicalPlan::Filter(filter) if conjuncts(filter.predicate.clone()).iter().any(|e| lost_not_in(e).is_some()) => {
-            let parts = conjuncts(filter.predicate);
-            let mended = |part: Expr| match lost_not_in(&part).cloned() {
-                Some(of) => without_equal_null_or_any(of, filter.input.schema()),
-                None => Ok(part),
-            };
-            let parts = parts.into_iter().map(mended).collect::<Result<Vec<_>>>()?;
-            let predicate = conjunction(parts).unwrap_or_else(|| lit(true));
-            Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
-        }
+        LogicalPlan::Filter(filter) => without(filter, lost_not_in),
         other => Ok(Transformed::no(other)),
     };
     plan.transform_up_with_subqueries(one).map(|done| done.data)
@@ -265,18 +257,24 @@ fn absence(subquery: Subquery, rows: LogicalPlanBuilder) -> Result<Expr> {
 /// When the plan is not what it says, which is a defect.
 pub fn by_absence(plan: LogicalPlan) -> Result<LogicalPlan> {
     let one = |node: LogicalPlan| match node {
-        LogicalPlan::Filter(filter) if conjuncts(filter.predicate.clone()).iter().any(|e| not_in(e).is_some()) => {
-            let parts = conjuncts(filter.predicate);
-            let mended = |part: Expr| match not_in(&part).cloned() {
-                Some(of) => without_equal_null_or_any(of, filter.input.schema()),
-                None => Ok(part),
-            };
-            let predicate = conjunction(parts.into_iter().map(mended).collect::<Result<Vec<_>>>()?).unwrap_or_else(|| lit(true));
-            Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
-        }
+        LogicalPlan::Filter(filter) => without(filter, not_in),
         other => Ok(Transformed::no(other)),
     };
     plan.transform_up_with_subqueries(one).map(|done| done.data)
+}
+
+/// A filter with those of its `NOT IN`s that are chosen as the absence of rows.
+fn without(filter: Filter, chosen: fn(&Expr) -> Option<&InSubquery>) -> Result<Transformed<LogicalPlan>> {
+    let parts = conjuncts(filter.predicate.clone());
+    if !parts.iter().any(|part| chosen(part).is_some()) {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    }
+    let mended = |part: Expr| match chosen(&part).cloned() {
+        Some(of) => without_equal_null_or_any(of, filter.input.schema()),
+        None => Ok(part),
+    };
+    let predicate = conjunction(parts.into_iter().map(mended).collect::<Result<Vec<_>>>()?).unwrap_or_else(|| lit(true));
+    Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
 }
 
 /// That there is no equal value, no null, and nothing at all for a null. The list has a name of its own: its table may be the one that

@@ -7,12 +7,12 @@ use arrow::datatypes::TimestampMicrosecondType;
 use littoral_engine::sql::script::Answer;
 
 use super::answers::{Lines, add, counted, difference, state};
-use super::check::{Feeds, Verdict, batch, is_refusal, run_restored, run_script};
+use super::check::{Feeds, Verdict, batch, run_restored};
 use super::dice::Dice;
 use super::expression::{Column, Expressions};
-use super::history::{Change, History, Kind, Table};
+use super::history::{History, Kind, Table};
 use super::taken::{Taken, ended, told};
-use super::watermark::Steps;
+use super::watermark::{Steps, beginning_idle, steps_and_answers};
 
 const MILLI: i64 = 1_000;
 const SECOND: i64 = 1_000_000;
@@ -235,25 +235,16 @@ impl Case {
 
 /// What becomes of a case.
 pub fn check(case: &Case, history: &History, workers: usize) -> Verdict {
-    let mut history = history.clone();
-    if case.restored {
-        // From the start it shows that rows may go, or half of the script would make for another plan.
-        let none = case.tables.iter().map(|t| Change::Other(format!("DELETE FROM {} WHERE false", t.name))).collect();
-        history.epochs.insert(0, none);
+    match case.restored {
+        true => check_whole(case, &beginning_idle(history, &case.tables), workers),
+        false => check_whole(case, history, workers),
     }
-    check_whole(case, &history, workers)
 }
 
 fn check_whole(case: &Case, history: &History, workers: usize) -> Verdict {
-    let steps = match Steps::new(history) {
-        Ok(steps) => steps,
-        Err(stopped) => return Verdict::NoBatch(format!("history: {}", stopped.message)),
-    };
-    let script = case.script(history);
-    let answers = match run_script(&script, &Feeds::new(), workers) {
-        Ok(answers) => answers,
-        Err(stopped) if is_refusal(&stopped.message) => return Verdict::Refused(stopped.message),
-        Err(stopped) => return Verdict::Wrong(stopped.message),
+    let (steps, answers) = match steps_and_answers(history, &case.script(history), workers) {
+        Ok(both) => both,
+        Err(verdict) => return verdict,
     };
     match against_model(case, history, &steps, &answers) {
         Verdict::Clean if case.restored && history.epochs.len() > 1 => gone_on_with(case, history, &answers, workers),

@@ -14,7 +14,7 @@ use super::answers::{Lines, add, counted, difference, state};
 use super::check::{Feeds, Stopped, Verdict, batch, is_refusal, run_script, tables_of};
 use super::dice::Dice;
 use super::expression::{Column, Expressions};
-use super::history::{History, Kind, Table};
+use super::history::{Change, History, Kind, Table};
 use super::taken::{Taken, ended, told};
 
 const SECOND: i64 = 1_000_000;
@@ -266,20 +266,32 @@ impl Steps {
     }
 }
 
+/// A history run a statement an epoch, and the answers of a script over it; else what becomes of the case.
+pub fn steps_and_answers(history: &History, script: &str, workers: usize) -> Result<(Steps, Vec<Answer>), Verdict> {
+    let steps = Steps::new(history).map_err(|stopped| Verdict::NoBatch(format!("history: {}", stopped.message)))?;
+    match run_script(script, &Feeds::new(), workers) {
+        Ok(answers) => Ok((steps, answers)),
+        Err(stopped) if is_refusal(&stopped.message) => Err(Verdict::Refused(stopped.message)),
+        Err(stopped) => Err(Verdict::Wrong(stopped.message)),
+    }
+}
+
+/// A history that begins with an epoch in which nothing goes: from the start it shows that rows may go, or half of a script would
+/// make for another plan.
+pub fn beginning_idle(history: &History, tables: &[Table]) -> History {
+    let mut history = history.clone();
+    history.epochs.insert(0, tables.iter().map(|t| Change::Other(format!("DELETE FROM {} WHERE false", t.name))).collect());
+    history
+}
+
 /// What becomes of a case.
 pub fn check(case: &Case, history: &History, workers: usize) -> Verdict {
-    let steps = match Steps::new(history) {
-        Ok(steps) => steps,
-        Err(stopped) => return Verdict::NoBatch(format!("history: {}", stopped.message)),
-    };
     let late = if case.unfiltered && !case.emit_final { "SELECT * FROM late_rows;\n" } else { "" };
     let script = format!("{}CREATE VIEW v AS {};\nSELECT * FROM v;\n{late}", history.script(false), case.engine_query());
-    let answers = match run_script(&script, &Feeds::new(), workers) {
-        Ok(answers) => answers,
-        Err(stopped) if is_refusal(&stopped.message) => return Verdict::Refused(stopped.message),
-        Err(stopped) => return Verdict::Wrong(stopped.message),
-    };
-    against_model(case, history, &steps, &answers)
+    match steps_and_answers(history, &script, workers) {
+        Ok((steps, answers)) => against_model(case, history, &steps, &answers),
+        Err(verdict) => verdict,
+    }
 }
 
 fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answer]) -> Verdict {

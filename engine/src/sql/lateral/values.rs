@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 
 use super::base::Numbered;
 use super::{beside, is_simple, reads_outside, single_value};
-use crate::sql::subqueries::listed;
+use crate::sql::subqueries::{listed, subquery_of};
 
 /// A node whose subqueries as values have at most one row; those that DataFusion would not take apart are joined to its input.
 pub fn taken_apart(node: LogicalPlan, numbered: &mut Numbered) -> Result<Transformed<LogicalPlan>> {
@@ -33,7 +33,7 @@ pub fn taken_apart(node: LogicalPlan, numbered: &mut Numbered) -> Result<Transfo
     let hard = |e: &Expr| {
         let within = projected && matches!(e, Expr::InSubquery(_) | Expr::Exists(_));
         let all = grouped || within || !filtered && matches!(e, Expr::SetComparison(_));
-        subquery_in(e).map_or(Ok(false), |s| if all { Ok(true) } else { is_hard(s) })
+        subquery_of(e).map_or(Ok(false), |s| if all { Ok(true) } else { is_hard(s) })
     };
     let mut any = false;
     node.data.apply_expressions(|e| {
@@ -60,16 +60,6 @@ pub fn taken_apart(node: LogicalPlan, numbered: &mut Numbered) -> Result<Transfo
         other => return Ok(Transformed { data: other, ..node }),
     };
     Ok(Transformed::yes(plan))
-}
-
-fn subquery_in(expr: &Expr) -> Option<&Subquery> {
-    match expr {
-        Expr::ScalarSubquery(subquery) => Some(subquery),
-        Expr::Exists(exists) => Some(&exists.subquery),
-        Expr::InSubquery(within) => Some(&within.subquery),
-        Expr::SetComparison(comparison) => Some(&comparison.subquery),
-        _ => None,
-    }
 }
 
 /// Whether DataFusion's rules would not take a subquery apart as they should.

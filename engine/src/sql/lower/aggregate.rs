@@ -106,12 +106,8 @@ fn maintained(expr: &Expr, frame: &DFSchema, output: &DataType) -> Result<Option
         [one] => Some(physical(summed(function, one, frame), frame)?),
         _ => return Ok(None),
     };
-    let summed = matches!(function, Function::Sum | Function::Avg);
-    if summed && !matches!(output, DataType::Int64 | DataType::UInt64 | DataType::Float64 | DataType::Decimal128(..)) {
-        return Ok(None);
-    }
-    // A sum of integers is kept as a decimal (`overflow.rs`); one that is none is left to DataFusion.
-    if function == Function::Sum && output.is_integer() {
+    // A sum of integers is one of decimals (`overflow.rs`).
+    if matches!(function, Function::Sum | Function::Avg) && !matches!(output, DataType::Float64 | DataType::Decimal128(..)) {
         return Ok(None);
     }
     let filter = f.params.filter.as_deref().map(|e| physical(e, frame)).transpose()?;

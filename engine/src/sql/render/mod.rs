@@ -34,7 +34,7 @@ mod top;
 mod until_closed;
 
 pub use close::late_schema;
-pub use groups::{merges, normal_zero};
+pub use groups::merges;
 pub use node::{At, Named, has_state, wanted_full, with_state};
 pub use rows::{batch, error_schema};
 pub use shared::Shared;

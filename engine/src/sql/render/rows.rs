@@ -16,9 +16,9 @@ use timely::dataflow::operators::generic::{Operator, OutputBuilder};
 use timely::progress::Timestamp;
 
 use super::Changes;
-use super::groups::normal_zero;
 use crate::flow::updates::Updates;
 use crate::sql::evaluate::{Compute, Runner};
+use crate::sql::orders::normal_zero;
 
 /// Rows, and rows of an error collection.
 pub type Split<'s, T = u64> = (Changes<'s, T>, Changes<'s, T>);

@@ -2,10 +2,9 @@
 //!
 //! An arrangement forgets a row when it is taken away. So rows pass by here on their way into it and are noted by what closes them;
 //! an epoch after their group was closed they are taken away again. What that changes in the groups' rows is not told:
-//! those stay. Rows that come after that are late. The rows are held twice until then, here
-//! without spilling.
+//! those stay. Rows that come after that are late. The rows are held twice until then,
+//! here without spilling.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
@@ -15,13 +14,12 @@ use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
-use super::close::{Keeper, Pieces, Routing, at_close};
-use super::last::by_closing;
-use super::rows::{Split, keep_where};
+use super::close::{ByClosing, Keeper, Routing, at_close};
+use super::groups::in_time;
+use super::rows::Split;
 use super::{Changes, Renderer};
 use crate::flow::gather::merge;
 use crate::flow::updates::Updates;
-use crate::sql::arrange::{from_diffs, with_diffs};
 use crate::sql::closing::Closing;
 use crate::sql::snapshot::Size;
 use crate::sql::watermark::{END, Watermarks};
@@ -29,39 +27,14 @@ use crate::sql::watermark::{END, Watermarks};
 /// The key that closes groups, and what says when.
 pub type Closes = (usize, Closing, Watermarks);
 
-/// Rows of groups that are not closed, by the watermark that closes them.
+/// Rows of groups that are not closed.
 struct Open {
-    closes: Closes,
+    rows: ByClosing,
+    closing: Closing,
+    watermarks: Watermarks,
     schema: SchemaRef,
-    rows: BTreeMap<i64, Noted>,
     late: Vec<Updates>,
     told: Told,
-}
-
-/// Rows that are closed together: what came and went is put together when it has become more than what is left.
-#[derive(Default)]
-struct Noted {
-    parts: Vec<Updates>,
-    rows: usize,
-    /// Rows at which they are put together next.
-    room: usize,
-}
-
-/// Rows that are noted as they come before they are put together for the first time.
-const ROWS_MIN: usize = 1_024;
-
-impl Noted {
-    fn add(&mut self, part: Updates, schema: &SchemaRef) -> Result<(), ArrowError> {
-        self.rows += part.rows.num_rows();
-        self.parts.push(part);
-        if self.rows > self.room.max(ROWS_MIN) {
-            let left = merge(&self.parts, schema)?;
-            self.rows = left.rows.num_rows();
-            self.room = 2 * self.rows;
-            self.parts = vec![left];
-        }
-        Ok(())
-    }
 }
 
 /// How late rows are told: some of the columns, under names of their own.
@@ -90,12 +63,10 @@ impl Told {
 
 impl Keeper for Open {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
-        let (key, closing, watermarks) = &self.closes;
-        let before = closing.passed_before(watermarks, epoch).unwrap_or(i64::MIN);
-        let open = self.rows.split_off(&before.saturating_add(1));
-        let mut out: Vec<Updates> = std::mem::replace(&mut self.rows, open).into_values().flat_map(|n| n.parts).map(taken_away).collect();
+        let before = self.closing.passed_before(&self.watermarks, epoch).unwrap_or(i64::MIN);
+        let mut out: Vec<Updates> = self.rows.closed(before).into_iter().map(taken_away).collect();
         for updates in batches {
-            for (closes, part) in by_closing(updates, *key, closing)? {
+            for (closes, part) in self.rows.parts(updates)? {
                 if closes <= before {
                     self.late.push(part);
                     continue;
@@ -103,7 +74,7 @@ impl Keeper for Open {
                 out.push(part.clone());
                 // What no watermark closes is not let go of.
                 if closes < END {
-                    self.rows.entry(closes).or_default().add(part, &self.schema)?;
+                    self.rows.add(closes, part)?;
                 }
             }
         }
@@ -111,7 +82,7 @@ impl Keeper for Open {
     }
 
     fn moved_by(&self) -> Option<(Watermarks, Vec<String>)> {
-        Some((self.closes.2.clone(), self.closes.1.tables.clone()))
+        Some((self.watermarks.clone(), self.closing.tables.clone()))
     }
 
     fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
@@ -119,19 +90,11 @@ impl Keeper for Open {
     }
 
     fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
-        let mut pieces = Pieces::default();
-        for updates in self.rows.values().flat_map(|n| &n.parts) {
-            let diffs = (0..updates.rows.num_rows()).map(|row| updates.diff(row)).collect();
-            pieces.add(&with_diffs(&updates.rows, diffs)?, out)?;
-        }
-        pieces.end(out)
+        self.rows.save(out)
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        for (closes, part) in by_closing(&from_diffs(rows)?, self.closes.0, &self.closes.1)? {
-            self.rows.entry(closes).or_default().add(part, &self.schema)?;
-        }
-        Ok(())
+        self.rows.restore(rows)
     }
 
     fn routing(&self) -> Routing {
@@ -143,9 +106,7 @@ impl Keeper for Open {
     }
 
     fn size(&self) -> Size {
-        let all = || self.rows.values().flat_map(|n| &n.parts);
-        let bytes = |u: &Updates| u.rows.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0) as u64).sum::<u64>();
-        Size { rows: all().map(|u| u.rows.num_rows() as u64).sum(), bytes: all().map(bytes).sum() }
+        self.rows.size()
     }
 }
 
@@ -164,25 +125,24 @@ impl<'s> Renderer<'s> {
         closes: &Closes,
         (schema, keys, given): (&SchemaRef, usize, &SchemaRef),
     ) -> Split<'s> {
-        let told = Told::new(schema, keys, given);
-        let open = Open { closes: closes.clone(), schema: schema.clone(), rows: BTreeMap::new(), late: Vec::new(), told };
+        let (key, closing, watermarks) = closes.clone();
+        let (rows, told) = (ByClosing::new(key, closing.clone(), schema.clone()), Told::new(schema, keys, given));
+        let open = Open { rows, closing, watermarks, schema: schema.clone(), late: Vec::new(), told };
         at_close(input, "open", view, Some(open), &self.place())
     }
 }
 
 /// Changes of groups but for those of closed ones.
-pub fn of_open<'s>(input: Changes<'s>, (key, closing, watermarks): Closes) -> Changes<'s> {
+pub fn of_open<'s>(input: Changes<'s>, closes: Closes) -> Changes<'s> {
+    let closes = Some(closes);
     input.unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, "of open groups", move |_, _| {
         move |input, output| {
             input.for_each_stamp(|cap, data| {
-                let before = cap.least().and_then(|epoch| closing.passed_before(&watermarks, *epoch));
+                let Some(epoch) = cap.least().copied() else { return };
                 let mut session = output.session_with_builder(&cap);
                 for updates in data {
-                    let kept = match before {
-                        Some(before) => open(updates, key, &closing, before),
-                        None => Ok(std::mem::take(updates)),
-                    };
-                    match kept {
+                    // What would be late has changed because its rows were taken away.
+                    match in_time(updates, &closes, epoch, &mut Vec::new()) {
                         Ok(mut updates) if updates.rows.num_rows() > 0 => session.give_container(&mut updates),
                         Ok(_) => {}
                         Err(error) => crate::flow::defect::tell("groups have no times", &error),
@@ -191,34 +151,4 @@ pub fn of_open<'s>(input: Changes<'s>, (key, closing, watermarks): Closes) -> Ch
             });
         }
     })
-}
-
-fn open(updates: &Updates, key: usize, closing: &Closing, before: i64) -> Result<Updates, ArrowError> {
-    let times = super::groups::closing_times(closing, updates, key)?;
-    let is_open = times.iter().map(|closes| Some(closes.is_none_or(|closes| closes > before))).collect();
-    keep_where(updates, &is_open).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use arrow::array::{ArrayRef, Int64Array};
-
-    use super::*;
-
-    /// A row that is replaced again and again is not noted again and again.
-    #[test]
-    fn what_went_is_not_noted() {
-        let row = |v: i64| RecordBatch::try_from_iter([("v", Arc::new(Int64Array::from(vec![v])) as ArrayRef)]).unwrap();
-        let schema = row(0).schema();
-        let mut noted = Noted::default();
-        noted.add(Updates::insertions(row(0)), &schema).unwrap();
-        for v in 0..10_000 {
-            noted.add(Updates::changes(row(v), vec![-1].into()), &schema).unwrap();
-            noted.add(Updates::insertions(row(v + 1)), &schema).unwrap();
-            assert!(noted.rows <= ROWS_MIN + 1);
-        }
-        let left = merge(&noted.parts, &schema).unwrap();
-        assert_eq!((left.rows, left.diffs.map_or(1, |d| d.value(0))), (row(10_000), 1));
-    }
 }

@@ -130,12 +130,11 @@ impl VisitorMut for Renames {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         for item in &mut select.projection {
-            if let SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(_)) = item
-                && let Expr::CompoundIdentifier(parts) = &expr
+            if let SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) = item
                 && self.renamed(parts).is_some()
                 && let Some(alias) = parts.last().cloned()
             {
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                *item = SelectItem::ExprWithAlias { expr: Expr::CompoundIdentifier(std::mem::take(parts)), alias };
             }
         }
         ControlFlow::Continue(())

@@ -45,8 +45,7 @@ pub fn answer(sql: &str, tables: &[(String, RecordBatch)]) -> Result<RecordBatch
 /// # Errors
 /// With what DataFusion says.
 pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>, functions: &Functions) -> Result<RecordBatch, String> {
-    let named = |name: &str| tables.iter().find(|(own, _)| own == name).map(|(_, rows)| Ok(rows.clone()));
-    answer_over(sql, &named, now, functions)
+    answer_over(sql, &|name| of_name(tables, name), now, functions)
 }
 
 /// The same with DataFusion's own sums, which wrap: for benches, which name it as their peer.
@@ -54,8 +53,11 @@ pub fn answer_with(sql: &str, tables: &[(String, RecordBatch)], now: Option<i64>
 /// # Errors
 /// With what DataFusion says.
 pub fn answer_that_wraps(sql: &str, tables: &[(String, RecordBatch)]) -> Result<RecordBatch, String> {
-    let named = |name: &str| tables.iter().find(|(own, _)| own == name).map(|(_, rows)| Ok(rows.clone()));
-    answered(sql, &named, None, (&Functions::default(), false))
+    answered(sql, &|name| of_name(tables, name), None, (&Functions::default(), false))
+}
+
+fn of_name(tables: &[(String, RecordBatch)], name: &str) -> Option<Result<RecordBatch, String>> {
+    tables.iter().find(|(own, _)| own == name).map(|(_, rows)| Ok(rows.clone()))
 }
 
 /// The rows of a table of a name, if there is one.

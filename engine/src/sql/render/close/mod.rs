@@ -3,6 +3,7 @@
 //! A state that watermarks close also works through epochs in which only a watermark moved: it holds a capability for the
 //! oldest epoch that is not complete. Rows that came too late for it go to a second stream, as rows of the view's late rows.
 
+mod dated;
 mod kept;
 mod line;
 
@@ -18,6 +19,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+pub use self::dated::ByClosing;
 pub use self::kept::{Pieces, Routing, SAVED_ROWS, own_rows};
 use self::kept::{keep, told};
 use super::Changes;

@@ -1,5 +1,4 @@
-//! The states of one aggregate over all groups, a column each: counts and sums.
-//! Sums of integers stand in `wholes.rs`.
+//! The states of one aggregate over all groups, a column each: counts and sums; those of integers stand in `wholes.rs`.
 //!
 //! Counts and sums are kept by adding and taking away. Floats are summed with a compensation (Neumaier 1974), and what is not
 //! finite is counted apart, so that an infinity can be taken away again. Extremes stand in `extremes.rs`, values that
@@ -9,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type, i256};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, i256};
 use arrow::error::ArrowError;
 
 use super::best::Best;
@@ -75,10 +74,10 @@ pub fn accumulator(call: &Aggregate, input: &DataType, output: &DataType, append
                 (false, _) => Box::new(ByBytes::new(least, append_only, input)?),
             }
         }
-        Function::Sum if input.is_integer() => Box::new(Wholes::new(output)?),
+        Function::Sum | Function::Avg if input.is_integer() => Box::new(Wholes::new(output)?),
         Function::Sum | Function::Avg => match input.is_floating() {
             true => Box::new(Floats { mean: call.function == Function::Avg, states: Vec::new() }),
-            false => Box::new(Integers {
+            false => Box::new(Decimals {
                 mean: call.function == Function::Avg,
                 input: input.clone(),
                 output: output.clone(),
@@ -145,41 +144,26 @@ impl Accumulator for Counts {
     }
 }
 
-/// Means of integers, and sums and means of the digits of decimals, with how many values they are of.
-struct Integers {
+/// Sums and means of the digits of decimals, with how many values they are of.
+struct Decimals {
     mean: bool,
     input: DataType,
     output: DataType,
     states: Vec<(i64, i128)>,
 }
 
-impl Integers {
-    fn add<N: Copy + Into<i128>>(&mut self, values: &[N], array: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) {
-        let states = &mut self.states;
-        each(array, diffs, groups, |row, group, diff| {
-            if let (Some(state), Some(value)) = (states.get_mut(group), values.get(row)) {
-                state.0 += diff;
-                let value: i128 = (*value).into();
-                state.1 = state.1.wrapping_add(value.wrapping_mul(i128::from(diff)));
-            }
-        });
-    }
-}
-
-impl Accumulator for Integers {
+impl Accumulator for Decimals {
     fn grow(&mut self, groups: usize) {
         self.states.resize(groups, (0, 0));
     }
     fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
-        match values.data_type() {
-            DataType::Decimal128(..) => self.add(values.as_primitive::<Decimal128Type>().values(), values, diffs, groups),
-            DataType::UInt64 => self.add(values.as_primitive::<UInt64Type>().values(), values, diffs, groups),
-            DataType::Int64 => self.add(values.as_primitive::<Int64Type>().values(), values, diffs, groups),
-            _ => {
-                let wide = cast(values, &DataType::Int64)?;
-                self.add(wide.as_primitive::<Int64Type>().values(), &wide, diffs, groups);
+        let digits = column::<Decimal128Type>(std::slice::from_ref(values), 0)?.values();
+        let states = &mut self.states;
+        each(values, diffs, groups, |row, group, diff| {
+            if let (Some(state), Some(value)) = (states.get_mut(group), digits.get(row)) {
+                *state = (state.0 + diff, state.1.wrapping_add(value.wrapping_mul(i128::from(diff))));
             }
-        }
+        });
         Ok(())
     }
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
@@ -192,11 +176,10 @@ impl Accumulator for Integers {
                 let mean = |s: &(i64, i128)| if s.0 > 0 { quotient(s.1, up, s.0) } else { None };
                 Arc::new(states.map(mean).collect::<Decimal128Array>().with_precision_and_scale(*p, *scale)?)
             }
-            (true, _) => Arc::new(states.map(|s| some(s).map(|sum| sum as f64 / s.0 as f64)).collect::<Float64Array>()),
             (false, DataType::Decimal128(p, s)) => {
                 Arc::new(states.map(some).collect::<Decimal128Array>().with_precision_and_scale(*p, *s)?)
             }
-            (false, other) => return Err(ArrowError::SchemaError(format!("a sum of digits is no {other}"))),
+            (_, other) => return Err(ArrowError::SchemaError(format!("a sum or mean of decimals is no {other}"))),
         })
     }
     fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {

@@ -24,7 +24,7 @@ use arrow::array::{
 };
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{and, cast, concat, take};
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 use self::accumulate::{Accumulator, accumulator};
@@ -491,18 +491,5 @@ pub fn zero_behind_nulls(column: ArrayRef) -> ArrayRef {
             std::sync::Arc::new(column.as_primitive::<Int64Type>().iter().collect::<Int64Array>())
         }
         _ => column,
-    }
-}
-
-/// Minus zero and zero are one value of a key.
-pub fn normal_zero(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
-        DataType::Float64 => {
-            std::sync::Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v == 0.0 { 0.0 } else { v }))
-        }
-        DataType::Float32 => {
-            std::sync::Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| if v == 0.0 { 0.0 } else { v }))
-        }
-        _ => column.clone(),
     }
 }

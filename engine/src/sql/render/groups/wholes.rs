@@ -1,4 +1,5 @@
-//! Sums of integers, one a group, with how many values they are of: given as decimals, which have room for any (`sql/overflow.rs`).
+//! Sums of integers, one a group, with how many values they are of: given as decimals, which have room for any (`sql/overflow.rs`),
+//! or as means.
 //!
 //! Sixteen bytes a group: a count and the low half of a sum. High halves are looked up by group, and there are none as long as
 //! no sum leaves 64 bits, which is nearly always.
@@ -6,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type, UInt64Type};
@@ -17,8 +18,8 @@ use super::saved::{column, numbers};
 
 /// The sums.
 pub struct Wholes {
-    /// Digits of the decimals that are given.
-    precision: u8,
+    /// Decimals without a fraction, or floats for means.
+    output: DataType,
     /// The count and the low half of the sum.
     states: Vec<(i64, i64)>,
     /// What a sum is more than its low half, in units of 2^64.
@@ -29,11 +30,13 @@ impl Wholes {
     /// No groups yet.
     ///
     /// # Errors
-    /// When the sums are to be of a type other than decimals without a fraction.
+    /// When they are to be given as anything else.
     pub fn new(output: &DataType) -> Result<Self, ArrowError> {
         match output {
-            DataType::Decimal128(precision, 0) => Ok(Wholes { precision: *precision, states: Vec::new(), high: HashMap::new() }),
-            other => Err(ArrowError::SchemaError(format!("a sum of integers is no {other}"))),
+            DataType::Decimal128(_, 0) | DataType::Float64 => {
+                Ok(Wholes { output: output.clone(), states: Vec::new(), high: HashMap::new() })
+            }
+            other => Err(ArrowError::SchemaError(format!("a sum or mean of integers is no {other}"))),
         }
     }
 
@@ -92,7 +95,14 @@ impl Accumulator for Wholes {
             true => Some(NullBuffer::from_iter(groups.iter().map(|g| self.count(*g) > 0))),
             false => None,
         };
-        Ok(Arc::new(Decimal128Array::new(self.sums(groups).into(), nulls).with_precision_and_scale(self.precision, 0)?))
+        let sums = self.sums(groups);
+        Ok(match &self.output {
+            DataType::Float64 => {
+                let means = sums.iter().zip(groups).map(|(sum, group)| *sum as f64 / self.count(*group) as f64);
+                Arc::new(Float64Array::new(means.collect(), nulls))
+            }
+            output => Arc::new(Decimal128Array::new(sums.into(), nulls).with_data_type(output.clone())),
+        })
     }
     fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
         let (counts, sums) = (column::<Int64Type>(columns, 0)?.values(), column::<Decimal128Type>(columns, 1)?.values());
