@@ -229,6 +229,9 @@ const CLOCKS: &[&str] = &[
     "SELECT g, count(*) AS n, sum(v) AS s FROM t WHERE at + INTERVAL '5 seconds' <= now() GROUP BY g",
     "SELECT a.id, b.id AS other FROM t a JOIN t b ON a.g = b.g WHERE a.at > now() - INTERVAL '10 seconds' AND b.at <= now()",
     "SELECT id FROM t WHERE id NOT IN (SELECT id FROM t WHERE now() - INTERVAL '12 seconds' < at)",
+    "SELECT n FROM (SELECT count(*) AS n FROM t) q WHERE now() >= TIMESTAMP '2024-01-01 00:00:09'",
+    "SELECT g, count(*) AS n FROM t WHERE v > 1 GROUP BY g HAVING now() < TIMESTAMP '2024-01-01 00:00:09' AND g <> 'a'",
+    "SELECT n, id FROM (SELECT count(*) AS n FROM t) q LEFT JOIN t ON id < n AND now() > TIMESTAMP '2024-01-01 00:00:05'",
 ];
 
 proptest! {

@@ -32,6 +32,7 @@ use super::lateral::independent;
 use super::lower::OwnResult;
 use super::merged::MergedColumns;
 use super::overflow::Overflow;
+use super::pushing::{NUMBERS_RIGHT, rules};
 use super::rewrite::{EventTime, ambiguous, of_calls, rewrite};
 use super::subqueries::{above_joins, of_one_row, place, refuse};
 use super::types::Types;
@@ -42,7 +43,7 @@ use super::windowing::expand;
 /// Rules that hold on streams that change as on tables that do not: they reshape a query without looking at its data.
 /// Left out on purpose: whatever reorders by statistics, and `SingleDistinctToGroupBy`, which only pays off in a batch;
 /// and `EliminateGroupByConstant`, which fails on `GROUP BY CAST(x AS …), x`: the cast has the name of what it casts.
-const RULES: [&str; 14] = [
+const RULES: [&str; 15] = [
     "rewrite_set_comparison",
     "optimize_unions",
     "simplify_expressions",
@@ -55,6 +56,7 @@ const RULES: [&str; 14] = [
     "eliminate_filter",
     "eliminate_cross_join",
     "eliminate_outer_join",
+    NUMBERS_RIGHT,
     "push_down_filter",
     "optimize_projections",
 ];
@@ -273,7 +275,7 @@ impl Catalog {
 
     fn apply(&self, plan: LogicalPlan, names: &[&str]) -> Result<LogicalPlan> {
         let chosen = |rule: &Arc<dyn OptimizerRule + Send + Sync>| names.contains(&rule.name());
-        let rules: Vec<_> = Optimizer::new().rules.into_iter().filter(chosen).collect();
+        let rules: Vec<_> = rules().into_iter().filter(chosen).collect();
         debug_assert!(rules.iter().all(|r| matches!(r.apply_order(), Some(ApplyOrder::TopDown | ApplyOrder::BottomUp) | None)));
         let context = OptimizerContext::new_with_config_options(Arc::new(self.options.clone())).with_skip_failing_rules(false);
         Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})

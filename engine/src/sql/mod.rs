@@ -21,6 +21,7 @@ mod overflow;
 mod plan;
 mod problem;
 mod program;
+mod pushing;
 mod render;
 mod rewrite;
 pub mod script;

@@ -2,6 +2,7 @@
 //! files, and as the oracle of the tests. Never for the answer of a query.
 
 use std::collections::HashMap;
+use std::iter;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::{Statement, Visit, visit_relations};
 
+use super::apart::OuterJoinsApart;
 use super::table_name;
 use crate::sql::Functions;
 use crate::sql::functions::functions as own_functions;
@@ -25,6 +27,7 @@ use crate::sql::lateral::independent;
 use crate::sql::merged::MergedColumns;
 use crate::sql::overflow::Overflow;
 use crate::sql::problem::said;
+use crate::sql::pushing::rules;
 use crate::sql::rewrite::rewrite;
 use crate::sql::statement::parse;
 use crate::sql::subqueries::{by_absence, of_one_row};
@@ -120,7 +123,7 @@ fn session(now: Option<i64>, functions: &Functions, strict: bool) -> SessionCont
     config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
     let builder = SessionStateBuilder::new().with_config(config).with_default_features().with_type_planner(Arc::new(Types));
     let builder = builder.with_relation_planners(vec![Arc::new(MergedColumns)]);
-    let builder = builder.with_physical_optimizer_rules(rules());
+    let builder = builder.with_optimizer_rules(rules()).with_physical_optimizer_rules(physical());
     let builder = if strict { builder.with_analyzer_rule(Arc::new(Overflow)) } else { builder };
     let context = SessionContext::new_with_state(builder.build());
     for function in window_functions().into_iter().chain(own_functions()).chain(now.map(clock)).chain(functions.scalars.iter().cloned()) {
@@ -133,11 +136,13 @@ fn session(now: Option<i64>, functions: &Functions, strict: bool) -> SessionCont
 }
 
 /// DataFusion's physical rules, but for the one that pushes filters down once more: in version 55 it takes a condition on the side
-/// of an outer join that is filled with nulls for one on the rows of that side, so that rows which it excludes come out.
-fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+/// of an outer join that is filled with nulls for one on the rows of that side, so that rows which it excludes come out; and with
+/// outer joins apart.
+fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let (before, after) = (FilterPushdown::new(), FilterPushdown::new_post_optimization());
     let all = PhysicalOptimizer::new().rules.into_iter();
-    all.filter(|rule| ![before.name(), after.name()].contains(&rule.name())).collect()
+    let kept = all.filter(|rule| ![before.name(), after.name()].contains(&rule.name()));
+    iter::once(Arc::new(OuterJoinsApart) as _).chain(kept).collect()
 }
 
 /// The tables, views and parts of itself that a statement names.

@@ -5,6 +5,7 @@
 //! `UPDATE` or `DELETE` after that is one epoch, numbered from 1; `BEGIN; … COMMIT;` makes several one. A query sees all epochs
 //! before it. Not here: printing (the CLI's).
 
+mod apart;
 mod batch;
 mod create;
 mod debezium;
