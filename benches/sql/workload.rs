@@ -68,14 +68,16 @@ pub fn changelog(seed: u64, keys: u64, filled: usize, epochs: usize, updates: us
 
 pub fn sum_of(updates: &Updates) -> i128 {
     let rows = updates.rows.num_rows();
-    let mut total = 0i128;
-    for column in updates.rows.columns() {
-        if let Some(values) = column.as_primitive_opt::<Int64Type>() {
-            total +=
-                (0..rows).filter(|r| values.is_valid(*r)).map(|r| i128::from(values.value(r)) * i128::from(updates.diff(r))).sum::<i128>();
-        }
+    let diffs = updates.diffs.as_ref().map(|diffs| diffs.values().as_ref());
+    let mut total = diffs.map_or(rows as i128, |diffs| diffs.iter().map(|diff| i128::from(*diff)).sum());
+    for values in updates.rows.columns().iter().filter_map(|column| column.as_primitive_opt::<Int64Type>()) {
+        total += match (values.null_count(), diffs) {
+            (0, None) => values.values().iter().map(|value| i128::from(*value)).sum::<i128>(),
+            (0, Some(diffs)) => values.values().iter().zip(diffs).map(|(value, diff)| i128::from(*value) * i128::from(*diff)).sum(),
+            _ => (0..rows).filter(|r| values.is_valid(*r)).map(|r| i128::from(values.value(r)) * i128::from(updates.diff(r))).sum(),
+        };
     }
-    total + (0..rows).map(|r| i128::from(updates.diff(r))).sum::<i128>()
+    total
 }
 
 pub fn readings(name: &'static str, sql: &'static str, keys: u64, rows: usize, batch: usize) -> Workload {

@@ -117,7 +117,7 @@ fn maintained(expr: &Expr, frame: &DFSchema, output: &DataType) -> Result<Option
 }
 
 /// What is summed: integers that are only cast to have room are summed as they are.
-fn summed<'a>(function: Function, argument: &'a Expr, frame: &DFSchema) -> &'a Expr {
+pub(super) fn summed<'a>(function: Function, argument: &'a Expr, frame: &DFSchema) -> &'a Expr {
     match argument {
         Expr::Cast(cast) if function == Function::Sum && *cast.field.data_type() == SUMMED => {
             if cast.expr.get_type(frame).is_ok_and(|kind| kind.is_integer()) { &cast.expr } else { argument }

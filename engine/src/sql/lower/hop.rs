@@ -14,6 +14,7 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan, lit, when};
 use datafusion::scalar::ScalarValue;
 
+use super::aggregate::summed;
 use super::{Lowering, Refused, column, filter, physical, project};
 use crate::sql::plan::{Aggregate, Expression, Hop, HopKey, Node, Plan};
 use crate::sql::render::merges;
@@ -227,7 +228,7 @@ fn moved(
     let (mut out, frame) = (Vec::new(), aggregate.input.schema());
     for (expr, call) in aggregate.aggr_expr.iter().zip(calls) {
         let Expr::AggregateFunction(f) = inner(expr) else { return Ok(None) };
-        let argument = f.params.args.first().cloned();
+        let argument = f.params.args.first().map(|a| summed(call.function, a, frame).clone());
         let argument = match &f.params.filter {
             Some(filter) => Some(when(filter.as_ref().clone(), argument.unwrap_or_else(|| lit(1i64))).end()?),
             // What counts rows may be written as a count of a constant.

@@ -40,8 +40,9 @@ impl Best {
     }
 
     fn states(&self, groups: &[u32]) -> UInt64Array {
-        let best = |g: &u32| self.keys.get(*g as usize).copied().filter(|_| self.some.get(*g as usize) == Some(&true));
-        groups.iter().map(best).collect()
+        let some = |g: &u32| self.some.get(*g as usize) == Some(&true);
+        let nulls = if groups.iter().all(some) { None } else { Some(groups.iter().map(some).collect()) };
+        UInt64Array::new(groups.iter().map(|g| self.keys.get(*g as usize).copied().unwrap_or(0)).collect(), nulls)
     }
 }
 

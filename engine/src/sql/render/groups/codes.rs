@@ -94,12 +94,7 @@ impl Digits {
     }
 
     fn words(&mut self, words: ScalarBuffer<i64>) -> Option<()> {
-        let Some((least, most)) = words.iter().fold(None, |range: Option<(i64, i64)>, &w| {
-            let (least, most) = range.unwrap_or((w, w));
-            Some((least.min(w), most.max(w)))
-        }) else {
-            return Some(());
-        };
+        let Some((least, most)) = bounds(&words) else { return Some(()) };
         let span = (i128::from(most) - i128::from(least)) as u64;
         if span < self.limit {
             return self.add(span + 1, words.iter().map(|w| w.wrapping_sub(least) as u32));
@@ -136,6 +131,21 @@ impl Digits {
         (self.codes, self.range) = (codes, first.len() as u64);
         Some(())
     }
+}
+
+/// The least and the greatest of some numbers; four at a time, as each waits for the one before otherwise.
+pub fn bounds(numbers: &[i64]) -> Option<(i64, i64)> {
+    let first = *numbers.first()?;
+    let (mut least, mut most) = ([first; 4], [first; 4]);
+    let (fours, rest) = numbers.as_chunks::<4>();
+    let mut take_in = |four: &[i64]| {
+        for ((number, least), most) in four.iter().zip(&mut least).zip(&mut most) {
+            (*least, *most) = ((*least).min(*number), (*most).max(*number));
+        }
+    };
+    fours.iter().for_each(|four| take_in(four));
+    take_in(rest);
+    Some((least.into_iter().min()?, most.into_iter().max()?))
 }
 
 /// Values where they are there, and one value in all other places.
@@ -190,7 +200,7 @@ fn dictionary(values: &[u64]) -> Option<(Vec<u32>, Vec<u32>)> {
     for (block, from) in values.chunks(BLOCK).zip((0u32..).step_by(BLOCK)) {
         let looked_up = match block {
             // Windows of ascending times.
-            [one, rest @ ..] if rest.iter().all(|v| v == one) => std::slice::from_ref(one),
+            [one, rest @ ..] if rest.iter().fold(0, |differ, v| differ | (v ^ one)) == 0 => std::slice::from_ref(one),
             block => block,
         };
         let begins = codes.len();

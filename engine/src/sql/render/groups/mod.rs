@@ -9,6 +9,7 @@ mod codes;
 mod distinct;
 mod early;
 mod extremes;
+mod folded;
 mod paged;
 mod partial;
 mod saved;
@@ -34,7 +35,7 @@ pub use self::early::{closing_times, in_time, no_times};
 pub use self::paged::Paged;
 pub use self::partial::{Partial, merges};
 use self::saved::{column, numbers_of};
-use self::slices::{Late, key_types, others_of, put_late};
+use self::slices::{Late, key_types, put_late};
 pub use self::sliding::Sliding;
 use self::spread::Spread;
 use super::aggregate::{Closes, Shape};
@@ -114,6 +115,7 @@ impl Groups {
             States::Merged(widths) => (Some((widths, None)), true),
         };
         let (widths, partial) = partial.unwrap_or_default();
+        let folds = |widths: &[usize]| sliding::States::new(shape, keys, aggregates, widths.to_vec());
         Ok(Groups {
             keys,
             index,
@@ -122,10 +124,10 @@ impl Groups {
             registered: Vec::new(),
             round: 0,
             states: aggregates.iter().enumerate().map(state).collect::<Result<_, _>>()?,
+            hop: shape.hop.clone().map(|hop| Spread::new(hop, &shape.prepared, folds(&widths)?)).transpose()?,
             widths,
             partial,
             merging,
-            hop: shape.hop.clone().map(|hop| Spread::new(hop, &shape.prepared)).transpose()?,
             schema: shape.schema.clone(),
             global_new: false,
             closes,
@@ -241,15 +243,16 @@ impl Groups {
             })
             .collect();
         let same = self.unchanged(before, &after, &place)?;
-        let mut stays = vec![false; live.len()];
-        for (was, now) in place.iter().enumerate().filter(|(was, _)| same.value(*was)) {
-            if let Some(slot) = now.and_then(|n| stays.get_mut(n as usize)) {
-                *slot = true;
+        let (mut gone, mut come): (Vec<u32>, Vec<u32>) = ((0..lived.len() as u32).collect(), (0..live.len() as u32).collect());
+        // Mostly none: a group that counts its rows changes with each.
+        if same.has_true() {
+            let mut stays = vec![false; live.len()];
+            for (_, now) in place.iter().enumerate().filter(|(was, _)| same.value(*was)) {
+                now.and_then(|n| stays.get_mut(n as usize)).into_iter().for_each(|slot| *slot = true);
             }
-            debug_assert!(was < lived.len());
+            gone.retain(|i| !same.value(*i as usize));
+            come.retain(|i| stays.get(*i as usize) == Some(&false));
         }
-        let gone: Vec<u32> = (0..lived.len() as u32).filter(|i| !same.value(*i as usize)).collect();
-        let come: Vec<u32> = (0..live.len() as u32).filter(|i| stays.get(*i as usize) == Some(&false)).collect();
         if gone.is_empty() && come.is_empty() {
             return Ok(None);
         }
@@ -258,7 +261,6 @@ impl Groups {
         let group = |of: &[u32], at: &[u32]| at.iter().filter_map(|i| of.get(*i as usize).copied()).collect::<Vec<u32>>();
         let groups: Vec<u32> = group(lived, &gone).into_iter().chain(group(live, &come)).collect();
         let (gone, come) = (UInt32Array::from(gone), UInt32Array::from(come));
-        // Mostly all of them: a group that counts its rows changes with each.
         let of = |all: &ArrayRef, at: &UInt32Array| if at.len() == all.len() { Ok(all.clone()) } else { take(all, at, None) };
         let both = |(was, is): (&ArrayRef, &ArrayRef)| concat(&[&of(was, &gone)?, &of(is, &come)?]);
         let values: Vec<ArrayRef> = before.iter().zip(&after).map(both).collect::<Result<_, _>>()?;
@@ -338,13 +340,10 @@ impl Groups {
             put_late(spread.hop(), updates, &self.closes, epoch, &mut self.late)?;
         }
         let slices = self.partial.as_mut().map_or_else(|| Ok(updates.clone()), |p| p.always(updates))?;
-        let beside = others_of(spread.hop()) + 1;
         let cells = spread.cells(&slices.rows, &self.closes, epoch, &mut self.index)?;
         self.grow();
         self.close_at(cells.found.into_iter());
-        let rows = UInt32Array::from(cells.rows);
-        let columns = slices.rows.columns().iter().skip(beside).map(|c| take(c, &rows, None)).collect::<Result<_, _>>()?;
-        Ok(Batch { groups: cells.groups, columns, diffs: None, merged: true })
+        Ok(Batch { groups: cells.groups, columns: cells.columns, diffs: None, merged: true })
     }
 
     /// Takes an epoch in, and gives the groups that its watermark closes.

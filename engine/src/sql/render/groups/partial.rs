@@ -15,7 +15,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type, 
 use arrow::error::ArrowError;
 
 use super::accumulate::Float;
-use super::codes::{Coder, Local};
+use super::codes::{Coder, Local, bounds};
 use super::extremes::{is_number, of_float};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, Function};
@@ -187,9 +187,8 @@ impl Rows<'_> {
 
     /// Sums of 64 bits where the batch cannot go beyond them.
     fn narrow_sums(&self, values: &[i64], nulls: Option<&NullBuffer>) -> Vec<i128> {
-        let far = |of: &[i64]| of.iter().fold((0i64, 0i64), |(least, most), v| (least.min(*v), most.max(*v)));
-        let size = |(least, most): (i64, i64)| u128::from(least.unsigned_abs().max(most.unsigned_abs()));
-        let bound = size(far(values)).saturating_mul(self.diffs.map_or(1, |d| size(far(d)))).saturating_mul(values.len() as u128);
+        let size = |of: &[i64]| bounds(of).map_or(0, |(least, most)| u128::from(least.unsigned_abs().max(most.unsigned_abs())));
+        let bound = size(values).saturating_mul(self.diffs.map_or(1, size)).saturating_mul(values.len() as u128);
         match bound <= i64::MAX as u128 {
             true => self.fold(0i64, values, nulls, |sum, v, diff| *sum += v * diff).into_iter().map(i128::from).collect(),
             false => self.sums(values, nulls),

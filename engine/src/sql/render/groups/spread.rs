@@ -13,7 +13,9 @@ use arrow::datatypes::{DataType, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 use super::early::no_times;
+use super::folded::{Folder, Run};
 use super::slices::{others_of, plain, window_column};
+use super::sliding::States;
 use crate::sql::plan::{Hop, HopKey};
 use crate::sql::render::aggregate::Closes;
 use crate::sql::store::{Dated, Index, NOWHERE};
@@ -29,6 +31,7 @@ pub struct Spread {
     /// The types of the keys beside the slice.
     kinds: Vec<DataType>,
     numbers: Index,
+    folder: Folder,
     windows: BTreeMap<i64, Window>,
     /// Places of all windows.
     places: usize,
@@ -42,12 +45,24 @@ struct Window {
 
 /// What a batch changes.
 pub struct Cells {
-    /// Rows of the batch, one for each window that a row is in.
-    pub rows: Vec<u32>,
+    /// A weight and states for each window that something is in.
+    pub columns: Vec<ArrayRef>,
     /// The group of each.
     pub groups: Vec<u32>,
     /// Groups that may be new, and the watermarks that close them.
     pub found: Vec<(u32, i64)>,
+}
+
+/// Cells by what they take in.
+#[derive(Default)]
+struct Found {
+    /// What a cell takes in.
+    items: Vec<u32>,
+    /// The row of the batch that has its keys.
+    rows: Vec<u32>,
+    groups: Vec<u32>,
+    unknown: Vec<Unknown>,
+    closes: Vec<(u32, i64)>,
 }
 
 /// The slices of a batch and the windows that they are in, both in order.
@@ -84,20 +99,42 @@ struct Slice {
     windows: Range<usize>,
 }
 
-/// A place in `Cells` of which the group is not remembered, and its window.
+impl Listed {
+    /// Windows that take in the same slices.
+    fn runs(&self) -> Vec<Run> {
+        let (mut runs, mut from, mut to) = (Vec::<Run>::new(), 0, 0);
+        for window in 0..self.starts.len() {
+            while self.slices.get(to).is_some_and(|s| s.windows.start <= window) {
+                to += 1;
+            }
+            while self.slices.get(from).is_some_and(|s| s.windows.end <= window) {
+                from += 1;
+            }
+            let rows = |slice: Option<&Slice>| slice.map(|s| s.rows.clone()).unwrap_or_default();
+            let rows = rows(self.slices.get(from)).start..rows(to.checked_sub(1).and_then(|last| self.slices.get(last))).end;
+            match runs.last_mut().filter(|run| run.rows == rows) {
+                Some(run) => run.windows.end = window + 1,
+                None => runs.push(Run { windows: window..window + 1, rows }),
+            }
+        }
+        runs
+    }
+}
+
+/// A place in `Found` of which the group is not remembered, and its window.
 struct Unknown {
     cell: usize,
     window: u32,
 }
 
 impl Spread {
-    /// Remembers nothing yet, of rows of keys, slice, and anything.
+    /// Remembers nothing yet, of rows of keys, slice, a weight and states.
     ///
     /// # Errors
     /// When a key has a type that cannot be kept.
-    pub fn new(hop: Hop, slices: &Schema) -> Result<Self, ArrowError> {
+    pub fn new(hop: Hop, slices: &Schema, states: States) -> Result<Self, ArrowError> {
         let kinds: Vec<DataType> = slices.fields().iter().take(others_of(&hop)).map(|f| f.data_type().clone()).collect();
-        Ok(Spread { numbers: Index::new(&kinds)?, kinds, hop, windows: BTreeMap::new(), places: 0 })
+        Ok(Spread { numbers: Index::new(&kinds)?, folder: Folder::new(states), kinds, hop, windows: BTreeMap::new(), places: 0 })
     }
 
     /// The windows that are taken in.
@@ -105,7 +142,7 @@ impl Spread {
         &self.hop
     }
 
-    /// The groups of each row's windows, but for those that were closed before the epoch.
+    /// The groups of each row's windows, but for those that were closed before the epoch, and what they take in.
     ///
     /// # Errors
     /// When the columns are not those of the plan.
@@ -114,35 +151,59 @@ impl Spread {
         let listed = self.listed(columns, closes)?;
         let before = closes.as_ref().and_then(|(_, closing, watermarks)| closing.passed_before(watermarks, epoch));
         let numbers = self.numbers.assign(columns.get(..self.kinds.len()).unwrap_or_default(), rows.num_rows())?;
-        let (mut out, mut unknown) = (Cells { rows: Vec::new(), groups: Vec::new(), found: Vec::new() }, Vec::new());
-        let (mut from, mut to) = (0, 0);
-        for (at, start) in listed.starts.iter().enumerate() {
-            while listed.slices.get(to).is_some_and(|s| s.windows.start <= at) {
-                to += 1;
-            }
-            while listed.slices.get(from).is_some_and(|s| s.windows.end <= at) {
-                from += 1;
-            }
-            let known = self.windows.get(start).map_or(&[][..], |w| w.groups.as_slice());
-            let within = listed.slices.get(from..to).unwrap_or_default().iter().filter_map(|s| listed.order.get(s.rows.clone()));
-            for row in within.flatten().map(|row| *row as usize) {
-                if before.is_some_and(|before| listed.closes.at(row, at).is_some_and(|closes| closes <= before)) {
-                    continue;
-                }
-                let remembered = numbers.get(row).and_then(|n| *known.get(*n as usize)?);
-                let group = remembered.and_then(|dated| index.still(dated));
-                if group.is_none() {
-                    unknown.push(Unknown { cell: out.rows.len(), window: at as u32 });
-                }
-                out.rows.push(row as u32);
-                out.groups.push(group.unwrap_or(NOWHERE));
+        let runs = listed.runs();
+        let states = columns.get(self.kinds.len() + 1..).unwrap_or_default();
+        let folded = self.folder.fold(states, &numbers, &listed.order, &runs)?;
+        let mut found = Found::default();
+        for (at, run) in runs.iter().enumerate() {
+            let own = folded.as_ref().and_then(|folded| folded.runs.get(at).cloned());
+            let (items, of) = match (&folded, own) {
+                (Some(folded), Some(own)) => (own.clone(), folded.of.get(own)),
+                _ => (run.rows.clone(), listed.order.get(run.rows.clone())),
+            };
+            let taken: Vec<(u32, u32)> = items.map(|item| item as u32).zip(of.unwrap_or_default().iter().copied()).collect();
+            for window in run.windows.clone() {
+                self.cells_of(window, &taken, &listed, (&numbers, before), index, &mut found);
             }
         }
-        if !unknown.is_empty() {
-            self.look_up(columns, &listed, &unknown, index, &mut out)?;
-            self.remember(&listed, &numbers, &unknown, index, &out)?;
+        if !found.unknown.is_empty() {
+            self.look_up(columns, &listed, index, &mut found)?;
+            self.remember(&listed, &numbers, index, &found)?;
         }
-        Ok(out)
+        // What is not folded are the rows themselves.
+        let (states, items) = match folded.as_ref() {
+            Some(folded) => (folded.columns.as_slice(), found.items),
+            None => (states, found.rows),
+        };
+        let items = UInt32Array::from(items);
+        let columns = states.iter().map(|c| take(c, &items, None)).collect::<Result<_, _>>()?;
+        Ok(Cells { columns, groups: found.groups, found: found.closes })
+    }
+
+    /// The cells of one window, which takes in some items with the keys of some rows.
+    fn cells_of(
+        &self,
+        window: usize,
+        taken: &[(u32, u32)],
+        listed: &Listed,
+        (numbers, before): (&[u32], Option<i64>),
+        index: &Index,
+        found: &mut Found,
+    ) {
+        let known = listed.starts.get(window).and_then(|start| self.windows.get(start)).map_or(&[][..], |w| w.groups.as_slice());
+        for (item, row) in taken {
+            if before.is_some_and(|before| listed.closes.at(*row as usize, window).is_some_and(|closes| closes <= before)) {
+                continue;
+            }
+            let remembered = numbers.get(*row as usize).and_then(|n| *known.get(*n as usize)?);
+            let group = remembered.and_then(|dated| index.still(dated));
+            if group.is_none() {
+                found.unknown.push(Unknown { cell: found.rows.len(), window: window as u32 });
+            }
+            found.items.push(*item);
+            found.rows.push(*row);
+            found.groups.push(group.unwrap_or(NOWHERE));
+        }
     }
 
     /// What a batch is made of.
@@ -185,16 +246,9 @@ impl Spread {
     }
 
     /// Finds groups by their keys; new ones are made.
-    fn look_up(
-        &self,
-        columns: &[ArrayRef],
-        listed: &Listed,
-        unknown: &[Unknown],
-        index: &mut Index,
-        out: &mut Cells,
-    ) -> Result<(), ArrowError> {
-        let rows: UInt32Array = unknown.iter().filter_map(|u| out.rows.get(u.cell).copied()).collect();
-        let windows = UInt32Array::from_iter_values(unknown.iter().map(|u| u.window));
+    fn look_up(&self, columns: &[ArrayRef], listed: &Listed, index: &mut Index, out: &mut Found) -> Result<(), ArrowError> {
+        let rows: UInt32Array = out.unknown.iter().filter_map(|u| out.rows.get(u.cell).copied()).collect();
+        let windows = UInt32Array::from_iter_values(out.unknown.iter().map(|u| u.window));
         let mut keys = Vec::with_capacity(self.hop.keys.len());
         for (key, of_window) in self.hop.keys.iter().zip(&listed.keys) {
             keys.push(match key {
@@ -205,20 +259,20 @@ impl Spread {
             });
         }
         let groups = index.assign(&keys, rows.len())?;
-        for ((cell, row), group) in unknown.iter().zip(rows.values()).zip(groups) {
+        for ((cell, row), group) in out.unknown.iter().zip(rows.values()).zip(groups) {
             out.groups.get_mut(cell.cell).into_iter().for_each(|g| *g = group);
-            out.found.extend(listed.closes.at(*row as usize, cell.window as usize).map(|closes| (group, closes)));
+            out.closes.extend(listed.closes.at(*row as usize, cell.window as usize).map(|closes| (group, closes)));
         }
         Ok(())
     }
 
     /// Remembers groups that were looked up; forgets all where most places would be empty.
-    fn remember(&mut self, listed: &Listed, numbers: &[u32], unknown: &[Unknown], index: &Index, out: &Cells) -> Result<(), ArrowError> {
+    fn remember(&mut self, listed: &Listed, numbers: &[u32], index: &Index, out: &Found) -> Result<(), ArrowError> {
         let most = PLACES_SHARE * index.count() + PLACES_MIN;
         if self.numbers.len() > most {
             return self.forget();
         }
-        for Unknown { cell, window } in unknown {
+        for Unknown { cell, window } in &out.unknown {
             let (Some(row), Some(group)) = (out.rows.get(*cell), out.groups.get(*cell)) else { continue };
             let (Some(number), Some(start)) = (numbers.get(*row as usize), listed.starts.get(*window as usize)) else { continue };
             let closes = match &listed.closes {
@@ -251,6 +305,6 @@ impl Spread {
 
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        self.numbers.bytes() + self.places * size_of::<Option<Dated>>()
+        self.numbers.bytes() + self.folder.bytes() + self.places * size_of::<Option<Dated>>()
     }
 }

@@ -14,7 +14,8 @@ use arrow::error::ArrowError;
 
 use self::cells::Cells;
 use self::queue::Queue;
-use self::states::{Fold, States};
+use self::states::Fold;
+pub use self::states::States;
 use super::partial::Partial;
 use super::slices::{Late, first_after, floor, put_late};
 use crate::flow::updates::Updates;
