@@ -113,7 +113,9 @@ pub fn random_case(seed: u64, history: &History) -> Case {
     for at in 0..1 + usize::from(two) {
         let table = dice.pick(&history.tables);
         sources.push((table.clone(), windows));
-        let (text, filtered) = grouped(&mut dice, &table, at);
+        // Those whose states merge, of which sliding windows are put together.
+        let kinds = if matches!(windows, Windows::Hop { .. }) && dice.percent(60) { 4 } else { 9 };
+        let (text, filtered) = grouped(&mut dice, &table, (at, kinds));
         unfiltered &= !filtered;
         parts.push(text);
     }
@@ -128,8 +130,8 @@ pub fn random_case(seed: u64, history: &History) -> Case {
     Case { sources, query, emit_final, unfiltered: unfiltered && !two }
 }
 
-/// A grouping by windows; and whether rows are filtered before.
-fn grouped(dice: &mut Dice, table: &Table, at: usize) -> (String, bool) {
+/// A grouping by windows, with aggregates of the first so many kinds; and whether rows are filtered before.
+fn grouped(dice: &mut Dice, table: &Table, (at, kinds): (usize, usize)) -> (String, bool) {
     let columns: Vec<Column> = table.columns.iter().map(|(name, kind, _)| Column { name: format!("a.{name}"), kind: *kind }).collect();
     let mut items = Vec::new();
     for i in 0..2 {
@@ -140,7 +142,7 @@ fn grouped(dice: &mut Dice, table: &Table, at: usize) -> (String, bool) {
         };
         let any = dice.pick(&columns);
         let number = Expressions { dice, columns: &columns, outer: &[] }.of(Kind::Int, 1);
-        let call = match dice.below(9) {
+        let call = match dice.below(kinds) {
             0 | 1 => "count(*)".to_string(),
             2 => format!("sum({number})"),
             3 => format!("avg({number})"),
