@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 import time
 
 from pyflink.common import Configuration
@@ -29,6 +30,8 @@ OPTIONS = {
     "table.optimizer.agg-phase-strategy": "TWO_PHASE",
     "table.local-time-zone": "UTC",
     "rest.port": "0",
+    # A job that fails says so, instead of beginning again for ever.
+    "restart-strategy.type": "none",
 }
 
 
@@ -39,6 +42,9 @@ def environment(checkpoint_ms):
     if checkpoint_ms:
         options.set_string("execution.checkpointing.interval", f"{checkpoint_ms} ms")
         options.set_string("execution.checkpointing.mode", "EXACTLY_ONCE")
+        # Checkpoints in the job manager's memory hold 5 MB.
+        options.set_string("execution.checkpointing.storage", "filesystem")
+        options.set_string("execution.checkpointing.dir", pathlib.Path(tempfile.gettempdir(), "flink-checkpoints").as_uri())
     return TableEnvironment.create(EnvironmentSettings.new_instance().in_streaming_mode().with_configuration(options).build())
 
 
