@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::csv::WriterBuilder;
-use arrow::datatypes::SchemaRef;
-use arrow::json::ReaderBuilder;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use littoral_connectors::files::table::{Block, BlockDecoder, Blocks, Position, TableFile, TableFormat};
 use littoral_engine::flow::gather::merge;
 use littoral_engine::flow::updates::Updates;
 use littoral_engine::pipeline::SqlFile;
@@ -61,7 +61,7 @@ pub fn run(view: &str, sql: &Path, feeds: Feeds, answer: Option<PathBuf>) -> Run
     let schema = program.schema(view).unwrap();
     let epochs: Box<dyn Iterator<Item = Epoch>> = match feeds {
         Feeds::Drawn { events, rate } => Box::new(drawn(events, rate, &tables).into_iter()),
-        Feeds::Files(folder) => Box::new(files(&folder, &tables)),
+        Feeds::Files(folder) => Box::new(files(&program, view, &folder, &tables)),
     };
     let (run, out) = flow(&program, view, &tables, epochs, answer.is_some());
     if let Some(path) = answer {
@@ -104,8 +104,9 @@ fn drawn(events: usize, rate: u64, tables: &[String]) -> Vec<Epoch> {
     epochs
 }
 
-/// Epochs of a folder's files as they are decoded; each table's share of an epoch is what 40,000 events hold of it.
-fn files(folder: &Path, tables: &[String]) -> impl Iterator<Item = Epoch> + use<> {
+/// Epochs of a folder's files as they are decoded; each table's share of an epoch is what 40,000 events hold of it. Blocks of files,
+/// their decoder and the columns that the view reads are those of `littoral sql`.
+fn files(program: &Program, view: &str, folder: &Path, tables: &[String]) -> impl Iterator<Item = Epoch> + use<> {
     let share = |name: &str| match name {
         "person" => EPOCH / 50,
         "auction" => EPOCH / 50 * 3,
@@ -114,14 +115,76 @@ fn files(folder: &Path, tables: &[String]) -> impl Iterator<Item = Epoch> + use<
     };
     let mut readers = Vec::new();
     for (name, schema) in schemas().into_iter().filter(|(name, _)| tables.iter().any(|t| t == name)) {
-        let file = BufReader::with_capacity(1 << 20, File::open(folder.join(format!("{name}.ndjson"))).unwrap());
-        readers.push((name, ReaderBuilder::new(schema).with_batch_size(share(name)).build(file).unwrap()));
+        let file = TableFile::known(&folder.join(format!("{name}.ndjson")), TableFormat::Json, &schema).unwrap();
+        let columns = program.columns_read(view, name).unwrap();
+        readers.push((name, Decoded::new(&file.reading(&columns), &schema), share(name)));
     }
     std::iter::from_fn(move || {
-        let next = |(name, reader): &mut (&'static str, arrow::json::Reader<_>)| Some((*name, reader.next()?.unwrap()));
-        let epoch: Epoch = readers.iter_mut().filter_map(next).collect();
+        let mut epoch = Epoch::new();
+        for (name, decoded, share) in &mut readers {
+            epoch.extend(decoded.rows(*share).into_iter().map(|rows| (*name, rows)));
+        }
         (!epoch.is_empty()).then_some(epoch)
     })
+}
+
+/// Rows of a file as they are decoded, with nulls for columns that are not read.
+struct Decoded {
+    blocks: Blocks,
+    decoder: BlockDecoder,
+    buffer: Vec<u8>,
+    schema: SchemaRef,
+    nulls: RecordBatch,
+    rest: Option<RecordBatch>,
+}
+
+impl Decoded {
+    fn new(file: &TableFile, schema: &SchemaRef) -> Self {
+        let fields: Vec<_> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let (blocks, decoder) = (file.blocks(Position::default()).unwrap(), file.decoder());
+        Decoded { blocks, decoder, buffer: Vec::new(), nulls: RecordBatch::new_empty(schema.clone()), schema, rest: None }
+    }
+
+    /// So many rows, in batches as they come; fewer at the end.
+    fn rows(&mut self, mut wanted: usize) -> Vec<RecordBatch> {
+        let mut out = Vec::new();
+        while wanted > 0 {
+            let Some(rows) = self.rest.take().or_else(|| self.next()) else { break };
+            let taken = rows.num_rows().min(wanted);
+            self.rest = (taken < rows.num_rows()).then(|| rows.slice(taken, rows.num_rows() - taken));
+            out.push(rows.slice(0, taken));
+            wanted -= taken;
+        }
+        out
+    }
+
+    fn next(&mut self) -> Option<RecordBatch> {
+        loop {
+            let block = self.blocks.next(std::mem::take(&mut self.buffer)).unwrap()?;
+            let rows = self.decoder.decode(&block).unwrap();
+            if let Block::Text(text) = block {
+                self.buffer = text;
+            }
+            if let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) {
+                return Some(self.complete(&rows));
+            }
+        }
+    }
+
+    fn complete(&mut self, rows: &RecordBatch) -> RecordBatch {
+        let count = rows.num_rows();
+        if self.nulls.num_rows() < count {
+            let nulls = self.schema.fields().iter().map(|f| new_null_array(f.data_type(), count)).collect();
+            self.nulls = RecordBatch::try_new(self.schema.clone(), nulls).unwrap();
+        }
+        let column = |(i, field): (usize, &Arc<Field>)| match rows.column_by_name(field.name()) {
+            Some(column) => column.clone(),
+            None => self.nulls.column(i).slice(0, count),
+        };
+        let columns = self.schema.fields().iter().enumerate().map(column).collect();
+        RecordBatch::try_new(self.schema.clone(), columns).unwrap()
+    }
 }
 
 /// The tables that a view is made of, through other views too.

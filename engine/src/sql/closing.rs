@@ -20,7 +20,7 @@ use super::lower::asks_now;
 use super::watermark::{END, Watermarks};
 use super::window::calendar::Calendar;
 use super::window::{Arguments, micros_of};
-use super::windowing::{is_session, numbers_sessions};
+use super::windowing::is_last;
 use super::within::{self, Within};
 
 /// How a watermark closes the values of a column.
@@ -135,9 +135,8 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
         LogicalPlan::Window(w) => {
             let input = of(&w.input, known);
             let calls = through(&w.window_expr, w.input.schema(), &input);
-            let partitions: Option<Vec<Vec<usize>>> = w.window_expr.iter().map(|e| partition(e, w.input.schema())).collect();
-            // What numbers sessions changes no column of a row.
-            let stays = |at: usize| partitions.as_ref().is_none_or(|all| all.iter().all(|columns| columns.contains(&at)));
+            let partitions: Vec<Vec<usize>> = w.window_expr.iter().map(|e| partition(e, w.input.schema())).collect();
+            let stays = |at: usize| partitions.iter().all(|columns| columns.contains(&at));
             loosened(input, |at| !stays(at)).into_iter().chain(calls).collect()
         }
         LogicalPlan::Unnest(u) => {
@@ -182,14 +181,11 @@ fn loosened(closings: Vec<Option<Closing>>, at: impl Fn(usize) -> bool) -> Vec<O
     closings.into_iter().enumerate().map(loose).collect()
 }
 
-/// The columns that a window function is partitioned by; none where it is one of those that number sessions.
-fn partition(expr: &Expr, frame: &DFSchema) -> Option<Vec<usize>> {
-    if numbers_sessions(expr) {
-        return None;
-    }
+/// The columns that a window function is partitioned by.
+fn partition(expr: &Expr, frame: &DFSchema) -> Vec<usize> {
     match expr.clone().unalias() {
-        Expr::WindowFunction(w) => Some(w.params.partition_by.iter().filter_map(|e| column(e, frame)).collect()),
-        _ => Some(Vec::new()),
+        Expr::WindowFunction(w) => w.params.partition_by.iter().filter_map(|e| column(e, frame)).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -326,7 +322,7 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
             }
         }
         // The end of a session is what closes it; over any other partition the value may change as long as rows come.
-        Expr::WindowFunction(w) if w.fun.name() == "max" && w.params.partition_by.iter().any(is_session) => inner(w.params.args.first()?),
+        Expr::WindowFunction(w) if is_last(w.fun.name()) => inner(w.params.args.first()?),
         Expr::ScalarFunction(f) => {
             let argument = |i: usize| f.args.get(i);
             match f.name() {

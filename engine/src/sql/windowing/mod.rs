@@ -4,6 +4,7 @@
 //! A row is in each of the windows of `hop` and `cumulate`: a list of windows, taken apart. A session is found with window
 //! functions (`session`). Before that, calls get their canonical form (`normal`).
 
+mod ends;
 mod normal;
 mod session;
 
@@ -13,8 +14,8 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder,
 
 use super::closing::Known;
 use super::window::{list_function, multiple_windows};
+pub use ends::is_last;
 use session::sessions;
-pub use session::{is_session, numbers_sessions};
 
 /// Puts window nodes where a plan calls window functions; of tables and views the columns are known that a watermark closes.
 ///
@@ -116,7 +117,7 @@ fn windows_of(input: LogicalPlan, call: &Expr, groups: Option<Vec<Expr>>, counte
     let [time, gap, keys @ ..] = function.args.as_slice() else { return plan_err!("session needs a time and a gap") };
     let keys = groups.unwrap_or_else(|| keys.to_vec());
     let own = all(&input);
-    let plan = sessions(input, time, gap, keys, &column.name)?;
+    let plan = sessions(input, time, gap, &keys, &column.name)?;
     let exprs: Vec<Expr> = own.into_iter().chain(std::iter::once(Expr::Column(column.clone()))).collect();
     Ok((LogicalPlanBuilder::from(plan).project(exprs)?.build()?, column))
 }
