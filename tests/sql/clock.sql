@@ -3,6 +3,8 @@ CREATE TABLE calls (device VARCHAR, ts TIMESTAMP, until TIMESTAMP);
 CREATE VIEW recent AS SELECT device, ts FROM calls WHERE ts > now() - INTERVAL '1 hour' AND ts <= now();
 CREATE VIEW busy AS SELECT device, count(*) AS n FROM recent GROUP BY device;
 CREATE VIEW valid AS SELECT device FROM calls WHERE now() BETWEEN ts AND until;
+-- Of rows of which no column is read there is only a number.
+CREATE VIEW since AS SELECT count(*) AS n FROM calls WHERE now() >= TIMESTAMP '2024-01-01 12:20:00' AND now() < TIMESTAMP '2025-01-01';
 SET now = TIMESTAMP '2024-01-01 12:00:00';
 INSERT INTO calls VALUES ('a', '2024-01-01 11:30:00', '2024-01-01 12:15:00'), ('a', '2024-01-01 12:10:00', NULL), ('b', '2024-01-01 10:00:00', '2024-01-02 00:00:00');
 INSERT INTO calls VALUES ('c', now() - INTERVAL '59 minutes', now());
@@ -14,3 +16,8 @@ SELECT * FROM recent;
 SELECT * FROM busy;
 SELECT * FROM valid;
 EXPLAIN valid;
+SELECT * FROM since;
+SELECT count(*) AS n FROM calls WHERE now() < TIMESTAMP '2000-01-01';
+SELECT device FROM calls WHERE EXISTS (SELECT 1 FROM recent WHERE now() > TIMESTAMP '2000-01-01');
+SELECT device FROM calls WHERE EXISTS (SELECT 1 FROM calls WHERE now() > TIMESTAMP '2000-01-01');
+SELECT device FROM calls WHERE EXISTS (SELECT count(*) FROM calls HAVING now() < TIMESTAMP '2000-01-01');

@@ -21,3 +21,17 @@ INSERT INTO o SELECT 'left', a.y3, b.y3 FROM t a RIGHT JOIN t b ON (a.y1 IS NOT 
 -- Above an outer join a constant is none.
 INSERT INTO o SELECT 'outer', c, max(c) OVER (ORDER BY c, t.d DESC) FROM (SELECT CAST(extract(day FROM TIMESTAMP '2024-01-01 00:00:04') AS BIGINT) AS c FROM t) w RIGHT JOIN t ON w.c = t.y1;
 SELECT * FROM o;
+-- Conditions that come together go on together, but for those on no column.
+SELECT n FROM (SELECT count(*) AS n FROM t HAVING now() < TIMESTAMP '2024-01-02') q WHERE n < 100;
+SELECT n FROM (SELECT n FROM (SELECT count(*) AS n FROM t) q WHERE DATE '2024-01-02' < (SELECT max(d) FROM e)) r WHERE n < 100;
+DELETE FROM o;
+INSERT INTO o SELECT 'none', n, 0 FROM (SELECT count(*) AS n FROM t HAVING (SELECT max(y1) FROM t) < 1) q WHERE n < 100;
+INSERT INTO o SELECT 'one', n, 0 FROM (SELECT count(*) AS n FROM t HAVING (SELECT max(y1) FROM t) = 1) q WHERE n < 100;
+-- Zeros are one number.
+CREATE TABLE z (x DOUBLE, y FLOAT);
+INSERT INTO z VALUES (0.0, 0.0), (CAST('-0.0' AS DOUBLE), CAST('-0.0' AS FLOAT)), (1.0, 1.0);
+SELECT x FROM z WHERE x = 0.0 AND x = CAST('-0.0' AS DOUBLE);
+SELECT y FROM z WHERE CAST('-0.0' AS FLOAT) < y AND y >= CAST(0 AS FLOAT);
+INSERT INTO o SELECT 'zeros', count(*), 0 FROM z WHERE x = 0.0 AND x = CAST('-0.0' AS DOUBLE);
+INSERT INTO o SELECT 'above', count(*), 0 FROM z WHERE x > CAST('-0.0' AS DOUBLE) AND x >= 0.0;
+SELECT * FROM o;

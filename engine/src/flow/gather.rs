@@ -9,7 +9,7 @@ use std::iter::repeat_n;
 use std::rc::Rc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::{concat, concat_batches, take_record_batch};
+use arrow::compute::{concat, concat_batches};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
@@ -22,6 +22,7 @@ use timely::dataflow::channels::pushers::exchange::Distributor;
 use timely::dataflow::operators::generic::Operator;
 use timely::progress::Stamp;
 
+use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
 
 /// Containers of one stream by epoch, on the first worker; empty on the others.
@@ -90,16 +91,18 @@ fn canonical(rows: RecordBatch, diffs: Option<ArrayRef>) -> Result<Updates, Arro
     let diffs = diffs.and_then(|d| d.as_any().downcast_ref::<Int64Array>().cloned());
     let fields = rows.columns().iter().map(|c| SortField::new(c.data_type().clone())).collect();
     let keys = RowConverter::new(fields)?.convert_columns(rows.columns())?;
+    // Rows of no columns are all equal, and have no encoding.
+    let key = |row: u32| (rows.num_columns() > 0).then(|| keys.row(row as usize));
     let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
-    order.sort_by(|&a, &b| keys.row(a as usize).cmp(&keys.row(b as usize)));
+    order.sort_by(|&a, &b| key(a).cmp(&key(b)));
     let Some(diffs) = diffs else {
-        return Ok(Updates::insertions(take_record_batch(&rows, &UInt32Array::from(order))?));
+        return Ok(Updates::insertions(take_rows(&rows, &UInt32Array::from(order))?));
     };
     let (mut kept, mut sums): (Vec<u32>, Vec<i64>) = (Vec::new(), Vec::new());
     for row in order {
         let diff = diffs.value(row as usize);
         match (kept.last(), sums.last_mut()) {
-            (Some(&last), Some(sum)) if keys.row(last as usize) == keys.row(row as usize) => *sum += diff,
+            (Some(&last), Some(sum)) if key(last) == key(row) => *sum += diff,
             _ => {
                 kept.push(row);
                 sums.push(diff);
@@ -109,7 +112,7 @@ fn canonical(rows: RecordBatch, diffs: Option<ArrayRef>) -> Result<Updates, Arro
     let (kept, sums): (Vec<u32>, Vec<i64>) = kept.into_iter().zip(sums).filter(|(_, sum)| *sum != 0).unzip();
     if sums.iter().all(|sum| *sum > 0) {
         let each: UInt32Array = kept.iter().zip(sums).flat_map(|(row, sum)| repeat_n(*row, usize::try_from(sum).unwrap_or(0))).collect();
-        return Ok(Updates::insertions(take_record_batch(&rows, &each)?));
+        return Ok(Updates::insertions(take_rows(&rows, &each)?));
     }
-    Ok(Updates::changes(take_record_batch(&rows, &UInt32Array::from(kept))?, Int64Array::from(sums)))
+    Ok(Updates::changes(take_rows(&rows, &UInt32Array::from(kept))?, Int64Array::from(sums)))
 }

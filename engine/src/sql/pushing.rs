@@ -5,14 +5,15 @@
 //! row. It stays where it is here, and what stands beside it goes on alone.
 //!
 //! Two conditions of one column with a number are made one, where `1 = x` and `x = 1` count as two numbers, which nothing is, and of
-//! `5 < x` and `5 <= x` the looser is kept. Numbers stand on the right here, in joins too, before filters are pushed.
+//! `5 < x` and `5 <= x` the looser is kept. Numbers stand on the right here, in joins too, before filters are pushed; and minus zero
+//! is zero there, as `x = 0` and `x = -0.0` count as two numbers as well.
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{BinaryExpr, Expr, Filter, LogicalPlan};
+use datafusion::logical_expr::{BinaryExpr, Expr, Filter, LogicalPlan, Operator};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
 /// What has numbers on the right.
@@ -48,15 +49,32 @@ impl OptimizerRule for OfColumns {
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let LogicalPlan::Filter(filter) = plan else { return self.0.rewrite(plan, config) };
-        let parts = split_conjunction_owned(filter.predicate.clone());
-        let (of_columns, of_none): (Vec<_>, Vec<_>) = parts.into_iter().partition(Expr::any_column_refs);
+        let (mut of_columns, mut of_none, mut mixed) = (Vec::new(), Vec::new(), false);
+        let (mut base, mut predicate) = (&filter.input, Some(&filter.predicate));
+        // The rule makes one filter of those that follow each other, and goes on with that at once.
+        while let Some(own) = predicate {
+            let parts = split_conjunction_owned(own.clone());
+            let (more, none): (Vec<_>, Vec<_>) = parts.into_iter().partition(Expr::any_column_refs);
+            // What is of columns stands above what is not, or beside it.
+            mixed |= !none.is_empty() && (!more.is_empty() || !of_columns.is_empty());
+            // Those below go first.
+            of_columns.splice(0..0, more);
+            of_none.splice(0..0, none);
+            predicate = match base.as_ref() {
+                LogicalPlan::Filter(below) => {
+                    base = &below.input;
+                    Some(&below.predicate)
+                }
+                _ => None,
+            };
+        }
         match (conjunction(of_columns), conjunction(of_none)) {
             (_, None) => self.0.rewrite(LogicalPlan::Filter(filter), config),
-            (None, _) => Ok(Transformed::no(LogicalPlan::Filter(filter))),
-            (Some(of_columns), Some(of_none)) => {
-                let below = LogicalPlan::Filter(Filter::try_new(of_columns, filter.input)?);
+            (Some(of_columns), Some(of_none)) if mixed => {
+                let below = LogicalPlan::Filter(Filter::try_new(of_columns, Arc::clone(base))?);
                 Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(of_none, Arc::new(below))?)))
             }
+            _ => Ok(Transformed::no(LogicalPlan::Filter(filter))),
         }
     }
 }
@@ -83,13 +101,26 @@ impl OptimizerRule for NumbersRight {
 }
 
 fn turned(expr: Expr) -> Result<Transformed<Expr>> {
-    Ok(match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if left.as_literal().is_some() && right.as_literal().is_none() => {
-            match op.swap() {
-                Some(op) => Transformed::yes(Expr::BinaryExpr(BinaryExpr { left: right, op, right: left })),
-                None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
-            }
-        }
-        other => Transformed::no(other),
-    })
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return Ok(Transformed::no(expr)) };
+    let of = |left, op, right| Expr::BinaryExpr(BinaryExpr { left, op, right });
+    let swapped = op.swap().filter(|_| left.as_literal().is_some() && right.as_literal().is_none());
+    let (left, op, mut right, was_swapped) = match swapped {
+        Some(op) => (right, op, left, true),
+        None => (left, op, right, false),
+    };
+    let zero = positive(&mut right, op);
+    Ok(Transformed::new_transformed(of(left, op, right), was_swapped || zero))
+}
+
+/// Minus zero in a comparison is zero.
+fn positive(literal: &mut Expr, op: Operator) -> bool {
+    if !op.supports_propagation() {
+        return false;
+    }
+    match literal {
+        Expr::Literal(ScalarValue::Float32(Some(value)), _) if *value == 0.0 && value.is_sign_negative() => *value = 0.0,
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) if *value == 0.0 && value.is_sign_negative() => *value = 0.0,
+        _ => return false,
+    }
+    true
 }
