@@ -144,7 +144,7 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
             u.dependency_indices.iter().map(|i| input.get(*i).cloned().flatten().map(taken_apart)).collect()
         }
         LogicalPlan::Join(j) => {
-            let [mut left, mut right] = of_pairs(j, of(&j.left, known), of(&j.right, known));
+            let [mut left, mut right] = of_pairs(j, of(&j.left, known), of(&j.right, known), &beneath(plan, known));
             match j.join_type {
                 JoinType::Inner => {}
                 JoinType::Left => right.iter_mut().for_each(|c| *c = None),
@@ -163,6 +163,15 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
     };
     out.resize(width, None);
     out
+}
+
+/// How the columns of tables and views that a query reads are closed, those that it leaves out too.
+fn beneath(plan: &LogicalPlan, known: Known<'_>) -> Vec<Closing> {
+    let scans = plan.inputs().into_iter().flat_map(|input| beneath(input, known));
+    match plan {
+        LogicalPlan::TableScan(scan) => known(scan.table_name.table()).into_iter().flatten().collect(),
+        _ => scans.collect(),
+    }
 }
 
 /// Whether the rows of a query may change at all.
@@ -197,8 +206,13 @@ fn column(expr: &Expr, frame: &DFSchema) -> Option<usize> {
 /// How the columns of each side of a join are closed in what it gives. A pair may still come, or a row find its partner, as long as
 /// either side may, and as long as partners may be later: than the time that is held against theirs, which may itself be later than
 /// others of its row.
-fn of_pairs(join: &Join, mut left: Vec<Option<Closing>>, mut right: Vec<Option<Closing>>) -> [Vec<Option<Closing>>; 2] {
-    let (tables, behind) = together(left.iter().chain(&right).flatten());
+fn of_pairs(
+    join: &Join,
+    mut left: Vec<Option<Closing>>,
+    mut right: Vec<Option<Closing>>,
+    beneath: &[Closing],
+) -> [Vec<Option<Closing>>; 2] {
+    let (tables, behind) = together(left.iter().chain(&right).flatten().chain(beneath));
     let ties = match of_join(join, &left, &right) {
         LetGo::ByKey(_, _, tie) => tie,
         LetGo::Within(within, _) => Some(within.tie()),

@@ -2,7 +2,7 @@
 //!
 //! Filters are pushed below a grouping when all their columns are keys of it. A condition on no column, as one on the clock or on a
 //! subquery alone, passes that for want of columns, and below a grouping of all rows it has a count of nothing where there must be no
-//! row. It stays where it is here, and what stands beside it goes on alone.
+//! row. Nothing goes below such a grouping here.
 //!
 //! Two conditions of one column with a number are made one, where `1 = x` and `x = 1` count as two numbers, which nothing is, and of
 //! `5 < x` and `5 <= x` the looser is kept. Numbers stand on the right here, in joins too, before filters are pushed; and minus zero
@@ -12,8 +12,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{BinaryExpr, Expr, Filter, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
 /// What has numbers on the right.
@@ -27,18 +26,18 @@ type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 pub fn rules() -> Vec<Rule> {
     let mended = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
-            PUSHES => vec![Arc::new(NumbersRight), Arc::new(OfColumns(rule))],
+            PUSHES => vec![Arc::new(NumbersRight), Arc::new(AboveTotals(rule))],
             _ => vec![rule],
         }
     };
     Optimizer::new().rules.into_iter().flat_map(mended).collect()
 }
 
-/// A rule that is not shown conditions on no column.
+/// A rule that is not shown filters above a grouping of all rows.
 #[derive(Debug)]
-struct OfColumns(Rule);
+struct AboveTotals(Rule);
 
-impl OptimizerRule for OfColumns {
+impl OptimizerRule for AboveTotals {
     fn name(&self) -> &str {
         self.0.name()
     }
@@ -48,35 +47,21 @@ impl OptimizerRule for OfColumns {
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let LogicalPlan::Filter(filter) = plan else { return self.0.rewrite(plan, config) };
-        let (mut of_columns, mut of_none, mut mixed) = (Vec::new(), Vec::new(), false);
-        let (mut base, mut predicate) = (&filter.input, Some(&filter.predicate));
+        let mut below = &plan;
         // The rule makes one filter of those that follow each other, and goes on with that at once.
-        while let Some(own) = predicate {
-            let parts = split_conjunction_owned(own.clone());
-            let (more, none): (Vec<_>, Vec<_>) = parts.into_iter().partition(Expr::any_column_refs);
-            // What is of columns stands above what is not, or beside it.
-            mixed |= !none.is_empty() && (!more.is_empty() || !of_columns.is_empty());
-            // Those below go first.
-            of_columns.splice(0..0, more);
-            of_none.splice(0..0, none);
-            predicate = match base.as_ref() {
-                LogicalPlan::Filter(below) => {
-                    base = &below.input;
-                    Some(&below.predicate)
-                }
-                _ => None,
-            };
+        while let LogicalPlan::Filter(filter) = below {
+            below = &filter.input;
         }
-        match (conjunction(of_columns), conjunction(of_none)) {
-            (_, None) => self.0.rewrite(LogicalPlan::Filter(filter), config),
-            (Some(of_columns), Some(of_none)) if mixed => {
-                let below = LogicalPlan::Filter(Filter::try_new(of_columns, Arc::clone(base))?);
-                Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(of_none, Arc::new(below))?)))
-            }
-            _ => Ok(Transformed::no(LogicalPlan::Filter(filter))),
+        match below {
+            LogicalPlan::Aggregate(of) if matches!(plan, LogicalPlan::Filter(_)) && has_total(&of.group_expr) => Ok(Transformed::no(plan)),
+            _ => self.0.rewrite(plan, config),
         }
     }
+}
+
+/// Whether one group is of all rows, and so has a row when there are none.
+fn has_total(keys: &[Expr]) -> bool {
+    keys.is_empty() || keys.iter().any(|key| matches!(key, Expr::GroupingSet(_)))
 }
 
 /// Comparisons of conditions with the literal on the right.

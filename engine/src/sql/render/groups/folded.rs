@@ -48,6 +48,12 @@ impl Folder {
     /// # Errors
     /// When the columns are of other aggregates.
     pub fn fold(&mut self, columns: &[ArrayRef], numbers: &[u32], order: &[u32], runs: &[Run]) -> Result<Option<Folded>, ArrowError> {
+        let cells = |rows: &dyn Fn(usize, &Run) -> usize| runs.iter().enumerate().map(|(at, run)| run.windows.len() * rows(at, run)).sum();
+        let plain: usize = cells(&|_, run| run.rows.len());
+        // Each run has one at least.
+        if runs.iter().map(|run| run.rows.len()).sum::<usize>() + cells(&|_, run| run.rows.len().min(1)) >= plain {
+            return Ok(None);
+        }
         let mut out = Folded { of: Vec::new(), runs: Vec::with_capacity(runs.len()), columns: Vec::new() };
         let (mut from, mut to) = (Vec::new(), Vec::new());
         self.place.resize(numbers.iter().max().map_or(0, |most| *most as usize + 1).max(self.place.len()), NOWHERE);
@@ -68,9 +74,7 @@ impl Folder {
             }
             out.runs.push(first..out.of.len());
         }
-        let cells = |rows: &dyn Fn(usize, &Run) -> usize| runs.iter().enumerate().map(|(at, run)| run.windows.len() * rows(at, run)).sum();
-        let (plain, folded): (usize, usize) = (cells(&|_, run| run.rows.len()), cells(&|at, _| out.runs.get(at).map_or(0, Range::len)));
-        if from.len() + folded >= plain {
+        if from.len() + cells(&|at, _| out.runs.get(at).map_or(0, Range::len)) >= plain {
             return Ok(None);
         }
         let from = UInt32Array::from(from);
