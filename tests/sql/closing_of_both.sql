@@ -16,3 +16,11 @@ SELECT * FROM has ORDER BY k, s;
 SELECT * FROM has_not ORDER BY k, s;
 SELECT * FROM counted ORDER BY s;
 SELECT * FROM late_rows;
+
+-- By the times of both tables, though only one of them is selected: a row of the other may still come.
+CREATE TABLE ta (k INT, v BIGINT, ts TIMESTAMP, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND);
+CREATE TABLE tb (k INT, v BIGINT, ts TIMESTAMP, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND);
+INSERT INTO tb VALUES (3, 4, TIMESTAMP '2023-12-31 23:59:51'), (3, 3, TIMESTAMP '2023-12-31 23:59:58');
+INSERT INTO ta VALUES (3, 3, TIMESTAMP '2024-01-01 00:00:16');
+EXPLAIN SELECT x.ts AS w, x.k, y.v FROM tb AS x JOIN ta AS y ON x.k = y.k EMIT FINAL;
+SELECT x.ts AS w, x.k, y.v FROM tb AS x JOIN ta AS y ON x.k = y.k EMIT FINAL;
