@@ -14,6 +14,7 @@ SELECT n FROM (SELECT y1, count(*) AS n FROM t GROUP BY y1) q WHERE now() < TIME
 SELECT a.y3, b.y3 FROM t a RIGHT JOIN t b ON a.y1 = b.y2 AND 1 = b.y2;
 SELECT a.y3, b.y3 FROM t a RIGHT JOIN t b ON a.y1 IS NOT DISTINCT FROM b.y2 AND CAST(extract(day FROM TIMESTAMP '2024-01-01 00:00:33') AS BIGINT) = b.y2;
 SELECT a.y1, b.y2 FROM t a JOIN t b ON 0 <= a.y1 AND 0 < a.y1 AND a.y1 = b.y2 WHERE 1 = b.y2 AND a.y1 = 1;
+SELECT a.y1, b.y2 FROM t a JOIN t b ON 0 <= a.y1 AND 0 < a.y1 AND a.y1 = b.y2;
 -- The same in statements, which DataFusion's batch answers.
 CREATE TABLE o (what VARCHAR, n BIGINT, m BIGINT);
 INSERT INTO o SELECT 'empty', n, 0 FROM (SELECT count(*) AS n FROM t) q WHERE DATE '2024-01-02' < (SELECT max(d) FROM e);

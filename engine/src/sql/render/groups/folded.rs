@@ -42,8 +42,8 @@ impl Folder {
         Folder { states, place: Vec::new() }
     }
 
-    /// The rows of each run, those of one number as one; none where to fold is dearer than what it saves. `columns` are a weight and states, `order` is
-    /// of rows by slice, `numbers` tells keys apart.
+    /// The rows of each run, those of one number as one; none where to fold is dearer than what it saves. `columns` are a weight and
+    /// states, `order` is of rows by slice, `numbers` tells keys apart.
     ///
     /// # Errors
     /// When the columns are of other aggregates.

@@ -247,7 +247,7 @@ impl Groups {
         // Mostly none: a group that counts its rows changes with each.
         if same.has_true() {
             let mut stays = vec![false; live.len()];
-            for (_, now) in place.iter().enumerate().filter(|(was, _)| same.value(*was)) {
+            for now in place.iter().enumerate().filter(|(was, _)| same.value(*was)).map(|(_, now)| *now) {
                 now.and_then(|n| stays.get_mut(n as usize)).into_iter().for_each(|slot| *slot = true);
             }
             gone.retain(|i| !same.value(*i as usize));
