@@ -13,6 +13,7 @@ use timely::container::NoopBuilder;
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::generic::operator::source;
 use timely::dataflow::{Scope, Stream};
+use timely::progress::Antichain;
 use timely::progress::frontier::AntichainRef;
 
 use super::chunk::{ArrowChunk, gather_runs};
@@ -36,6 +37,12 @@ impl Saved {
 }
 
 impl State for Saved {
+    fn is_at(&mut self, epoch: u64) -> bool {
+        let mut upper = Antichain::new();
+        self.0.read_upper(&mut upper);
+        !upper.less_equal(&epoch)
+    }
+
     fn save(&mut self, epoch: u64, out: &mut Handover) -> Result<(), SnapshotError> {
         let batches = self.batches();
         let mut from = Some(0);

@@ -9,12 +9,17 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArra
 use arrow::datatypes::Int64Type;
 use differential_dataflow::trace::chunk::{Chunk, is_graded, merge_chains, settle_all};
 use proptest::prelude::*;
+use timely::container::NoopBuilder;
+use timely::dataflow::operators::core::input::Handle as Input;
 use timely::progress::Antichain;
 
 use super::chunk::ArrowChunk;
 use super::run::Run;
+use super::{Saved, arrange};
 use crate::flow::hash::{ALONE, COLLIDE, hash_rows};
+use crate::flow::updates::Updates;
 use crate::sql::script::{ScriptOptions, batch_answer, run};
+use crate::sql::snapshot::State;
 
 /// A row, its time, its diff.
 type Update = (i64, Option<String>, u64, i64);
@@ -119,4 +124,25 @@ fn unequal_rows_behind_one_hash_are_kept_apart() {
         };
         assert_eq!(lines(&answer.rows), lines(&expected), "{query}");
     }
+}
+
+/// A state beside the way to a view may be behind; that it is not is known before it is saved.
+#[test]
+fn a_state_knows_whether_all_rows_of_an_epoch_are_in_it() {
+    timely::execute_directly(|worker| {
+        let (mut input, mut state) = worker.dataflow::<u64, _, _>(|scope| {
+            let mut input = Input::<u64, NoopBuilder<Updates>>::new_with_builder();
+            let state = Saved(arrange(input.to_stream(scope), 1, "state").trace);
+            (input, state)
+        });
+        let column = Arc::new(Int64Array::from(vec![1])) as ArrayRef;
+        input.send_batch(&mut Updates::insertions(RecordBatch::try_from_iter([("k", column)]).unwrap()));
+        input.advance_to(1);
+        assert!(!state.is_at(0), "nothing was done yet");
+        while !state.is_at(0) {
+            worker.step();
+        }
+        assert!(!state.is_at(1));
+        assert_eq!(state.size().rows, 1);
+    });
 }

@@ -140,7 +140,7 @@ impl Job {
             if self.shared.stopped() {
                 break;
             }
-            if self.shared.asked() > asked {
+            if self.shared.asked() > asked && states.are_at(self.shared.asked() - 1) {
                 asked = self.shared.asked();
                 self.hand_over(worker.index(), &states, asked - 1, writing)?;
             }

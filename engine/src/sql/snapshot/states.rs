@@ -34,6 +34,11 @@ pub fn size_of(node: &str, sizes: &BTreeMap<String, Size>) -> Size {
 
 /// What an operator keeps.
 pub trait State {
+    /// Whether all rows of a sealed epoch are in it. Of a state on the way to the view they are; one beside that way may be behind.
+    fn is_at(&mut self, _epoch: u64) -> bool {
+        true
+    }
+
     /// Hands over all it holds at a sealed epoch.
     ///
     /// # Errors
@@ -109,7 +114,12 @@ impl States {
         self.0.as_ref().map(|i| i.kept.borrow().iter().map(|(k, s)| (k.clone(), s.size())).collect()).unwrap_or_default()
     }
 
-    /// Hands over every state at a sealed epoch.
+    /// Whether every state can be handed over at a sealed epoch.
+    pub fn are_at(&self, epoch: u64) -> bool {
+        self.0.as_ref().is_none_or(|i| i.kept.borrow_mut().values_mut().all(|s| s.is_at(epoch)))
+    }
+
+    /// Hands over every state at a sealed epoch, which all of them are at.
     ///
     /// # Errors
     /// With the first state that cannot be made rows.
