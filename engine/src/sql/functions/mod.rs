@@ -1,10 +1,11 @@
 //! Functions of a row's values that DataFusion has not: JSON held as text, and sums of times and spans;
-//! and the function that a sum of integers ends with.
+//! the function that a sum of integers ends with; and one of DataFusion's that is dear row by row.
 //!
 //! Each is immutable, as rows that are taken back are computed again. Window functions stand in `window.rs`.
 
 mod json;
 mod times;
+mod to_char;
 mod whole;
 
 pub use whole::whole;
@@ -13,5 +14,5 @@ use datafusion::logical_expr::ScalarUDF;
 
 /// All of them.
 pub fn functions() -> Vec<ScalarUDF> {
-    json::functions().into_iter().chain(times::functions()).collect()
+    json::functions().into_iter().chain(times::functions()).chain([to_char::to_char()]).collect()
 }

@@ -1,13 +1,15 @@
 //! What is done to rows one by one: filter, project, unnest. Expressions run over whole batches; only a batch in which a row
 //! fails is gone through row by row. Nothing here has state, and everything works at any time type.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::{cast, filter as take_where, filter_record_batch, is_not_null, is_null};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_plan::PhysicalExpr;
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
@@ -102,8 +104,9 @@ pub fn project<'s, T: Timestamp>(
     columns: Vec<Arc<dyn PhysicalExpr>>,
     schema: SchemaRef,
 ) -> Split<'s, T> {
+    let constants = RefCell::new(vec![None; columns.len()]);
     fallible(input, view, "project", move |updates| {
-        Ok(Updates { rows: evaluate(&updates.rows, &columns, &schema)?, diffs: updates.diffs.clone() })
+        Ok(Updates { rows: evaluate(&updates.rows, &columns, &schema, &mut constants.borrow_mut())?, diffs: updates.diffs.clone() })
     })
 }
 
@@ -124,14 +127,30 @@ pub fn flat<'s, T: Timestamp>(input: Changes<'s, T>, view: &str, compute: &Compu
     })
 }
 
+/// A value, and a column of it that batches share.
+type Constant = Option<(ScalarValue, ArrayRef)>;
+
 /// Expressions over a batch, as columns of a schema.
-pub fn evaluate(rows: &RecordBatch, columns: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef) -> Result<RecordBatch> {
+fn evaluate(
+    rows: &RecordBatch,
+    columns: &[Arc<dyn PhysicalExpr>],
+    schema: &SchemaRef,
+    constants: &mut [Constant],
+) -> Result<RecordBatch> {
     let n = rows.num_rows();
-    let one = |(e, f): (&Arc<dyn PhysicalExpr>, &Arc<Field>)| {
-        let array = e.evaluate(rows)?.into_array(n)?;
+    let one = |((e, f), constant): ((&Arc<dyn PhysicalExpr>, &Arc<Field>), &mut Constant)| {
+        let array = match (e.evaluate(rows)?, constant) {
+            (ColumnarValue::Array(array), _) => array,
+            (ColumnarValue::Scalar(value), Some((known, array))) if value == *known && array.len() >= n => array.slice(0, n),
+            (ColumnarValue::Scalar(value), constant) => {
+                let array = value.to_array_of_size(n)?;
+                *constant = Some((value, array.clone()));
+                array
+            }
+        };
         Ok(if array.data_type() == f.data_type() { array } else { cast(&array, f.data_type())? })
     };
-    let arrays: Result<Vec<ArrayRef>> = columns.iter().zip(schema.fields()).map(one).collect();
+    let arrays: Result<Vec<ArrayRef>> = columns.iter().zip(schema.fields()).zip(constants).map(one).collect();
     batch(schema.clone(), arrays?, n)
 }
 

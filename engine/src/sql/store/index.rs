@@ -6,6 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::NOWHERE;
 use super::column::Words as Values;
@@ -95,12 +96,12 @@ impl Index {
             Table::Hashes(table) => {
                 let mut out = Vec::with_capacity(rows);
                 for (row, hash) in hash_rows(columns, rows)?.into_iter().enumerate() {
-                    let known = table.find(hash, |(h, group)| *h == hash && numbers.keys.equal(*group, &incoming, row));
-                    out.push(match known {
-                        Some((_, group)) => *group,
-                        None => {
+                    let same = |(h, group): &(u64, u32)| *h == hash && numbers.keys.equal(*group, &incoming, row);
+                    out.push(match table.entry(hash, same, |(h, _)| *h) {
+                        Entry::Occupied(known) => known.get().1,
+                        Entry::Vacant(free) => {
                             let group = numbers.next(hash, row);
-                            table.insert_unique(hash, (hash, group), |(h, _)| *h);
+                            free.insert((hash, group));
                             group
                         }
                     });

@@ -1,13 +1,17 @@
 //! A hash table from one value of 64 bits to a number, open to looking many up at once.
 //!
-//! Entries lie side by side and are probed in order. Looking up a block reads the first entry of each of its values before any
-//! is looked at, so that the waits for memory overlap; a general table, in which each look decides where to look next, cannot.
+//! Entries lie side by side and are probed in order. In a table beyond the nearest cache, looking up a block reads the first entry
+//! of each of its values before any is looked at, so that the waits for memory overlap; a general table, in which each look decides
+//! where to look next, cannot.
 
 use super::NOWHERE;
 use crate::flow::hash::hash_word;
 
 /// Values that are looked up together.
 pub const BLOCK: usize = 512;
+/// Entries of a table that is not waited for: 128 KiB. Up to there it has room to spare, as a value that is not at its home costs
+/// more than the memory.
+const NEAR: usize = 1 << 13;
 /// Entries of an empty table.
 const ENTRIES_MIN: usize = 1 << 6;
 
@@ -60,6 +64,10 @@ impl Words {
 
     /// The numbers of up to a block of values; those that are not there get what a function gives for them.
     pub fn numbers_of(&mut self, words: &[u64], out: &mut Vec<u32>, mut new: impl FnMut(usize) -> u32) {
+        if self.entries.len() <= NEAR {
+            out.extend(words.iter().enumerate().map(|(at, word)| self.number_of(*word, || new(at))));
+            return;
+        }
         let mut first = [NO_ENTRY; BLOCK];
         for (first, word) in first.iter_mut().zip(words) {
             *first = self.at(self.home(*word));
@@ -70,16 +78,18 @@ impl Words {
                 out.push(first.number);
                 continue;
             }
-            let (place, entry) = self.probe(*word);
-            out.push(match entry.number {
-                NOWHERE => {
-                    let number = new(at);
-                    self.insert_at(place, Entry { word: *word, number });
-                    number
-                }
-                number => number,
-            });
+            out.push(self.number_of(*word, || new(at)));
         }
+    }
+
+    fn number_of(&mut self, word: u64, new: impl FnOnce() -> u32) -> u32 {
+        let (place, entry) = self.probe(word);
+        if entry.number != NOWHERE {
+            return entry.number;
+        }
+        let number = new();
+        self.insert_at(place, Entry { word, number });
+        number
     }
 
     fn insert_at(&mut self, place: usize, entry: Entry) {
@@ -87,7 +97,8 @@ impl Words {
             *slot = entry;
             self.len += 1;
         }
-        if self.len * 2 > self.entries.len() {
+        let spare = if self.entries.len() < NEAR { 8 } else { 2 };
+        if self.len * spare > self.entries.len() {
             let wide = vec![NO_ENTRY; self.entries.len() * 2];
             let before = std::mem::replace(&mut self.entries, wide);
             for entry in before.into_iter().filter(|e| e.number != NOWHERE) {

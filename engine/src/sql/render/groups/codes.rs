@@ -1,10 +1,10 @@
-//! Groups of one batch: a small number for each distinct key of the batch, without hashing where keys lie close together.
+//! Groups of some batches: a small number for each distinct key of theirs, without hashing where keys lie close together.
 //!
-//! Key columns become digits: the value less the least one where the range is small, else its place in a dictionary of the
-//! batch, which costs little where equal values follow each other, as windows of ascending times do. Texts of up to seven bytes
-//! are words with their length on top; longer ones are looked up by hash and then compared. The digits of all columns make one
-//! number, which indexes a table. Numbers mean nothing beyond their batch; `store::Index` holds the groups that last. Keys that
-//! differ in their bits alone may get two numbers.
+//! Key columns become digits: the bits in which values differ where these are few, else the value less the least one where the
+//! range is small, else its place in a dictionary of the batches, which costs little where equal values follow each other, as
+//! windows of ascending times do. Texts of up to seven bytes are words with their length on top; longer ones are looked up by
+//! hash and then compared. The digits of all columns make one number, which indexes a table. Numbers mean nothing beyond their
+//! batches; `store::Index` holds the groups that last. Keys that differ in their bits alone may get two numbers.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
@@ -18,11 +18,11 @@ const NONE: u32 = u32::MAX;
 /// Numbers a row that tables may have.
 const SPARSE: u64 = 2;
 
-/// The groups of a batch.
+/// The groups of some batches, whose rows are counted through.
 pub struct Local {
     /// The group of each row.
     pub groups: Vec<u32>,
-    /// The first row of each group.
+    /// The first row of each group, in order.
     pub first: Vec<u32>,
 }
 
@@ -42,14 +42,16 @@ pub struct Coder {
 }
 
 impl Coder {
-    /// The groups of a batch by key columns; none when a column is neither text nor of a fixed width, or when
+    /// The groups of batches by the key columns of each; none when a column is neither text nor of a fixed width, or when
     /// groups are more than half of the rows.
-    pub fn groups(&mut self, columns: &[ArrayRef], rows: usize) -> Option<Local> {
+    pub fn groups(&mut self, batches: &[&[ArrayRef]], rows: usize) -> Option<Local> {
         let mut codes = std::mem::take(&mut self.codes);
         codes.clear();
         codes.resize(rows, 0);
         let mut digits = Digits { codes, range: 1, limit: (rows as u64 * SPARSE).max(1024) };
-        columns.iter().try_for_each(|c| digits.column(c))?;
+        for at in 0..batches.first().map_or(0, |columns| columns.len()) {
+            digits.column(&batches.iter().filter_map(|columns| columns.get(at)).collect::<Vec<_>>())?;
+        }
         self.table.clear();
         self.table.resize(usize::try_from(digits.range).ok()?, NONE);
         let mut first = Vec::new();
@@ -64,9 +66,7 @@ impl Coder {
         }
         (first.len() * 2 <= rows.max(2)).then_some(Local { groups, first })
     }
-}
 
-impl Coder {
     /// Takes the memory of groups back.
     pub fn take_back(&mut self, local: Local) {
         self.codes = local.groups;
@@ -81,54 +81,78 @@ struct Digits {
 }
 
 impl Digits {
-    fn column(&mut self, column: &ArrayRef) -> Option<()> {
-        if let Some(nulls) = column.nulls().filter(|n| n.null_count() > 0) {
-            self.add(2, nulls.iter().map(u32::from))?;
+    /// A column, in parts.
+    fn column(&mut self, parts: &[&ArrayRef]) -> Option<()> {
+        let Some(kind) = parts.first().map(|p| p.data_type()) else { return Some(()) };
+        if parts.iter().any(|p| present(p).is_some()) {
+            let there = |p: &&ArrayRef| present(p).map_or_else(|| vec![1; p.len()], |n| n.iter().map(u32::from).collect());
+            self.add(2, &parts.iter().map(there).collect::<Vec<_>>(), |there| there)?;
         }
-        match column.data_type() {
+        match kind {
             DataType::Null => Some(()),
-            DataType::Struct(_) => column.as_struct().columns().iter().try_for_each(|c| self.column(c)),
-            DataType::Utf8 => self.texts(column.as_string()),
-            _ => self.words(present(words(column)?, column.nulls())),
+            DataType::Struct(fields) => (0..fields.len())
+                .try_for_each(|at| self.column(&parts.iter().filter_map(|p| p.as_struct().columns().get(at)).collect::<Vec<_>>())),
+            DataType::Utf8 => self.texts(&parts.iter().map(|p| p.as_string()).collect::<Vec<_>>()),
+            _ => self.words(values(parts)?),
         }
     }
 
-    fn words(&mut self, words: ScalarBuffer<i64>) -> Option<()> {
-        let Some((least, most)) = bounds(&words) else { return Some(()) };
+    fn words(&mut self, parts: Vec<ScalarBuffer<i64>>) -> Option<()> {
+        let Some(one) = parts.iter().find_map(|p| p.first().copied()) else { return Some(()) };
+        // The bits in which values differ, without those at the end that are the same in all.
+        let differ = parts.iter().fold(0, |all, p| p.iter().fold(all, |all, word| all | (word ^ one)));
+        let (low, high) = (differ.trailing_zeros(), u64::BITS - differ.leading_zeros());
+        let wide = high.checked_sub(low).map_or(1, |bits| 1u64.checked_shl(bits).unwrap_or(u64::MAX));
+        if self.range.checked_mul(wide).is_some_and(|range| range <= self.limit) {
+            return self.add(wide, &parts, |word| ((word as u64).wrapping_shr(low) & (wide - 1)) as u32);
+        }
+        let (least, most) = bounds_of(&parts)?;
         let span = (i128::from(most) - i128::from(least)) as u64;
         if span < self.limit {
-            return self.add(span + 1, words.iter().map(|w| w.wrapping_sub(least) as u32));
+            return self.add(span + 1, &parts, |word| word.wrapping_sub(least) as u32);
         }
-        let (codes, first) = dictionary(&ScalarBuffer::<u64>::from(words.into_inner()))?;
-        self.add(first.len() as u64, codes.into_iter())
+        let (codes, distinct) = dictionary(&parts.into_iter().map(|p| ScalarBuffer::<u64>::from(p.into_inner())).collect::<Vec<_>>())?;
+        self.add(distinct, &[codes], |code| code)
     }
 
-    fn texts(&mut self, column: &StringArray) -> Option<()> {
-        let (words, exact) = text_words(column);
-        let (codes, first) = dictionary(&words)?;
+    fn texts(&mut self, parts: &[&StringArray]) -> Option<()> {
+        let mut exact = true;
+        let words: Vec<Vec<u64>> = parts.iter().map(|part| text_words(part, &mut exact)).collect();
+        let (codes, distinct) = dictionary(&words)?;
         if !exact {
-            // Equal hashes of unequal texts leave the batch to those who compare.
-            let firsts = codes.iter().map(|code| first.get(*code as usize).copied());
-            let same = |(row, first): (usize, Option<u32>)| {
-                first.is_some_and(|f| column.is_null(row) || column.is_null(f as usize) || column.value(row) == column.value(f as usize))
-            };
-            firsts.enumerate().all(same).then_some(())?;
+            // Equal hashes of unequal texts leave the batches to those who compare.
+            let mut known: Vec<&str> = Vec::new();
+            let texts = parts.iter().flat_map(|part| part.iter().map(Option::unwrap_or_default));
+            for (text, code) in texts.zip(&codes) {
+                match known.get(*code as usize) {
+                    None => known.push(text),
+                    Some(known) if *known == text => {}
+                    Some(_) => return None,
+                }
+            }
         }
-        self.add(first.len() as u64, codes.into_iter())
+        self.add(distinct, &[codes], |code| code)
     }
 
-    /// Adds a digit a row.
-    fn add(&mut self, range: u64, digits: impl Iterator<Item = u32>) -> Option<()> {
+    /// Adds a digit a row, made of its word.
+    fn add<W: Copy>(&mut self, range: u64, parts: &[impl AsRef<[W]>], digit: impl Fn(W) -> u32) -> Option<()> {
         let wide = self.range.checked_mul(range)?;
-        if wide <= self.limit {
-            let range = range as u32;
-            self.codes.iter_mut().zip(digits).for_each(|(code, digit)| *code = code.wrapping_mul(range).wrapping_add(digit));
-            self.range = wide;
+        if range == 1 {
             return Some(());
         }
-        let both: Vec<u64> = self.codes.iter().zip(digits).map(|(code, digit)| u64::from(*code) * range + u64::from(digit)).collect();
-        let (codes, first) = dictionary(&both)?;
-        (self.codes, self.range) = (codes, first.len() as u64);
+        if wide > self.limit {
+            let digits = parts.iter().flat_map(|p| p.as_ref()).map(|word| u64::from(digit(*word)));
+            let both: Vec<u64> = self.codes.iter().zip(digits).map(|(code, digit)| u64::from(*code) * range + digit).collect();
+            (self.codes, self.range) = dictionary(&[both])?;
+            return Some(());
+        }
+        let (mut codes, range) = (self.codes.as_mut_slice(), range as u32);
+        for part in parts {
+            let (own, rest) = codes.split_at_mut_checked(part.as_ref().len())?;
+            own.iter_mut().zip(part.as_ref()).for_each(|(code, word)| *code = code.wrapping_mul(range).wrapping_add(digit(*word)));
+            codes = rest;
+        }
+        self.range = wide;
         Some(())
     }
 }
@@ -148,11 +172,30 @@ pub fn bounds(numbers: &[i64]) -> Option<(i64, i64)> {
     Some((least.into_iter().min()?, most.into_iter().max()?))
 }
 
-/// Values where they are there, and one value in all other places.
-fn present(words: ScalarBuffer<i64>, nulls: Option<&NullBuffer>) -> ScalarBuffer<i64> {
-    let Some(nulls) = nulls.filter(|n| n.null_count() > 0) else { return words };
-    let any = nulls.valid_indices().next().and_then(|row| words.get(row)).copied().unwrap_or(0);
-    words.iter().zip(nulls.iter()).map(|(w, there)| if there { *w } else { any }).collect()
+/// The same of numbers in parts.
+pub fn bounds_of(parts: &[impl AsRef<[i64]>]) -> Option<(i64, i64)> {
+    let of_parts = parts.iter().filter_map(|p| bounds(p.as_ref()));
+    of_parts.reduce(|(least, most), (low, high)| (least.min(low), most.max(high)))
+}
+
+/// Which values are there, where some are not.
+fn present(column: &ArrayRef) -> Option<&NullBuffer> {
+    column.nulls().filter(|n| n.null_count() > 0)
+}
+
+/// The values of a column's parts, and one of them in all places where there is none.
+fn values(parts: &[&ArrayRef]) -> Option<Vec<ScalarBuffer<i64>>> {
+    let all: Vec<ScalarBuffer<i64>> = parts.iter().map(|p| words(p)).collect::<Option<_>>()?;
+    let first = |(part, words): (&&ArrayRef, &ScalarBuffer<i64>)| {
+        let row = present(part).map_or(Some(0), |nulls| nulls.valid_indices().next())?;
+        words.get(row).copied()
+    };
+    let any = parts.iter().zip(&all).find_map(first).unwrap_or(0);
+    let filled = |(part, words): (&&ArrayRef, ScalarBuffer<i64>)| match present(part) {
+        None => words,
+        Some(nulls) => words.iter().zip(nulls).map(|(word, there)| if there { *word } else { any }).collect(),
+    };
+    Some(parts.iter().zip(all).map(filled).collect())
 }
 
 /// The values of a column as 64 bits: equal bits, equal values.
@@ -174,47 +217,50 @@ fn words(column: &ArrayRef) -> Option<ScalarBuffer<i64>> {
 }
 
 /// The texts of a column as 64 bits, and whether equal bits mean equal texts. Null ones are as the empty text.
-fn text_words(column: &StringArray) -> (Vec<u64>, bool) {
+fn text_words(column: &StringArray, exact: &mut bool) -> Vec<u64> {
     const LONG: u64 = 1 << 63;
-    let (bytes, mut exact) = (column.value_data(), true);
-    let word = |(row, ends): (usize, &[i32])| {
+    let bytes = column.value_data();
+    let mut word = |ends: &[i32]| {
         let [from, to] = ends else { return 0 };
         let span = *from as usize..*to as usize;
         match short_word(bytes, &span).filter(|_| span.len() < 8) {
-            _ if column.is_null(row) => 0,
             Some(word) => word | (span.len() as u64) << 56,
             None => {
-                exact = false;
+                *exact = false;
                 hash_bytes(0, bytes.get(span).unwrap_or_default()) | LONG
             }
         }
     };
-    (column.offsets().windows(2).enumerate().map(word).collect(), exact)
+    let ends = column.offsets().windows(2);
+    match column.nulls().filter(|n| n.null_count() > 0) {
+        None => ends.map(word).collect(),
+        Some(nulls) => ends.zip(nulls).map(|(ends, there)| if there { word(ends) } else { 0 }).collect(),
+    }
 }
 
-/// The place of each value among the distinct ones, and the row that each of these was met in first; none when they are more
-/// than half of the rows.
-fn dictionary(values: &[u64]) -> Option<(Vec<u32>, Vec<u32>)> {
-    let most = values.len().max(2) / 2;
-    let (mut table, mut first, mut codes) = (Words::new(), Vec::new(), Vec::with_capacity(values.len()));
-    for (block, from) in values.chunks(BLOCK).zip((0u32..).step_by(BLOCK)) {
+/// The place of each value among the distinct ones, by which was met first, and how many these are; none when they are more than
+/// half of the rows.
+fn dictionary(parts: &[impl AsRef<[u64]>]) -> Option<(Vec<u32>, u64)> {
+    let rows: usize = parts.iter().map(|p| p.as_ref().len()).sum();
+    let (mut table, mut distinct, mut codes) = (Words::new(), 0, Vec::with_capacity(rows));
+    for block in parts.iter().flat_map(|p| p.as_ref().chunks(BLOCK)) {
         let looked_up = match block {
             // Windows of ascending times.
             [one, rest @ ..] if rest.iter().fold(0, |differ, v| differ | (v ^ one)) == 0 => std::slice::from_ref(one),
             block => block,
         };
         let begins = codes.len();
-        table.numbers_of(looked_up, &mut codes, |at| {
-            first.push(from + at as u32);
-            first.len() as u32 - 1
+        table.numbers_of(looked_up, &mut codes, |_| {
+            distinct += 1;
+            distinct - 1
         });
         let code = codes.get(begins).copied().unwrap_or(0);
         codes.resize(begins + block.len(), code);
-        if first.len() > most {
+        if distinct as usize > rows.max(2) / 2 {
             return None;
         }
     }
-    Some((codes, first))
+    Some((codes, u64::from(distinct)))
 }
 
 #[cfg(test)]
@@ -229,7 +275,7 @@ mod tests {
     /// Groups by the text of their keys.
     fn check(columns: &[ArrayRef]) {
         let rows = columns[0].len();
-        let local = Coder::default().groups(columns, rows).unwrap();
+        let local = Coder::default().groups(&[columns], rows).unwrap();
         let key = |row: usize| columns.iter().map(|c| format!("{:?}", c.slice(row, 1))).collect::<String>();
         for row in 0..rows {
             assert_eq!(key(row), key(local.first[local.groups[row] as usize] as usize));
@@ -238,6 +284,12 @@ mod tests {
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), local.first.len());
+        // In parts, one of them without rows, it is the same.
+        let part = |from: usize, to: usize| columns.iter().map(|c| c.slice(from, to - from)).collect::<Vec<_>>();
+        let parts = [part(0, rows / 3), part(rows / 3, rows / 3), part(rows / 3, rows / 2), part(rows / 2, rows)];
+        let parts: Vec<&[ArrayRef]> = parts.iter().map(Vec::as_slice).collect();
+        let again = Coder::default().groups(&parts, rows).unwrap();
+        assert_eq!((again.groups, again.first), (local.groups, local.first));
     }
 
     #[test]
@@ -273,15 +325,15 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(hash_bytes(0, one.as_bytes()), hash_bytes(0, other.as_bytes()));
         let texts = |all: [&String; 2]| -> ArrayRef { Arc::new(StringArray::from_iter_values((0..100).map(|i| all[i % 2]))) };
-        assert!(Coder::default().groups(&[texts([&one, &other])], 100).is_none());
-        assert_eq!(Coder::default().groups(&[texts([&one, &one])], 100).unwrap().first, [0]);
+        assert!(Coder::default().groups(&[&[texts([&one, &other])]], 100).is_none());
+        assert_eq!(Coder::default().groups(&[&[texts([&one, &one])]], 100).unwrap().first, [0]);
     }
 
     #[test]
     fn many_groups_and_other_types_are_left_to_others() {
         let all: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
-        assert!(Coder::default().groups(&[all], 100).is_none());
+        assert!(Coder::default().groups(&[&[all]], 100).is_none());
         let text: ArrayRef = Arc::new(LargeStringArray::from(vec!["a"; 100]));
-        assert!(Coder::default().groups(&[text], 100).is_none());
+        assert!(Coder::default().groups(&[&[text]], 100).is_none());
     }
 }

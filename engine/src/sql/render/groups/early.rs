@@ -8,7 +8,7 @@ use arrow::compute::{concat_batches, min, not};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
-use super::partial::Partial;
+use super::partial::{Partial, together};
 use super::slices::{Late, put_late};
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
@@ -64,16 +64,14 @@ impl Early {
 
 impl Keeper for Early {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
-        let mut reduced = Vec::with_capacity(batches.len());
-        for updates in batches {
-            reduced.push(match &self.hop {
-                None => self.partial.always(&in_time(updates, &self.closes, epoch, &mut self.late.rows)?)?.rows,
-                Some((hop, _)) => {
-                    put_late(hop, updates, &self.closes, epoch, &mut self.late)?;
-                    self.partial.always(updates)?.rows
-                }
-            });
-        }
+        let in_time: Vec<Updates> = match &self.hop {
+            None => batches.iter().map(|updates| in_time(updates, &self.closes, epoch, &mut self.late.rows)).collect::<Result<_, _>>()?,
+            Some((hop, _)) => {
+                batches.iter().try_for_each(|updates| put_late(hop, updates, &self.closes, epoch, &mut self.late))?;
+                batches.to_vec()
+            }
+        };
+        let reduced = together(&in_time).map(|run| Ok(self.partial.always(run)?.rows)).collect::<Result<Vec<_>, ArrowError>>()?;
         let Some(first) = reduced.first() else { return Ok(None) };
         Ok(Some(Updates::insertions(concat_batches(&first.schema(), &reduced)?)))
     }

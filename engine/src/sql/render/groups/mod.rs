@@ -34,6 +34,7 @@ pub use self::early::{closing_times, in_time, no_times};
 
 pub use self::paged::Paged;
 pub use self::partial::{Partial, merges};
+use self::partial::together;
 use self::saved::{column, numbers_of};
 use self::slices::{Late, key_types, put_late};
 pub use self::sliding::Sliding;
@@ -318,32 +319,53 @@ impl Groups {
         RecordBatch::try_new(std::sync::Arc::new(schema), columns)
     }
 
-    /// A batch with its groups, as one row a group where that saves much.
-    fn grouped(&mut self, epoch: u64, updates: &Updates) -> Result<Batch, ArrowError> {
+    /// Batches with their groups, as one row a group where that saves much.
+    fn grouped(&mut self, epoch: u64, batches: &[Updates]) -> Result<Vec<Batch>, ArrowError> {
         if self.hop.is_some() {
-            return self.spread(epoch, updates);
+            return self.spread(epoch, batches);
         }
-        let updates = if self.merging { updates.clone() } else { in_time(updates, &self.closes, epoch, &mut self.late.rows)? };
-        let reduced = self.partial.as_mut().map(|p| p.reduced(&updates)).transpose()?.flatten();
-        let merged = self.merging || reduced.is_some();
-        let updates = reduced.unwrap_or(updates);
+        let mut out = Vec::with_capacity(batches.len());
+        if self.merging {
+            batches.iter().try_for_each(|updates| self.assigned(updates, true).map(|batch| out.push(batch)))?;
+            return Ok(out);
+        }
+        let in_time = batches.iter().map(|updates| in_time(updates, &self.closes, epoch, &mut self.late.rows)).collect::<Result<Vec<_>, _>>()?;
+        for run in together(&in_time) {
+            match self.partial.as_mut().map(|p| p.reduced(run)).transpose()?.flatten() {
+                Some(reduced) => out.push(self.assigned(&reduced, true)?),
+                None => run.iter().try_for_each(|updates| self.assigned(updates, false).map(|batch| out.push(batch)))?,
+            }
+        }
+        Ok(out)
+    }
+
+    fn assigned(&mut self, updates: &Updates, merged: bool) -> Result<Batch, ArrowError> {
         let groups = self.assign(&updates.rows)?;
-        self.register(&updates, &groups)?;
+        self.register(updates, &groups)?;
         let columns = updates.rows.columns().get(self.keys..).unwrap_or_default().to_vec();
-        Ok(Batch { groups, columns, diffs: updates.diffs, merged })
+        Ok(Batch { groups, columns, diffs: updates.diffs.clone(), merged })
     }
 
     /// Slices with the groups of their windows.
-    fn spread(&mut self, epoch: u64, updates: &Updates) -> Result<Batch, ArrowError> {
+    fn spread(&mut self, epoch: u64, batches: &[Updates]) -> Result<Vec<Batch>, ArrowError> {
         let Some(spread) = &mut self.hop else { return Err(ArrowError::SchemaError("no sliding windows".into())) };
-        if !self.merging {
-            put_late(spread.hop(), updates, &self.closes, epoch, &mut self.late)?;
+        let mut reduced = Vec::with_capacity(batches.len());
+        match &mut self.partial {
+            Some(partial) => {
+                batches.iter().try_for_each(|updates| put_late(spread.hop(), updates, &self.closes, epoch, &mut self.late))?;
+                together(batches).try_for_each(|run| partial.always(run).map(|slices| reduced.push(slices)))?;
+            }
+            None => reduced.extend_from_slice(batches),
         }
-        let slices = self.partial.as_mut().map_or_else(|| Ok(updates.clone()), |p| p.always(updates))?;
-        let cells = spread.cells(&slices.rows, &self.closes, epoch, &mut self.index)?;
-        self.grow();
-        self.close_at(cells.found.into_iter());
-        Ok(Batch { groups: cells.groups, columns: cells.columns, diffs: None, merged: true })
+        let mut out = Vec::with_capacity(reduced.len());
+        for slices in &reduced {
+            let Some(spread) = &mut self.hop else { break };
+            let cells = spread.cells(&slices.rows, &self.closes, epoch, &mut self.index)?;
+            self.grow();
+            self.close_at(cells.found.into_iter());
+            out.push(Batch { groups: cells.groups, columns: cells.columns, diffs: None, merged: true });
+        }
+        Ok(out)
     }
 
     /// Takes an epoch in, and gives the groups that its watermark closes.
@@ -404,7 +426,7 @@ impl Groups {
 
 impl Keeper for Groups {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
-        let taken = batches.iter().map(|updates| self.grouped(epoch, updates)).collect::<Result<Vec<_>, _>>()?;
+        let taken = self.grouped(epoch, batches)?;
         if self.once {
             return self.give_closed(epoch, &taken);
         }

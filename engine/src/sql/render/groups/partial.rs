@@ -1,4 +1,4 @@
-//! Partial aggregation: the rows of a batch become one row a group, with the states of the aggregates as columns.
+//! Partial aggregation: the rows of some batches become one row a group, with the states of the aggregates as columns.
 //!
 //! It needs no memory of its own and can run before rows are sent to the worker that keeps their group. The columns are the
 //! keys, the weight (how many rows), and for each aggregate:
@@ -8,14 +8,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, UInt32Array, UInt64Array};
 use arrow::buffer::NullBuffer;
-use arrow::compute::{cast, take};
+use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef, UInt64Type};
 use arrow::error::ArrowError;
 
 use super::accumulate::Float;
-use super::codes::{Coder, Local, bounds};
+use super::codes::{Coder, Local, bounds_of};
 use super::extremes::{is_number, of_float};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, Function};
@@ -60,6 +60,22 @@ pub fn merges(call: &Aggregate, input: &DataType, append_only: bool) -> bool {
     Kind::of(call, input, append_only).is_some()
 }
 
+/// Rows of batches that are aggregated together: enough that groups are few beside them, and their groups still lie in the cache.
+const TOGETHER_ROWS: usize = 1 << 17;
+
+/// Batches in runs that are aggregated together.
+pub fn together(batches: &[Updates]) -> impl Iterator<Item = &[Updates]> {
+    let mut rows = 0;
+    batches.chunk_by(move |one, next| {
+        rows += one.rows.num_rows();
+        let fits = rows + next.rows.num_rows() <= TOGETHER_ROWS;
+        if !fits {
+            rows = 0;
+        }
+        fits
+    })
+}
+
 /// Aggregates batches.
 pub struct Partial {
     keys: usize,
@@ -88,136 +104,202 @@ impl Partial {
     ///
     /// # Errors
     /// When the columns are not those of the plan.
-    pub fn reduced(&mut self, updates: &Updates) -> Result<Option<Updates>, ArrowError> {
-        let keys: Vec<ArrayRef> = updates.rows.columns().iter().take(self.keys).cloned().collect();
-        let local = self.coder.groups(&keys, updates.rows.num_rows());
-        local.map(|local| self.states(updates, local)).transpose()
+    pub fn reduced(&mut self, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+        let keys: Vec<&[ArrayRef]> = batches.iter().map(|b| b.rows.columns().get(..self.keys).unwrap_or_default()).collect();
+        let local = self.coder.groups(&keys, rows_of(batches));
+        local.map(|local| self.states(batches, local)).transpose()
     }
 
-    /// Rows with states, of any batch.
+    /// Rows with states, of any batches.
     ///
     /// # Errors
     /// When the columns are not those of the plan.
-    pub fn always(&mut self, updates: &Updates) -> Result<Updates, ArrowError> {
-        match self.reduced(updates)? {
+    pub fn always(&mut self, batches: &[Updates]) -> Result<Updates, ArrowError> {
+        match self.reduced(batches)? {
             Some(reduced) => Ok(reduced),
-            None => self.states(updates, Local::rows(updates.rows.num_rows())),
+            None => self.states(batches, Local::rows(rows_of(batches))),
         }
     }
 
-    fn states(&mut self, updates: &Updates, local: Local) -> Result<Updates, ArrowError> {
-        let diffs = updates.diffs.as_ref().map(|d| d.values().as_ref());
-        let of = Rows { diffs, groups: &local.groups, count: local.first.len() };
-        let first = UInt32Array::from(local.first.clone());
-        let weight: ArrayRef = Arc::new(of.counts(None));
+    fn states(&mut self, batches: &[Updates], local: Local) -> Result<Updates, ArrowError> {
+        let of = Rows::new(batches, &local);
+        let firsts = of.firsts(&local.first);
+        let weight: ArrayRef = Arc::new(of.counts(&[]));
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        for key in updates.rows.columns().iter().take(self.keys) {
-            columns.push(take(key, &first, None)?);
+        for at in 0..self.keys {
+            let parts = batches.iter().zip(&firsts).map(|(b, rows)| take(b.rows.column(at), rows, None));
+            columns.push(together_again(parts.collect::<Result<_, _>>()?)?);
         }
         columns.push(weight.clone());
-        for (kind, argument) in self.kinds.iter().zip(updates.rows.columns().iter().skip(self.keys)) {
-            of.state(*kind, argument, &weight, &mut columns)?;
+        for (at, kind) in (self.keys..).zip(&self.kinds) {
+            of.state(*kind, &batches.iter().map(|b| b.rows.column(at)).collect::<Vec<_>>(), &weight, &mut columns)?;
         }
         self.coder.take_back(local);
         Ok(Updates::insertions(RecordBatch::try_new(self.schema.clone(), columns)?))
     }
 }
 
-/// Rows with their groups.
+fn rows_of(batches: &[Updates]) -> usize {
+    batches.iter().map(|b| b.rows.num_rows()).sum()
+}
+
+/// Parts of a column as one.
+fn together_again(mut parts: Vec<ArrayRef>) -> Result<ArrayRef, ArrowError> {
+    match parts.len() {
+        1 => Ok(parts.remove(0)),
+        _ => concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>()),
+    }
+}
+
+/// Nulls of an argument in each batch; none at all where no batch has any.
+type Nulls = [Option<NullBuffer>];
+
+/// Rows of batches with their groups.
 struct Rows<'a> {
-    diffs: Option<&'a [i64]>,
-    groups: &'a [u32],
+    parts: Vec<Part<'a>>,
     count: usize,
 }
 
-impl Rows<'_> {
-    fn state(&self, kind: Kind, argument: &ArrayRef, weight: &ArrayRef, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
-        let nulls = argument.logical_nulls().filter(|n| n.null_count() > 0);
-        let count = || if nulls.is_some() { Arc::new(self.counts(nulls.as_ref())) as ArrayRef } else { weight.clone() };
-        match kind {
-            Kind::Count => out.push(count()),
-            Kind::Sum => {
+/// Rows of one batch.
+struct Part<'a> {
+    groups: &'a [u32],
+    diffs: Option<&'a [i64]>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(batches: &'a [Updates], local: &'a Local) -> Self {
+        let mut rest = local.groups.as_slice();
+        let part = |b: &'a Updates| {
+            let groups = rest.split_off(..b.rows.num_rows()).unwrap_or_default();
+            Part { groups, diffs: b.diffs.as_ref().map(|d| d.values().as_ref()) }
+        };
+        Rows { parts: batches.iter().map(part).collect(), count: local.first.len() }
+    }
+
+    /// Rows that are counted through all batches, batch by batch.
+    fn firsts(&self, mut rows: &[u32]) -> Vec<UInt32Array> {
+        let mut before = 0;
+        let part = |part: &Part| {
+            let end = before + part.groups.len() as u32;
+            let own = rows.split_off(..rows.partition_point(|row| *row < end)).unwrap_or_default();
+            let own = own.iter().map(|row| row - before).collect();
+            before = end;
+            own
+        };
+        self.parts.iter().map(part).collect()
+    }
+
+    fn state(&self, kind: Kind, argument: &[&ArrayRef], weight: &ArrayRef, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+        let mut nulls: Vec<_> = argument.iter().map(|a| a.logical_nulls().filter(|n| n.null_count() > 0)).collect();
+        if nulls.iter().all(Option::is_none) {
+            nulls.clear();
+        }
+        let count = || if nulls.is_empty() { weight.clone() } else { Arc::new(self.counts(&nulls)) as ArrayRef };
+        match (kind, argument.first().map(|a| a.data_type())) {
+            (Kind::Count, _) => out.push(count()),
+            (Kind::Sum, of) => {
                 out.push(count());
-                let sums = match argument.data_type() {
-                    DataType::Decimal128(..) => self.sums(argument.as_primitive::<Decimal128Type>().values(), nulls.as_ref()),
-                    DataType::UInt64 => self.sums(argument.as_primitive::<UInt64Type>().values(), nulls.as_ref()),
-                    _ => self.narrow_sums(cast(argument, &DataType::Int64)?.as_primitive::<Int64Type>().values(), nulls.as_ref()),
+                let sums = match of {
+                    Some(DataType::Decimal128(..)) => self.sums(&values::<Decimal128Type>(argument), &nulls),
+                    Some(DataType::UInt64) => self.sums(&values::<UInt64Type>(argument), &nulls),
+                    _ => self.narrow_sums(&values::<Int64Type>(&refs(&all_cast(argument, &DataType::Int64)?)), &nulls),
                 };
                 out.push(Arc::new(Decimal128Array::from_iter_values(sums).with_precision_and_scale(38, 0)?));
             }
-            Kind::Float => self.floats(cast(argument, &DataType::Float64)?.as_primitive::<Float64Type>().values(), nulls.as_ref(), out),
-            Kind::Least => out.push(self.extremes(argument, nulls.as_ref(), true)?),
-            Kind::Greatest => out.push(self.extremes(argument, nulls.as_ref(), false)?),
+            (Kind::Float, _) => {
+                let wide = all_cast(argument, &DataType::Float64)?;
+                let states = self.fold(Float::default(), &values::<Float64Type>(&refs(&wide)), &nulls, Float::take_in);
+                out.extend(Float::columns(&states));
+            }
+            (Kind::Least, _) => out.push(self.extremes(argument, &nulls, true)?),
+            (Kind::Greatest, _) => out.push(self.extremes(argument, &nulls, false)?),
         }
         Ok(())
     }
 
     /// Adds up something of each row that is there.
-    fn fold<S: Clone, V: Copy>(&self, start: S, values: &[V], nulls: Option<&NullBuffer>, add: impl Fn(&mut S, V, i64)) -> Vec<S> {
+    fn fold<S: Clone, V: Copy>(&self, start: S, values: &[impl AsRef<[V]>], nulls: &Nulls, add: impl Fn(&mut S, V, i64)) -> Vec<S> {
         let mut states = vec![start; self.count];
-        let rows = self.groups.iter().zip(values);
-        match (nulls, self.diffs) {
-            (None, None) => rows.for_each(|(group, value)| {
-                if let Some(state) = states.get_mut(*group as usize) {
-                    add(state, *value, 1);
-                }
-            }),
-            (None, Some(diffs)) => rows.zip(diffs).for_each(|((group, value), diff)| {
-                if let Some(state) = states.get_mut(*group as usize) {
-                    add(state, *value, *diff);
-                }
-            }),
-            (Some(nulls), _) => rows.enumerate().filter(|(row, _)| nulls.is_valid(*row)).for_each(|(row, (group, value))| {
-                if let Some(state) = states.get_mut(*group as usize) {
-                    add(state, *value, self.diffs.and_then(|d| d.get(row)).copied().unwrap_or(1));
-                }
-            }),
+        for (at, (part, values)) in self.parts.iter().zip(values).enumerate() {
+            let rows = part.groups.iter().zip(values.as_ref());
+            match (nulls.get(at).and_then(Option::as_ref), part.diffs) {
+                (None, None) => rows.for_each(|(group, value)| {
+                    if let Some(state) = states.get_mut(*group as usize) {
+                        add(state, *value, 1);
+                    }
+                }),
+                (None, Some(diffs)) => rows.zip(diffs).for_each(|((group, value), diff)| {
+                    if let Some(state) = states.get_mut(*group as usize) {
+                        add(state, *value, *diff);
+                    }
+                }),
+                (Some(nulls), diffs) => rows.enumerate().filter(|(row, _)| nulls.is_valid(*row)).for_each(|(row, (group, value))| {
+                    if let Some(state) = states.get_mut(*group as usize) {
+                        add(state, *value, diffs.and_then(|d| d.get(row)).copied().unwrap_or(1));
+                    }
+                }),
+            }
         }
         states
     }
 
-    fn counts(&self, nulls: Option<&NullBuffer>) -> Int64Array {
+    fn counts(&self, nulls: &Nulls) -> Int64Array {
         // The groups stand in for values, which a count does not look at.
-        self.fold(0i64, self.groups, nulls, |count, _, diff| *count += diff).into()
+        let groups: Vec<&[u32]> = self.parts.iter().map(|p| p.groups).collect();
+        self.fold(0i64, &groups, nulls, |count, _, diff| *count += diff).into()
     }
 
-    fn sums<V: Copy + Into<i128>>(&self, values: &[V], nulls: Option<&NullBuffer>) -> Vec<i128> {
+    fn sums<V: Copy + Into<i128>>(&self, values: &[impl AsRef<[V]>], nulls: &Nulls) -> Vec<i128> {
         self.fold(0i128, values, nulls, |sum, value, diff| *sum = sum.wrapping_add(value.into().wrapping_mul(i128::from(diff))))
     }
 
-    /// Sums of 64 bits where the batch cannot go beyond them.
-    fn narrow_sums(&self, values: &[i64], nulls: Option<&NullBuffer>) -> Vec<i128> {
-        let size = |of: &[i64]| bounds(of).map_or(0, |(least, most)| u128::from(least.unsigned_abs().max(most.unsigned_abs())));
-        let bound = size(values).saturating_mul(self.diffs.map_or(1, size)).saturating_mul(values.len() as u128);
-        match bound <= i64::MAX as u128 {
+    /// Sums of 64 bits where the batches cannot go beyond them.
+    fn narrow_sums(&self, values: &[impl AsRef<[i64]>], nulls: &Nulls) -> Vec<i128> {
+        let size = |(least, most): (i64, i64)| u128::from(least.unsigned_abs().max(most.unsigned_abs()));
+        let diffs: Vec<&[i64]> = self.parts.iter().filter_map(|p| p.diffs).collect();
+        // Rows without diffs count once.
+        let times = bounds_of(&diffs).map_or(1, size).max(1);
+        let rows = values.iter().map(|v| v.as_ref().len() as u128).sum();
+        match bounds_of(values).map_or(0, size).saturating_mul(times).saturating_mul(rows) <= i64::MAX as u128 {
             true => self.fold(0i64, values, nulls, |sum, v, diff| *sum += v * diff).into_iter().map(i128::from).collect(),
             false => self.sums(values, nulls),
         }
     }
 
-    fn floats(&self, values: &[f64], nulls: Option<&NullBuffer>, out: &mut Vec<ArrayRef>) {
-        let states = self.fold(Float::default(), values, nulls, Float::take_in);
-        out.extend(Float::columns(&states));
-    }
-
-    fn extremes(&self, argument: &ArrayRef, nulls: Option<&NullBuffer>, least: bool) -> Result<ArrayRef, ArrowError> {
+    fn extremes(&self, argument: &[&ArrayRef], nulls: &Nulls, least: bool) -> Result<ArrayRef, ArrowError> {
         const SIGN: i64 = i64::MIN;
-        let of = |values: &[i64]| match least {
-            true => self.fold(i64::MAX, values, nulls, |state, value, _| *state = value.min(*state)),
-            false => self.fold(i64::MIN, values, nulls, |state, value, _| *state = value.max(*state)),
-        };
-        let states = match argument.data_type() {
-            kind if kind.is_floating() => {
-                let wide = cast(argument, &DataType::Float64)?;
-                of(&wide.as_primitive::<Float64Type>().values().iter().map(|v| of_float(*v) as i64 ^ SIGN).collect::<Vec<_>>())
+        let states = match argument.first().map(|a| a.data_type()) {
+            Some(kind) if kind.is_floating() => {
+                let wide = all_cast(argument, &DataType::Float64)?;
+                self.extreme(&values::<Float64Type>(&refs(&wide)), nulls, least, |v| of_float(v) as i64 ^ SIGN)
             }
-            DataType::UInt64 => of(&argument.as_primitive::<UInt64Type>().values().iter().map(|v| *v as i64 ^ SIGN).collect::<Vec<_>>()),
-            _ => of(cast(argument, &DataType::Int64)?.as_primitive::<Int64Type>().values()),
+            Some(DataType::UInt64) => self.extreme(&values::<UInt64Type>(argument), nulls, least, |v| v as i64 ^ SIGN),
+            _ => self.extreme(&values::<Int64Type>(&refs(&all_cast(argument, &DataType::Int64)?)), nulls, least, |v| v),
         };
-        let there = nulls.map(|n| NullBuffer::from_iter(self.counts(Some(n)).values().iter().map(|c| *c > 0)));
+        let there = (!nulls.is_empty()).then(|| NullBuffer::from_iter(self.counts(nulls).values().iter().map(|c| *c > 0)));
         let keys: Vec<u64> = states.into_iter().map(|s| (s ^ SIGN) as u64).collect();
         Ok(Arc::new(UInt64Array::new(keys.into(), there)))
     }
+
+    /// The least or greatest of numbers that order as the values do.
+    fn extreme<V: Copy>(&self, values: &[impl AsRef<[V]>], nulls: &Nulls, least: bool, number: impl Fn(V) -> i64) -> Vec<i64> {
+        match least {
+            true => self.fold(i64::MAX, values, nulls, |state, value, _| *state = number(value).min(*state)),
+            false => self.fold(i64::MIN, values, nulls, |state, value, _| *state = number(value).max(*state)),
+        }
+    }
+}
+
+fn all_cast(argument: &[&ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>, ArrowError> {
+    argument.iter().map(|a| cast(a, to)).collect()
+}
+
+fn refs(arrays: &[ArrayRef]) -> Vec<&ArrayRef> {
+    arrays.iter().collect()
+}
+
+fn values<'a, T: ArrowPrimitiveType>(arrays: &[&'a ArrayRef]) -> Vec<&'a [T::Native]> {
+    arrays.iter().map(|a| a.as_primitive::<T>().values().as_ref()).collect()
 }
 
 /// The columns of floats' states, apart from each other.
@@ -277,7 +359,8 @@ mod tests {
                 };
                 let rows = RecordBatch::try_from_iter([("k", keys.clone()), ("v", values.clone())]).unwrap();
                 let reduced = Partial::new(&rows.schema(), 1, std::slice::from_ref(&call), true).unwrap();
-                let reduced = { reduced }.reduced(&Updates::insertions(rows)).unwrap().unwrap().rows;
+                let parts = [(0, 300), (300, 1), (301, 699)].map(|(from, len)| Updates::insertions(rows.slice(from, len)));
+                let reduced = { reduced }.reduced(&parts).unwrap().unwrap().rows;
                 let (mut one, mut many) =
                     (accumulator(&call, &kind, &output, true).unwrap(), accumulator(&call, &kind, &output, true).unwrap());
                 one.grow(7);

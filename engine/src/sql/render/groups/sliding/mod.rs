@@ -16,7 +16,7 @@ use self::cells::Cells;
 use self::queue::Queue;
 use self::states::Fold;
 pub use self::states::States;
-use super::partial::Partial;
+use super::partial::{Partial, together};
 use super::slices::{Late, first_after, floor, put_late};
 use crate::flow::updates::Updates;
 use crate::sql::plan::{Aggregate, Hop, HopKey};
@@ -145,14 +145,14 @@ fn rows(
 
 impl Keeper for Sliding {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
-        for updates in batches {
-            if self.merging {
-                self.take_in(&updates.rows)?;
-                continue;
+        if self.merging {
+            batches.iter().try_for_each(|updates| self.take_in(&updates.rows))?;
+        } else {
+            batches.iter().try_for_each(|updates| put_late(&self.hop.0, updates, &self.closes, epoch, &mut self.late))?;
+            for run in together(batches) {
+                let reduced = self.partial.always(run)?;
+                self.take_in(&reduced.rows)?;
             }
-            put_late(&self.hop.0, updates, &self.closes, epoch, &mut self.late)?;
-            let reduced = self.partial.always(updates)?;
-            self.take_in(&reduced.rows)?;
         }
         let now = self.closes.as_ref().and_then(|(_, closing, watermarks)| closing.passed(watermarks, epoch));
         now.map_or(Ok(None), |now| self.give(now))
