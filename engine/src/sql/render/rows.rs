@@ -131,12 +131,7 @@ pub fn flat<'s, T: Timestamp>(input: Changes<'s, T>, view: &str, compute: &Compu
 type Constant = Option<(ScalarValue, ArrayRef)>;
 
 /// Expressions over a batch, as columns of a schema.
-fn evaluate(
-    rows: &RecordBatch,
-    columns: &[Arc<dyn PhysicalExpr>],
-    schema: &SchemaRef,
-    constants: &mut [Constant],
-) -> Result<RecordBatch> {
+fn evaluate(rows: &RecordBatch, columns: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef, constants: &mut [Constant]) -> Result<RecordBatch> {
     let n = rows.num_rows();
     let one = |((e, f), constant): ((&Arc<dyn PhysicalExpr>, &Arc<Field>), &mut Constant)| {
         let array = match (e.evaluate(rows)?, constant) {

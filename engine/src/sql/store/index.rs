@@ -5,12 +5,11 @@
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
 use super::NOWHERE;
 use super::column::Words as Values;
 use super::columns::{Columns, Incoming};
+use super::hashed::Hashed;
 use super::words::{BLOCK, Words};
 use crate::flow::hash::hash_rows;
 
@@ -27,8 +26,8 @@ pub struct Index {
 enum Table {
     /// Keys that are one value of 32 or 64 bits; and the group of the null key, if there is one.
     Words(Words, u32),
-    /// Hash and number of each group: what does not match is seen without a look at its key.
-    Hashes(HashTable<(u64, u32)>),
+    /// All other keys.
+    Hashes(Hashed),
 }
 
 #[derive(Clone, Copy, Default)]
@@ -49,7 +48,7 @@ impl Index {
     /// When a type has no row encoding.
     pub fn new(types: &[DataType]) -> Result<Self, ArrowError> {
         let keys = Columns::new(types)?;
-        let table = if keys.is_one_of_words() { Table::Words(Words::new(), NOWHERE) } else { Table::Hashes(HashTable::new()) };
+        let table = if keys.is_one_of_words() { Table::Words(Words::new(), NOWHERE) } else { Table::Hashes(Hashed::new()) };
         Ok(Index { keys, width: types.len(), table, groups: Vec::new(), free: Vec::new() })
     }
 
@@ -74,7 +73,7 @@ impl Index {
     pub fn bytes(&self) -> usize {
         let table = match &self.table {
             Table::Words(words, _) => words.bytes(),
-            Table::Hashes(table) => table.capacity() * (size_of::<(u64, u32)>() + 1),
+            Table::Hashes(table) => table.bytes(),
         };
         table + self.groups.len() * size_of::<Group>() + self.keys.bytes()
     }
@@ -93,21 +92,7 @@ impl Index {
         let mut numbers = Numbers { keys, groups, free, incoming: &incoming };
         match table {
             Table::Words(words, null) => Ok(by_words(words, null, &mut numbers, rows)),
-            Table::Hashes(table) => {
-                let mut out = Vec::with_capacity(rows);
-                for (row, hash) in hash_rows(columns, rows)?.into_iter().enumerate() {
-                    let same = |(h, group): &(u64, u32)| *h == hash && numbers.keys.equal(*group, &incoming, row);
-                    out.push(match table.entry(hash, same, |(h, _)| *h) {
-                        Entry::Occupied(known) => known.get().1,
-                        Entry::Vacant(free) => {
-                            let group = numbers.next(hash, row);
-                            free.insert((hash, group));
-                            group
-                        }
-                    });
-                }
-                Ok(out)
-            }
+            Table::Hashes(table) => Ok(by_hashes(table, &mut numbers, &hash_rows(columns, rows)?)),
         }
     }
 
@@ -132,10 +117,7 @@ impl Index {
         match &mut self.table {
             Table::Words(_, null) if *null == group => *null = NOWHERE,
             Table::Words(words, _) => words.remove(known.mark),
-            Table::Hashes(table) => match table.find_entry(known.mark, |(_, g)| *g == group) {
-                Ok(entry) => drop(entry.remove()),
-                Err(_) => return,
-            },
+            Table::Hashes(table) => table.remove(known.mark, group),
         }
         (known.live, known.generation) = (false, known.generation.wrapping_add(1));
         self.keys.clear(group);
@@ -207,4 +189,75 @@ fn by_words(words: &mut Words, null: &mut u32, numbers: &mut Numbers<'_>, rows: 
         }
     }
     out
+}
+
+fn by_hashes(table: &mut Hashed, numbers: &mut Numbers<'_>, hashes: &[u64]) -> Vec<u32> {
+    let mut out = Vec::with_capacity(hashes.len());
+    let (incoming, mut rows, mut same) = (numbers.incoming, Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
+    for block in hashes.chunks(BLOCK) {
+        let from = out.len();
+        table.numbers_of(block, &mut out, |at| numbers.next(block.get(at).copied().unwrap_or(0), from + at));
+        rows.clear();
+        rows.extend(from as u32..(from + block.len()) as u32);
+        same.clear();
+        same.resize(block.len(), true);
+        numbers.keys.keep_equal(out.get(from..).unwrap_or_default(), incoming, &rows, &mut same);
+        for at in (0..block.len()).filter(|at| same.get(*at) == Some(&false)) {
+            let (hash, row) = (block.get(at).copied().unwrap_or(0), from + at);
+            let known = table.other(hash, |number| numbers.keys.equal(number, incoming, row));
+            let number = known.unwrap_or_else(|| {
+                let number = numbers.next(hash, row);
+                table.add_other(hash, number);
+                number
+            });
+            out.get_mut(row).into_iter().for_each(|slot| *slot = number);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::atomic::Ordering;
+    use std::sync::{Arc, PoisonError};
+
+    use arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+    use crate::flow::hash::{ALONE, COLLIDE};
+
+    /// A long random history of keys that come and go, against a map; also where few hashes are shared by all keys.
+    #[test]
+    fn keys_keep_their_numbers_until_they_go() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        for mask in [u64::MAX, 3, 0] {
+            COLLIDE.store(mask, Ordering::SeqCst);
+            let mut index = Index::new(&[DataType::Int64, DataType::Utf8]).unwrap();
+            let (mut map, mut state) = (HashMap::new(), 7u64);
+            let mut next = |below: u64| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 33) % below
+            };
+            for _ in 0..300 {
+                let keys: Vec<(i64, String)> = (0..40).map(|_| (next(20) as i64, format!("k{}", next(10)))).collect();
+                let numbers: ArrayRef = Arc::new(Int64Array::from_iter(keys.iter().map(|k| (k.0 != 0).then_some(k.0))));
+                let texts: ArrayRef = Arc::new(StringArray::from_iter_values(keys.iter().map(|k| &k.1)));
+                let given = index.assign(&[numbers, texts], keys.len()).unwrap();
+                for (key, group) in keys.iter().zip(&given) {
+                    assert_eq!(map.entry(key.clone()).or_insert(*group), group, "{key:?}");
+                }
+                let mut all: Vec<u32> = map.values().copied().collect();
+                all.sort_unstable();
+                assert_eq!(index.live(), all);
+                for key in keys.iter().filter(|_| next(3) == 0) {
+                    if let Some(group) = map.remove(key) {
+                        index.release(group);
+                    }
+                }
+            }
+        }
+        COLLIDE.store(u64::MAX, Ordering::SeqCst);
+    }
 }

@@ -7,6 +7,7 @@
 
 mod column;
 mod columns;
+mod hashed;
 mod index;
 mod order;
 mod places;

@@ -17,9 +17,9 @@ const ENTRIES_MIN: usize = 1 << 6;
 
 /// A value and its number; no number means no entry.
 #[derive(Clone, Copy)]
-struct Entry {
-    word: u64,
-    number: u32,
+pub(super) struct Entry {
+    pub(super) word: u64,
+    pub(super) number: u32,
 }
 
 const NO_ENTRY: Entry = Entry { word: 0, number: NOWHERE };
@@ -51,7 +51,7 @@ impl Words {
     }
 
     /// The place of a value, or of the entry that it would get.
-    fn probe(&self, word: u64) -> (usize, Entry) {
+    pub(super) fn probe(&self, word: u64) -> (usize, Entry) {
         let mut place = self.home(word);
         loop {
             let entry = self.at(place);
@@ -82,7 +82,8 @@ impl Words {
         }
     }
 
-    fn number_of(&mut self, word: u64, new: impl FnOnce() -> u32) -> u32 {
+    /// The number of a value; if it is not there, it gets what a function gives.
+    pub(super) fn number_of(&mut self, word: u64, new: impl FnOnce() -> u32) -> u32 {
         let (place, entry) = self.probe(word);
         if entry.number != NOWHERE {
             return entry.number;

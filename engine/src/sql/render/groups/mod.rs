@@ -33,8 +33,8 @@ pub use self::early::Early;
 pub use self::early::{closing_times, in_time, no_times};
 
 pub use self::paged::Paged;
-pub use self::partial::{Partial, merges};
 use self::partial::together;
+pub use self::partial::{Partial, merges};
 use self::saved::{column, numbers_of};
 use self::slices::{Late, key_types, put_late};
 pub use self::sliding::Sliding;
@@ -329,7 +329,8 @@ impl Groups {
             batches.iter().try_for_each(|updates| self.assigned(updates, true).map(|batch| out.push(batch)))?;
             return Ok(out);
         }
-        let in_time = batches.iter().map(|updates| in_time(updates, &self.closes, epoch, &mut self.late.rows)).collect::<Result<Vec<_>, _>>()?;
+        let in_time =
+            batches.iter().map(|updates| in_time(updates, &self.closes, epoch, &mut self.late.rows)).collect::<Result<Vec<_>, _>>()?;
         for run in together(&in_time) {
             match self.partial.as_mut().map(|p| p.reduced(run)).transpose()?.flatten() {
                 Some(reduced) => out.push(self.assigned(&reduced, true)?),
