@@ -39,11 +39,12 @@ use super::types::Types;
 use super::watermark::NOW;
 use super::window::window_functions;
 use super::windowing::expand;
+use super::zeros::ONE_ZERO;
 
 /// Rules that hold on streams that change as on tables that do not: they reshape a query without looking at its data.
 /// Left out on purpose: whatever reorders by statistics, and `SingleDistinctToGroupBy`, which only pays off in a batch;
 /// and `EliminateGroupByConstant`, which fails on `GROUP BY CAST(x AS …), x`: the cast has the name of what it casts.
-const RULES: [&str; 15] = [
+const RULES: [&str; 16] = [
     "rewrite_set_comparison",
     "optimize_unions",
     "simplify_expressions",
@@ -56,6 +57,7 @@ const RULES: [&str; 15] = [
     "eliminate_filter",
     "eliminate_cross_join",
     "eliminate_outer_join",
+    ONE_ZERO,
     NUMBERS_RIGHT,
     "push_down_filter",
     "optimize_projections",
@@ -270,7 +272,7 @@ impl Catalog {
     /// # Errors
     /// When the rule fails, which is a defect of it.
     pub fn simplify(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        self.apply(plan, &["simplify_expressions"])
+        self.apply(plan, &[ONE_ZERO, "simplify_expressions"])
     }
 
     fn apply(&self, plan: LogicalPlan, names: &[&str]) -> Result<LogicalPlan> {

@@ -35,6 +35,7 @@ mod watermark;
 mod window;
 mod windowing;
 mod within;
+mod zeros;
 
 pub use catalog::Functions;
 pub use closing::Closing;

@@ -66,7 +66,7 @@ fn once<T>(all: &mut Vec<T>, of: impl Fn(&T) -> &Expr) {
 }
 
 /// The expression with one zero where it is of floats; whether it changed.
-fn normal(expr: &mut Expr, frame: &dyn ExprSchema) -> bool {
+pub fn normal(expr: &mut Expr, frame: &dyn ExprSchema) -> bool {
     let done = matches!(expr, Expr::ScalarFunction(f) if f.func.inner().downcast_ref::<OneZero>().is_some());
     if done || !expr.get_type(frame).is_ok_and(|kind| kind.is_floating()) {
         return false;

@@ -10,10 +10,12 @@
 
 use std::sync::Arc;
 
+use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
+
+use super::zeros::{OneZero, positive};
 
 /// What has numbers on the right.
 pub const NUMBERS_RIGHT: &str = "numbers_right";
@@ -30,7 +32,7 @@ pub fn rules() -> Vec<Rule> {
             _ => vec![rule],
         }
     };
-    Optimizer::new().rules.into_iter().flat_map(mended).collect()
+    std::iter::once::<Rule>(Arc::new(OneZero)).chain(Optimizer::new().rules.into_iter().flat_map(mended)).collect()
 }
 
 /// A rule that is not shown filters above a grouping of all rows.
@@ -93,19 +95,7 @@ fn turned(expr: Expr) -> Result<Transformed<Expr>> {
         Some(op) => (right, op, left, true),
         None => (left, op, right, false),
     };
-    let zero = positive(&mut right, op);
+    // What the rules before this made of a literal may be minus zero again.
+    let zero = op.supports_propagation() && positive(&mut right);
     Ok(Transformed::new_transformed(of(left, op, right), was_swapped || zero))
-}
-
-/// Minus zero in a comparison is zero.
-fn positive(literal: &mut Expr, op: Operator) -> bool {
-    if !op.supports_propagation() {
-        return false;
-    }
-    match literal {
-        Expr::Literal(ScalarValue::Float32(Some(value)), _) if *value == 0.0 && value.is_sign_negative() => *value = 0.0,
-        Expr::Literal(ScalarValue::Float64(Some(value)), _) if *value == 0.0 && value.is_sign_negative() => *value = 0.0,
-        _ => return false,
-    }
-    true
 }

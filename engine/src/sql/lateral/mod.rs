@@ -50,16 +50,30 @@ fn subquery_of(right: &LogicalPlan) -> Option<(LogicalPlan, Option<TableReferenc
 }
 
 /// Whether DataFusion's rules take a subquery apart as they should: what it reads is pulled up out of filters, through nodes
-/// that do not mind. Groups only let equalities through.
+/// that do not mind. Groups only let equalities through. A group of all rows has a row where there are none, which the rules
+/// mend for its columns and for arithmetic with them; not so what is asked of that row (`HAVING`), or what does not hang on it.
 fn is_simple(inner: &LogicalPlan) -> Result<bool> {
-    let (mut simple, mut grouped) = (true, false);
+    let (mut simple, mut grouped, mut asked, mut named) = (true, false, false, false);
     inner.apply(|node| {
-        grouped |= matches!(node, LogicalPlan::Aggregate(_));
         simple &= match node {
-            LogicalPlan::Projection(_) | LogicalPlan::TableScan(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Aggregate(_) => {
+            LogicalPlan::Aggregate(of) => {
+                let once = !std::mem::replace(&mut grouped, true);
+                let hard = named || asked && of.group_expr.is_empty();
+                once && !hard && !node.contains_outer_reference()
+            }
+            LogicalPlan::Projection(projection) => {
+                asked |= !projection.expr.iter().all(|e| is_arithmetic(e) && e.any_column_refs());
                 !node.contains_outer_reference()
             }
-            LogicalPlan::Filter(filter) => !grouped || split_conjunction(&filter.predicate).into_iter().all(is_equality),
+            LogicalPlan::SubqueryAlias(_) => {
+                named = true;
+                !node.contains_outer_reference()
+            }
+            LogicalPlan::TableScan(_) => !node.contains_outer_reference(),
+            LogicalPlan::Filter(filter) => {
+                asked |= !grouped;
+                !grouped || split_conjunction(&filter.predicate).into_iter().all(is_equality)
+            }
             LogicalPlan::Sort(sort) => sort.fetch.is_none() && !node.contains_outer_reference(),
             LogicalPlan::Join(join) => join.join_type == JoinType::Inner,
             // What reads nothing from outside may be anything.
@@ -68,6 +82,22 @@ fn is_simple(inner: &LogicalPlan) -> Result<bool> {
         Ok(if simple && reads_outside(node)? { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     })?;
     Ok(simple)
+}
+
+/// Whether an expression is columns and numbers, added and multiplied.
+fn is_arithmetic(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(_) | Expr::Literal(..) => true,
+        Expr::Alias(alias) => is_arithmetic(&alias.expr),
+        Expr::Cast(cast) => is_arithmetic(&cast.expr),
+        Expr::Negative(of) => is_arithmetic(of),
+        Expr::BinaryExpr(b) => {
+            matches!(b.op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
+                && is_arithmetic(&b.left)
+                && is_arithmetic(&b.right)
+        }
+        _ => false,
+    }
 }
 
 /// Whether a condition reads nothing from outside, or compares it for equality with what is within.

@@ -76,6 +76,10 @@ fn in_projection(projection: Projection, calls: Vec<Expr>, counter: &mut usize) 
 }
 
 fn in_groups(aggregate: Aggregate, calls: Vec<Expr>, counter: &mut usize) -> Result<LogicalPlan> {
+    let is_session = |call: &&Expr| matches!(call, Expr::ScalarFunction(f) if f.name() == "session");
+    if calls.iter().filter(is_session).count() > 1 {
+        return plan_err!("two sessions in one GROUP BY are not supported");
+    }
     let mut input = aggregate.input.as_ref().clone();
     let mut groups = aggregate.group_expr.clone();
     for call in calls {

@@ -11,13 +11,15 @@ use crate::sql::window::window_time;
 /// The input with a column that holds the session of each row; rows without a time are left out.
 pub fn sessions(input: LogicalPlan, time: &Expr, gap: &Expr, keys: &[Expr], name: &str) -> Result<LogicalPlan> {
     let (begin, end) = (format!("{name} first"), format!("{name} last"));
+    // A date and some hours would be a date.
+    let kind = window_time(&time.get_type(input.schema())?)?;
+    let cast = |e: Expr| datafusion::logical_expr::cast(e, kind.clone());
+    let time = &if time.get_type(input.schema())? == kind { time.clone() } else { cast(time.clone()) };
     let until = || time.clone() + gap.clone();
     let over = |call: Expr| call.partition_by(keys.to_vec()).order_by(vec![time.clone().sort(true, false)]).build();
     let plan = LogicalPlanBuilder::from(input).filter(time.clone().is_not_null())?;
     let plan = plan.window(vec![over(first(time.clone(), until()))?.alias(&begin), over(last(time.clone(), until()))?.alias(&end)])?;
     let named = |n: &str| Expr::Column(Column::new_unqualified(n));
-    let kind = window_time(&time.get_type(plan.schema())?)?;
-    let cast = |e: Expr| datafusion::logical_expr::cast(e, kind.clone());
     let window = named_struct(vec![lit("start"), cast(named(&begin)), lit("end"), cast(named(&end) + gap.clone())]).alias(name);
     let exprs: Vec<Expr> = plan.schema().iter().map(|(q, f)| Expr::Column((q, f).into())).chain(std::iter::once(window)).collect();
     plan.project(exprs)?.build()

@@ -97,6 +97,15 @@ struct Batch {
     merged: bool,
 }
 
+impl Batch {
+    /// The groups that rows were taken from, or from which as many came as went.
+    fn lessened(&self) -> Vec<u32> {
+        let weights = if self.merged { self.columns.first().and_then(|c| c.as_primitive_opt::<Int64Type>()) } else { self.diffs.as_ref() };
+        let Some(weights) = weights else { return Vec::new() };
+        self.groups.iter().zip(weights.values()).filter(|(_, weight)| **weight <= 0).map(|(group, _)| *group).collect()
+    }
+}
+
 impl Groups {
     /// No groups yet.
     ///
@@ -374,9 +383,7 @@ impl Groups {
         let mut gone: Vec<u32> = Vec::new();
         for batch in batches {
             self.take_in(batch)?;
-            if batch.diffs.is_some() {
-                gone.extend(&batch.groups);
-            }
+            gone.extend(batch.lessened());
         }
         gone.sort_unstable();
         gone.dedup();

@@ -11,22 +11,38 @@ use timely::dataflow::operators::generic::Operator;
 
 use super::super::rows;
 use super::Round;
+use crate::flow::defect::end_run;
+use crate::flow::exchange::exchange_by;
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
-use crate::sql::arrange::Evaluate;
+use crate::sql::arrange::{self, Evaluate};
 
 /// Rounds of an iteration; a query that does not end by itself ends there, with a row in the error collection.
 const ROUNDS_MAX: u64 = 10_000;
 
-/// Lets rows through up to the last round; beyond it they become an error.
+/// How often a row may be there: a row that is there twice as often with each round would soon be so too often to be counted.
+const COPIES_MAX: u64 = 1 << 40;
+
+/// Lets rows through up to the last round; beyond it they become an error, as long as there are any.
 pub fn bounded<'i>(fed_back: Stream<'i, Round, Updates>, view: &str) -> rows::Split<'i, Round> {
     let view = view.to_string();
+    let of = view.clone();
     let within = |time: Option<&Round>| time.is_some_and(|t| t.inner <= ROUNDS_MAX);
     let good = fed_back.clone().unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, "round", move |_, _| {
         move |input, output| {
             input.for_each_stamp(|cap, data| {
-                if within(cap.stamp().iter().next()) {
-                    output.session_with_builder(&cap).give_containers(data);
+                if !within(cap.stamp().iter().next()) {
+                    return;
+                }
+                let mut session = output.session_with_builder(&cap);
+                for updates in data {
+                    if (0..updates.rows.num_rows()).any(|row| updates.diff(row).unsigned_abs() > COPIES_MAX) {
+                        end_run(&format!(
+                            "the recursion of {of} does not end: a row of it is there more than {COPIES_MAX} times; UNION keeps each once"
+                        ));
+                        return;
+                    }
+                    session.give_container(updates);
                 }
             });
         }
@@ -34,18 +50,22 @@ pub fn bounded<'i>(fed_back: Stream<'i, Round, Updates>, view: &str) -> rows::Sp
     let bad = fed_back.unary::<NoopBuilder<Updates>, _, _, _>(Pipeline, "last round", move |_, _| {
         move |input, output| {
             input.for_each_stamp(|cap, data| {
-                if within(cap.stamp().iter().next()) || data.count() == 0 {
+                if within(cap.stamp().iter().next()) {
                     return;
                 }
+                // How many rows there are: none as soon as each that came has gone.
+                let copies: i64 = data.map(|updates| (0..updates.rows.num_rows()).map(|row| updates.diff(row)).sum::<i64>()).sum();
                 let text = format!("the recursion does not end: it was stopped after {ROUNDS_MAX} rounds");
                 let columns: [Arc<dyn arrow::array::Array>; 2] =
                     [Arc::new(StringArray::from(vec![view.as_str()])), Arc::new(StringArray::from(vec![text]))];
-                if let Ok(rows) = RecordBatch::try_new(rows::error_schema(), columns.into()) {
-                    output.session_with_builder(&cap).give_container(&mut Updates::insertions(rows));
+                if let (Ok(error), true) = (RecordBatch::try_new(rows::error_schema(), columns.into()), copies != 0) {
+                    output.session_with_builder(&cap).give_container(&mut Updates::changes(error, vec![copies].into()));
                 }
             });
         }
     });
+    let shared = if bad.scope().worker().peers() > 1 { exchange_by(bad, vec![0, 1]) } else { bad };
+    let bad = arrange::reduce(arrange::arrange(shared, 2, "rounds"), "distinct", 2, Box::new(Once));
     (good, bad)
 }
 

@@ -1,0 +1,108 @@
+//! One zero in comparisons: −0.0 is 0.0 in SQL, as `=` of DataFusion has it, but two literals to its rules, and two values to `IN`
+//! with constants, `CASE x WHEN …` and `nullif`, which compare bits. This is done before the rules make one condition of two.
+//! Not here: keys, orders and partitions (`orders.rs`).
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, when};
+use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+
+use super::orders::normal;
+
+/// The name of the rule.
+pub const ONE_ZERO: &str = "one_zero_in_comparisons";
+
+/// The rule.
+#[derive(Debug)]
+pub struct OneZero;
+
+impl OptimizerRule for OneZero {
+    fn name(&self) -> &str {
+        ONE_ZERO
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let (frame, names) = (merge_schema(&plan.inputs()), NamePreserver::new(&plan));
+        plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(expr.transform_up(|e| compared(e, &frame))?.update_data(|e| name.restore(e)))
+        })
+    }
+}
+
+fn compared(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { mut left, op, mut right }) if op.supports_propagation() => {
+            let changed = positive(&mut left) | positive(&mut right);
+            Ok(Transformed::new_transformed(Expr::BinaryExpr(BinaryExpr { left, op, right }), changed))
+        }
+        Expr::InList(mut list) => {
+            let changed = one_zero(&mut list.expr, list.list.iter_mut().collect(), frame);
+            Ok(Transformed::new_transformed(Expr::InList(list), changed))
+        }
+        Expr::Case(mut case) => {
+            let whens = case.when_then_expr.iter_mut().map(|(when, _)| when.as_mut()).collect();
+            let changed = case.expr.as_deref_mut().is_some_and(|of| one_zero(of, whens, frame));
+            Ok(Transformed::new_transformed(Expr::Case(case), changed))
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" => match call.args.as_slice() {
+            [of, one] if may_be_zero(one) && is_float(of, frame) => {
+                let null = Expr::Literal(ScalarValue::try_from(&of.get_type(frame)?)?, None);
+                compared(of.clone().eq(one.clone()), frame)
+                    .and_then(|equal| when(equal.data, null).otherwise(of.clone()))
+                    .map(Transformed::yes)
+            }
+            _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
+        },
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// What is compared with some values, and these; whether any changed.
+fn one_zero(of: &mut Expr, with: Vec<&mut Expr>, frame: &DFSchema) -> bool {
+    let floats = is_float(of, frame) || with.iter().any(|e| is_float(e, frame));
+    if !floats || !with.iter().any(|e| may_be_zero(e)) {
+        return false;
+    }
+    with.into_iter().chain([of]).fold(false, |changed, e| changed | if is_constant(e) { positive(e) } else { normal(e, frame) })
+}
+
+fn is_float(expr: &Expr, frame: &DFSchema) -> bool {
+    expr.get_type(frame).is_ok_and(|kind| kind.is_floating())
+}
+
+fn is_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(..) => true,
+        Expr::Cast(Cast { expr, .. }) => is_constant(expr),
+        _ => false,
+    }
+}
+
+/// Whether a value is not known to be other than zero.
+fn may_be_zero(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Float32(Some(value)), _) => *value == 0.0,
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => *value == 0.0,
+        Expr::Literal(value, _) => ScalarValue::new_zero(&value.data_type()).is_ok_and(|zero| zero == *value),
+        Expr::Cast(Cast { expr, .. }) => may_be_zero(expr),
+        _ => true,
+    }
+}
+
+/// Makes minus zero zero, where a literal is that; whether it was.
+pub fn positive(expr: &mut Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Float32(Some(value)), _) if *value == 0.0 && value.is_sign_negative() => *value = 0.0,
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) if *value == 0.0 && value.is_sign_negative() => *value = 0.0,
+        Expr::Cast(Cast { expr, .. }) => return positive(expr),
+        _ => return false,
+    }
+    true
+}

@@ -1,0 +1,23 @@
+-- What an aggregate of all rows is asked in a subquery that reads the row around it: HAVING, and what does not hang on its rows.
+CREATE TABLE t (id INT, g INT);
+CREATE TABLE v (a INT);
+INSERT INTO v VALUES (1), (2);
+INSERT INTO t VALUES (1, 1);
+INSERT INTO t VALUES (2, 4), (2, 5);
+DELETE FROM t WHERE id = 1;
+SELECT v.a, q.c FROM v, LATERAL (SELECT count(*) AS c FROM t WHERE t.id = a HAVING count(*) > 0) q;
+SELECT v.a, q.c FROM v, LATERAL (SELECT count(*) AS c FROM t WHERE t.id = a HAVING a > 1) q;
+SELECT a, (SELECT count(*) FROM t WHERE t.id = a HAVING a > 1) AS c FROM v;
+SELECT a, (SELECT 5 FROM t WHERE t.id = a HAVING count(*) = 0) AS c FROM v;
+SELECT a FROM v WHERE (SELECT count(*) FROM t WHERE t.id = a HAVING count(*) > 0) IS NULL;
+SELECT a FROM v WHERE (SELECT count(*) FROM t WHERE t.id = a HAVING count(*) = 0) IS NULL;
+SELECT a FROM v WHERE EXISTS (SELECT 1 FROM t WHERE t.id = a HAVING count(*) = 0);
+SELECT a FROM v WHERE NOT EXISTS (SELECT 1 FROM t WHERE t.id = a HAVING count(*) < 1);
+SELECT a FROM v WHERE 5 IN (SELECT 5 FROM t WHERE t.id = a HAVING count(*) < 1);
+SELECT v.a, q.* FROM v CROSS JOIN LATERAL (SELECT 'k' AS c, count(*) AS n FROM t WHERE t.id = a) q;
+SELECT v.a, (SELECT count(*) IS NULL FROM t WHERE t.id = a) AS c FROM v;
+SELECT v.a FROM v WHERE (SELECT count(*) IS NOT NULL FROM t WHERE t.id = a);
+SELECT v.a, (SELECT count(*) + 1 FROM t WHERE t.id = a) AS c, (SELECT coalesce(max(g), 7) FROM t WHERE t.id = a) AS m FROM v;
+SELECT v.a, (SELECT c FROM (SELECT count(*) AS c FROM t WHERE t.id = a) z) AS c FROM v;
+SELECT v.a, (SELECT max(c) FROM (SELECT count(*) AS c FROM t WHERE t.id = a) z) AS c FROM v;
+SELECT v.a, (SELECT max(c) FROM (SELECT g, count(*) AS c FROM t WHERE t.id = a GROUP BY g) z) AS c FROM v;
