@@ -36,3 +36,9 @@ SELECT y FROM z WHERE CAST('-0.0' AS FLOAT) < y AND y >= CAST(0 AS FLOAT);
 INSERT INTO o SELECT 'zeros', count(*), 0 FROM z WHERE x = 0.0 AND x = CAST('-0.0' AS DOUBLE);
 INSERT INTO o SELECT 'above', count(*), 0 FROM z WHERE x > CAST('-0.0' AS DOUBLE) AND x >= 0.0;
 SELECT * FROM o;
+-- A key of a join that is made of two tables, and stands nowhere when the joins are put in another order.
+CREATE TABLE k0 (x1 INT, x3 INT, x5 BIGINT);
+CREATE TABLE k1 (y0 BIGINT, y4 SMALLINT);
+INSERT INTO k1 VALUES (2, 3), (0, 4);
+INSERT INTO k0 VALUES (0, 10, 0), (1, 0, 0);
+SELECT a6.y4 AS c0 FROM k0 AS a5 CROSS JOIN k1 AS a6 WHERE (a6.y0 + a5.x5) = (SELECT CAST(sum(a7.x3) AS BIGINT) FROM k0 AS a7 WHERE a5.x1 = a7.x3);

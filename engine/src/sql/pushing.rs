@@ -1,4 +1,4 @@
-//! DataFusion's logical rules, with what two of them do wrong in version 55 kept from them. For streams and for the batch alike.
+//! DataFusion's logical rules, with what three of them do wrong in version 55 kept from them. For streams and for the batch alike.
 //!
 //! Filters are pushed below a grouping when all their columns are keys of it. A condition on no column, as one on the clock or on a
 //! subquery alone, passes that for want of columns, and below a grouping of all rows it has a count of nothing where there must be no
@@ -7,12 +7,15 @@
 //! Two conditions of one column with a number are made one, where `1 = x` and `x = 1` count as two numbers, which nothing is, and of
 //! `5 < x` and `5 <= x` the looser is kept. Numbers stand on the right here, in joins too, before filters are pushed; and minus zero
 //! is zero there, as `x = 0` and `x = -0.0` count as two numbers as well.
+//!
+//! Inner joins are put in another order, by which a key that is made of several of the joined inputs may stand nowhere any more: it
+//! was lost, and rows came that it excludes. Joins with such a key stay as they are.
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{JoinType, Result};
+use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
 use super::zeros::{OneZero, positive};
@@ -21,6 +24,7 @@ use super::zeros::{OneZero, positive};
 pub const NUMBERS_RIGHT: &str = "numbers_right";
 
 const PUSHES: &str = "push_down_filter";
+const ORDERS_JOINS: &str = "eliminate_cross_join";
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
@@ -28,6 +32,7 @@ type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 pub fn rules() -> Vec<Rule> {
     let mended = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
+            ORDERS_JOINS => vec![Arc::new(KeepsKeys(rule))],
             PUSHES => vec![Arc::new(NumbersRight), Arc::new(AboveTotals(rule))],
             _ => vec![rule],
         }
@@ -64,6 +69,48 @@ impl OptimizerRule for AboveTotals {
 /// Whether one group is of all rows, and so has a row when there are none.
 fn has_total(keys: &[Expr]) -> bool {
     keys.is_empty() || keys.iter().any(|key| matches!(key, Expr::GroupingSet(_)))
+}
+
+/// A rule that is not shown joins with a key of several inputs.
+#[derive(Debug)]
+struct KeepsKeys(Rule);
+
+impl OptimizerRule for KeepsKeys {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let found = plan.apply_with_subqueries(|node| {
+            let wide =
+                inner(node).is_some_and(|join| join.on.iter().any(|(l, r)| is_of_several(l, &join.left) || is_of_several(r, &join.right)));
+            Ok(if wide { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+        if found == TreeNodeRecursion::Stop { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
+    }
+}
+
+fn inner(plan: &LogicalPlan) -> Option<&Join> {
+    match plan {
+        LogicalPlan::Join(join) if join.join_type == JoinType::Inner => Some(join),
+        _ => None,
+    }
+}
+
+/// Whether an expression has columns of several inputs of inner joins.
+fn is_of_several(expr: &Expr, of: &LogicalPlan) -> bool {
+    let Some(join) = inner(of) else { return false };
+    let columns = expr.column_refs();
+    let within = |side: &LogicalPlan| columns.iter().all(|c| side.schema().has_column(c));
+    match (within(&join.left), within(&join.right)) {
+        (true, _) => is_of_several(expr, &join.left),
+        (_, true) => is_of_several(expr, &join.right),
+        _ => true,
+    }
 }
 
 /// Comparisons of conditions with the literal on the right.

@@ -1,4 +1,5 @@
-//! Subqueries in WHERE that are correlated, where nulls meet on either side: `IN`, `NOT IN`, `EXISTS`, `NOT EXISTS` and scalars.
+//! Subqueries in WHERE that are correlated, where nulls meet on either side: `IN`, `NOT IN`, `EXISTS`, `NOT EXISTS` and scalars, also
+//! with `HAVING` over an aggregate of all rows.
 //!
 //! DataFusion loses rows of a correlated `NOT IN` itself. So the batch is asked for what it means: each row outside is numbered
 //! and held against every row within, and counts say whether there is an equal value, one that is unknown, or any.
@@ -104,7 +105,8 @@ fn pairs(dice: &mut Dice, outside: &[Column], inside: &[Column]) -> String {
 
 fn asked(dice: &mut Dice, at: usize, outside: &[Column], inside: &[Column]) -> Asked {
     let pairs = pairs(dice, outside, inside);
-    match dice.below(5) {
+    match dice.below(6) {
+        5 => having(dice, at, pairs),
         0 => {
             let (word, test) = [("EXISTS", "> 0"), ("NOT EXISTS", "= 0")][dice.below(2)];
             let condition = format!("coalesce(m{at}.n, 0) {test}");
@@ -139,6 +141,26 @@ fn asked(dice: &mut Dice, at: usize, outside: &[Column], inside: &[Column]) -> A
             Asked { engine: format!("{left} {not}IN (SELECT {right} FROM t1 AS b WHERE {pairs})"), counted, pairs, condition }
         }
     }
+}
+
+/// What is asked of an aggregate of all rows within, which has a row where there are none; or given beside it.
+fn having(dice: &mut Dice, at: usize, pairs: String) -> Asked {
+    let n = format!("coalesce(m{at}.n, 0)");
+    let more = dice.of(&["", "", "", " AND a.k IS NOT NULL"]);
+    let test = format!("{} {}{more}", dice.of(&["=", "<>", "<", ">="]), dice.below(3));
+    let (from, holds) = (format!("FROM t1 AS b WHERE {pairs}"), format!("({n} {test})"));
+    let (engine, condition) = match dice.below(6) {
+        0 => (format!("EXISTS (SELECT 1 {from} HAVING count(*) {test})"), holds),
+        1 => (format!("NOT EXISTS (SELECT 1 {from} HAVING count(*) {test})"), format!("NOT {holds}")),
+        2 => (format!("((SELECT count(*) {from} HAVING count(*) {test}) < 2)"), format!("(CASE WHEN {holds} THEN {n} END < 2)")),
+        3 => (format!("((SELECT 'x' {from} HAVING count(*) {test}) IS NULL)"), format!("NOT {holds}")),
+        4 => (
+            format!("(SELECT count(*) IS NOT NULL AND count(*) {test} {from})").replace(more, ""),
+            format!("({})", holds.replace(more, "")),
+        ),
+        _ => (format!("((SELECT coalesce(max(1), 7) {from}) = 7)"), format!("({n} = 0)")),
+    };
+    Asked { engine, counted: "0 AS x".into(), pairs, condition }
 }
 
 fn column_of(dice: &mut Dice, columns: &[Column], kind: Kind) -> Sql {
