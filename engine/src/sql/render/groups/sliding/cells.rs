@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 use super::states::{Fold, States};
@@ -64,6 +64,13 @@ impl Cells {
         let rest = rows.columns().get(self.others + 1..).unwrap_or_default();
         let (weights, columns) = rest.split_first().ok_or_else(missing)?;
         self.states.merge(weights, columns, &cells)?;
+        // Where no row is left, nothing is left of those that were.
+        let more = weights.as_primitive_opt::<Int64Type>().ok_or_else(missing)?;
+        for cell in cells.iter().zip(more.values()).filter(|(_, more)| **more <= 0).map(|(cell, _)| *cell) {
+            if self.states.weight(cell) == 0 {
+                self.states.clear(cell);
+            }
+        }
         Ok(slices.values().iter().copied().min())
     }
 

@@ -65,12 +65,6 @@ impl States {
         for (state, width) in self.states.iter_mut().zip(&self.widths) {
             state.merge(columns.split_off(..*width).unwrap_or_default(), to)?;
         }
-        // Where no row is left, nothing is left of those that were.
-        for at in to.iter().zip(more.values()).filter(|(_, more)| **more <= 0).map(|(at, _)| *at) {
-            if self.weight(at) == 0 {
-                self.clear(at);
-            }
-        }
         Ok(())
     }
 
