@@ -18,7 +18,7 @@ use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
-use super::zeros::{OneZero, positive};
+use super::zeros::{ComparedZeros, positive};
 
 /// What has numbers on the right.
 pub const NUMBERS_RIGHT: &str = "numbers_right";
@@ -32,19 +32,19 @@ type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 pub fn rules() -> Vec<Rule> {
     let mended = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
-            ORDERS_JOINS => vec![Arc::new(KeepsKeys(rule))],
-            PUSHES => vec![Arc::new(NumbersRight), Arc::new(AboveTotals(rule))],
+            ORDERS_JOINS => vec![Arc::new(KeptFrom(rule, has_wide_key))],
+            PUSHES => vec![Arc::new(NumbersRight), Arc::new(KeptFrom(rule, is_above_total))],
             _ => vec![rule],
         }
     };
-    std::iter::once::<Rule>(Arc::new(OneZero)).chain(Optimizer::new().rules.into_iter().flat_map(mended)).collect()
+    std::iter::once::<Rule>(Arc::new(ComparedZeros)).chain(Optimizer::new().rules.into_iter().flat_map(mended)).collect()
 }
 
-/// A rule that is not shown filters above a grouping of all rows.
+/// A rule that is not shown some plans.
 #[derive(Debug)]
-struct AboveTotals(Rule);
+struct KeptFrom(Rule, fn(&LogicalPlan) -> Result<bool>);
 
-impl OptimizerRule for AboveTotals {
+impl OptimizerRule for KeptFrom {
     fn name(&self) -> &str {
         self.0.name()
     }
@@ -54,16 +54,18 @@ impl OptimizerRule for AboveTotals {
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let mut below = &plan;
-        // The rule makes one filter of those that follow each other, and goes on with that at once.
-        while let LogicalPlan::Filter(filter) = below {
-            below = &filter.input;
-        }
-        match below {
-            LogicalPlan::Aggregate(of) if matches!(plan, LogicalPlan::Filter(_)) && has_total(&of.group_expr) => Ok(Transformed::no(plan)),
-            _ => self.0.rewrite(plan, config),
-        }
+        if self.1(&plan)? { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
     }
+}
+
+/// Whether a plan is filters above a grouping of all rows.
+fn is_above_total(plan: &LogicalPlan) -> Result<bool> {
+    let mut below = plan;
+    // The rule makes one filter of those that follow each other, and goes on with that at once.
+    while let LogicalPlan::Filter(filter) = below {
+        below = &filter.input;
+    }
+    Ok(matches!(plan, LogicalPlan::Filter(_)) && matches!(below, LogicalPlan::Aggregate(of) if has_total(&of.group_expr)))
 }
 
 /// Whether one group is of all rows, and so has a row when there are none.
@@ -71,27 +73,14 @@ fn has_total(keys: &[Expr]) -> bool {
     keys.is_empty() || keys.iter().any(|key| matches!(key, Expr::GroupingSet(_)))
 }
 
-/// A rule that is not shown joins with a key of several inputs.
-#[derive(Debug)]
-struct KeepsKeys(Rule);
-
-impl OptimizerRule for KeepsKeys {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let found = plan.apply_with_subqueries(|node| {
-            let wide =
-                inner(node).is_some_and(|join| join.on.iter().any(|(l, r)| is_of_several(l, &join.left) || is_of_several(r, &join.right)));
-            Ok(if wide { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-        })?;
-        if found == TreeNodeRecursion::Stop { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
-    }
+/// Whether some inner join has a key of several inputs.
+fn has_wide_key(plan: &LogicalPlan) -> Result<bool> {
+    let found = plan.apply_with_subqueries(|node| {
+        let wide =
+            inner(node).is_some_and(|join| join.on.iter().any(|(l, r)| is_of_several(l, &join.left) || is_of_several(r, &join.right)));
+        Ok(if wide { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found == TreeNodeRecursion::Stop)
 }
 
 fn inner(plan: &LogicalPlan) -> Option<&Join> {

@@ -16,9 +16,9 @@ pub const ONE_ZERO: &str = "one_zero_in_comparisons";
 
 /// The rule.
 #[derive(Debug)]
-pub struct OneZero;
+pub struct ComparedZeros;
 
-impl OptimizerRule for OneZero {
+impl OptimizerRule for ComparedZeros {
     fn name(&self) -> &str {
         ONE_ZERO
     }

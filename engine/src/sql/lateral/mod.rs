@@ -71,7 +71,7 @@ fn is_simple(inner: &LogicalPlan) -> Result<bool> {
             }
             LogicalPlan::TableScan(_) => !node.contains_outer_reference(),
             LogicalPlan::Filter(filter) => {
-                asked |= !grouped;
+                asked = true;
                 !grouped || split_conjunction(&filter.predicate).into_iter().all(is_equality)
             }
             LogicalPlan::Sort(sort) => sort.fetch.is_none() && !node.contains_outer_reference(),

@@ -3,7 +3,6 @@
 
 use hashbrown::HashTable;
 
-use super::NOWHERE;
 use super::words::Words;
 
 /// Numbers by hash.
@@ -56,13 +55,5 @@ impl Hashed {
                 self.words.number_of(hash, || other);
             }
         }
-    }
-}
-
-impl Words {
-    /// The number of a value; none is `NOWHERE`.
-    fn get(&self, word: u64) -> u32 {
-        let (_, entry) = self.probe(word);
-        if entry.word == word { entry.number } else { NOWHERE }
     }
 }

@@ -17,9 +17,9 @@ const ENTRIES_MIN: usize = 1 << 6;
 
 /// A value and its number; no number means no entry.
 #[derive(Clone, Copy)]
-pub(super) struct Entry {
-    pub(super) word: u64,
-    pub(super) number: u32,
+struct Entry {
+    word: u64,
+    number: u32,
 }
 
 const NO_ENTRY: Entry = Entry { word: 0, number: NOWHERE };
@@ -51,7 +51,7 @@ impl Words {
     }
 
     /// The place of a value, or of the entry that it would get.
-    pub(super) fn probe(&self, word: u64) -> (usize, Entry) {
+    fn probe(&self, word: u64) -> (usize, Entry) {
         let mut place = self.home(word);
         loop {
             let entry = self.at(place);
@@ -60,6 +60,11 @@ impl Words {
             }
             place = (place + 1) & (self.entries.len() - 1);
         }
+    }
+
+    /// The number of a value; none is `NOWHERE`.
+    pub(super) fn get(&self, word: u64) -> u32 {
+        self.probe(word).1.number
     }
 
     /// The numbers of up to a block of values; those that are not there get what a function gives for them.

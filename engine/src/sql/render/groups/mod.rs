@@ -358,7 +358,8 @@ impl Groups {
 
     /// Slices with the groups of their windows.
     fn spread(&mut self, epoch: u64, batches: &[Updates]) -> Result<Vec<Batch>, ArrowError> {
-        let Some(spread) = &mut self.hop else { return Err(ArrowError::SchemaError("no sliding windows".into())) };
+        let missing = || ArrowError::SchemaError("no sliding windows".into());
+        let spread = self.hop.as_mut().ok_or_else(missing)?;
         let mut reduced = Vec::with_capacity(batches.len());
         match &mut self.partial {
             Some(partial) => {
@@ -369,8 +370,7 @@ impl Groups {
         }
         let mut out = Vec::with_capacity(reduced.len());
         for slices in &reduced {
-            let Some(spread) = &mut self.hop else { break };
-            let cells = spread.cells(&slices.rows, &self.closes, epoch, &mut self.index)?;
+            let cells = self.hop.as_mut().ok_or_else(missing)?.cells(&slices.rows, &self.closes, epoch, &mut self.index)?;
             self.grow();
             self.close_at(cells.found.into_iter());
             out.push(Batch { groups: cells.groups, columns: cells.columns, diffs: None, merged: true });
@@ -385,9 +385,12 @@ impl Groups {
             self.take_in(batch)?;
             gone.extend(batch.lessened());
         }
+        // Not before all batches are in: until then a count may be 0 by chance.
+        for batch in batches.iter().filter(|batch| batch.merged || batch.diffs.is_some()) {
+            self.states.iter_mut().for_each(|s| s.settle(&batch.groups));
+        }
         gone.sort_unstable();
         gone.dedup();
-        self.states.iter_mut().for_each(|s| s.settle(&gone));
         gone.into_iter().filter(|g| self.weight(*g) == 0).collect::<Vec<_>>().into_iter().for_each(|g| self.release(g));
         let Some(now) = self.closes.as_ref().and_then(|(_, closing, watermarks)| closing.passed(watermarks, epoch)) else {
             return Ok(None);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 use super::states::{Fold, States};
@@ -25,6 +25,8 @@ pub struct Cells {
     slices: BTreeMap<i64, Vec<u32>>,
     /// How many keys there are beside the slice.
     others: usize,
+    /// Cells that this epoch touched.
+    touched: Vec<u32>,
 }
 
 impl Cells {
@@ -35,7 +37,16 @@ impl Cells {
     pub fn new(keys: &[DataType], states: States) -> Result<Self, ArrowError> {
         let others = keys.len().saturating_sub(1);
         let groups = Index::new(keys.get(..others).unwrap_or_default())?;
-        Ok(Cells { groups, cells_of: Vec::new(), index: Index::new(keys)?, group_of: Vec::new(), states, slices: BTreeMap::new(), others })
+        Ok(Cells {
+            groups,
+            cells_of: Vec::new(),
+            index: Index::new(keys)?,
+            group_of: Vec::new(),
+            states,
+            slices: BTreeMap::new(),
+            others,
+            touched: Vec::new(),
+        })
     }
 
     /// Takes in rows of keys, slice, weight and states, where a slice is wanted; the first slice that came.
@@ -64,14 +75,13 @@ impl Cells {
         let rest = rows.columns().get(self.others + 1..).unwrap_or_default();
         let (weights, columns) = rest.split_first().ok_or_else(missing)?;
         self.states.merge(weights, columns, &cells)?;
-        // Where no row is left, nothing is left of those that were.
-        let more = weights.as_primitive_opt::<Int64Type>().ok_or_else(missing)?;
-        for cell in cells.iter().zip(more.values()).filter(|(_, more)| **more <= 0).map(|(cell, _)| *cell) {
-            if self.states.weight(cell) == 0 {
-                self.states.clear(cell);
-            }
-        }
+        self.touched.extend(cells);
         Ok(slices.values().iter().copied().min())
+    }
+
+    /// Ends an epoch: where no row is left of what it touched, nothing is left of those that were. Before, there may be none by chance.
+    pub fn settle(&mut self) {
+        self.states.settle(&std::mem::take(&mut self.touched));
     }
 
     /// The first slice.
@@ -134,5 +144,57 @@ impl Cells {
     pub fn size(&self) -> (usize, usize) {
         let places = self.group_of.len() * 4 + self.cells_of.len() * 4 + self.slices.values().map(|c| c.len() * 4 + 32).sum::<usize>();
         (self.index.count(), self.index.bytes() + self.groups.bytes() + self.states.bytes() + places)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, Int64Array, TimestampMicrosecondArray};
+    use arrow::datatypes::{Field, Float64Type, Schema, TimeUnit};
+
+    use super::*;
+    use crate::flow::updates::Updates;
+    use crate::sql::plan::{Aggregate, Function};
+    use crate::sql::render::aggregate::Shape;
+    use crate::sql::render::groups::partial::Partial;
+
+    /// A row that goes before it comes leaves a cell that seems empty, and is not; one that is empty when the epoch ends begins anew.
+    #[test]
+    fn a_cell_is_empty_only_when_an_epoch_ends() {
+        let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let fields = vec![Field::new("slice", time.clone(), true), Field::new("v", DataType::Float64, true)];
+        let schema = Arc::new(Schema::new(fields));
+        let shape = Shape { prepared: schema.clone(), keys: 1, schema: schema.clone(), append_only: false, hop: None, once: true };
+        let sum = [Aggregate { function: Function::Sum, argument: None, filter: None, distinct: false }];
+        let mut partial = Partial::new(&schema, 1, &sum, false).unwrap();
+        let states = States::new(&shape, 1, &sum, partial.widths()).unwrap();
+        let mut cells = Cells::new(&[time], states).unwrap();
+        let mut take_in = |cells: &mut Cells, values: &[(Option<f64>, i64)]| {
+            let slices = Arc::new(TimestampMicrosecondArray::from(vec![0; values.len()])) as ArrayRef;
+            let column = Arc::new(values.iter().map(|v| v.0).collect::<Float64Array>()) as ArrayRef;
+            let rows = RecordBatch::try_new(schema.clone(), vec![slices, column]).unwrap();
+            let updates = Updates::changes(rows, values.iter().map(|v| v.1).collect::<Int64Array>());
+            cells.take_in(&partial.always(&[updates]).unwrap().rows, |_| true).unwrap();
+        };
+        let total = |cells: &Cells| cells.states.values(&[0]).unwrap()[0].as_primitive::<Float64Type>().iter().next().unwrap();
+        take_in(&mut cells, &[(Some(5.0), 1)]);
+        cells.settle();
+        take_in(&mut cells, &[(Some(7.0), -1)]);
+        take_in(&mut cells, &[(Some(7.0), 1)]);
+        cells.settle();
+        assert_eq!(total(&cells), Some(5.0));
+        // Beyond the range of floats, and then nothing of it is left: at first no row, then one without a value.
+        for left in [None, Some((None, 1))] {
+            take_in(&mut cells, &[(Some(f64::MAX), 1), (Some(f64::MAX), 1)]);
+            cells.settle();
+            take_in(&mut cells, &[(Some(f64::MAX), -2), (Some(5.0), -1)].into_iter().chain(left).collect::<Vec<_>>());
+            cells.settle();
+            take_in(&mut cells, &[(Some(5.0), 1)]);
+            cells.settle();
+            assert_eq!(total(&cells), Some(5.0));
+        }
     }
 }

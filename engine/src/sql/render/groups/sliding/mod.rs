@@ -154,6 +154,7 @@ impl Keeper for Sliding {
                 self.take_in(&reduced.rows)?;
             }
         }
+        self.cells.settle();
         let now = self.closes.as_ref().and_then(|(_, closing, watermarks)| closing.passed(watermarks, epoch));
         now.map_or(Ok(None), |now| self.give(now))
     }

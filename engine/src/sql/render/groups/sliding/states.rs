@@ -68,6 +68,15 @@ impl States {
         Ok(())
     }
 
+    /// Ends an epoch that touched some numbers.
+    pub fn settle(&mut self, touched: &[u32]) {
+        self.states.iter_mut().for_each(|s| s.settle(touched));
+        touched
+            .iter()
+            .filter(|at| self.weights.get(**at as usize) == Some(&0))
+            .for_each(|at| self.states.iter_mut().for_each(|s| s.clear(*at)));
+    }
+
     /// What stands at some numbers.
     ///
     /// # Errors
