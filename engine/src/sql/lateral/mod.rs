@@ -3,9 +3,10 @@
 //!
 //! Such a subquery is computed for all the values that it reads at once: those stand beside its rows (`base.rs`), and what it
 //! gives is joined by them. One that only makes rows of values, as `UNNEST` does, needs no join (`rows.rs`). Subqueries as values
-//! become joins of the same kind (`values.rs`), and `IN` has its nulls (`unknown.rs`). What DataFusion takes apart is left to it.
+//! become joins of the same kind (`values.rs`), but for `IN` all rows of a table (`found.rs`), and `IN` has its nulls (`unknown.rs`). What DataFusion takes apart is left to it.
 
 mod base;
+mod found;
 mod rows;
 mod single;
 mod unknown;

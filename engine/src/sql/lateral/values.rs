@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 };
 
 use super::base::Numbered;
+use super::found;
 use super::{beside, is_simple, reads_outside, single_value};
 use crate::sql::subqueries::{listed, subquery_of};
 
@@ -81,6 +82,13 @@ fn joined(
             if !hard(&e)? {
                 return Ok(Transformed::no(e));
             }
+            let e = match of_any(e)? {
+                Ok(within) => {
+                    let found = found::in_rows(&mut input, within, numbered)?;
+                    return Ok(Transformed::yes(found));
+                }
+                Err(other) => other,
+            };
             let name = numbered.name("value");
             let column = Expr::Column(Column::new_unqualified(&name));
             let (inner, value) = match e {
@@ -108,6 +116,20 @@ fn joined(
         out.push(if new.transformed { saved.restore(new.data) } else { new.data });
     }
     Ok((out, input))
+}
+
+/// `IN` a subquery that reads nothing around it, also where it is written `= ANY` or `<> ALL`; else the expression as it was.
+fn of_any(expr: Expr) -> Result<std::result::Result<InSubquery, Expr>> {
+    let within = match &expr {
+        Expr::InSubquery(within) => within.clone(),
+        Expr::SetComparison(of)
+            if matches!((of.op, of.quantifier), (Operator::Eq, SetQuantifier::Any) | (Operator::NotEq, SetQuantifier::All)) =>
+        {
+            InSubquery { expr: of.expr.clone(), subquery: of.subquery.clone(), negated: of.op == Operator::NotEq }
+        }
+        _ => return Ok(Err(expr)),
+    };
+    if reads_outside(&within.subquery.subquery)? { Ok(Err(expr)) } else { Ok(Ok(within)) }
 }
 
 /// Whether a comparison of a value holds with any of what a subquery gives, or with all: null when that is not known.
