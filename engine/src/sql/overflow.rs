@@ -1,9 +1,10 @@
-//! Integers that leave their type are an error: in `+`, `-`, `*` and in `sum`. DataFusion's wrap, and give a wrong number.
+//! Integers that leave their type are an error: in `+`, `-`, `*` and in `sum`; so are sums and means of decimals. DataFusion's wrap, and
+//! give a wrong number.
 //!
 //! The last rule of the analyser, for streams and for the batch alike, once all types are known; lists, of subqueries too, and orders
 //! are looked at on the way (`in_list.rs`, `orders.rs`). Operators become calls that fail (`expression/checked.rs`). A sum is one
 //! of decimals, which has room for 10^38, and is made a number of 64 bits where it is given (`functions/whole.rs`): a group whose
-//! sum leaves 64 bits is a row error for as long as it does.
+//! sum leaves 64 bits is a row error for as long as it does. A sum or mean of decimals of 128 bits is one of 256 in the same way.
 
 use std::sync::Arc;
 
@@ -26,6 +27,16 @@ use crate::expression::{checked, is_sum, operator_of};
 
 /// What integers are summed as: any of 64 bits has so many digits.
 pub const SUMMED: DataType = DataType::Decimal128(20, 0);
+
+/// What decimals with so many digits behind the point are summed as: a sum of these has ten digits more.
+fn room(scale: i8) -> DataType {
+    DataType::Decimal256(66, scale)
+}
+
+/// Whether decimals are summed as a type.
+pub fn is_room(kind: &DataType) -> bool {
+    matches!(kind, DataType::Decimal256(_, scale) if *kind == room(*scale))
+}
 
 /// The rule.
 #[derive(Debug)]
@@ -141,27 +152,36 @@ fn sums(node: LogicalPlan, frame: &DFSchema) -> Result<Transformed<LogicalPlan>>
             return Expr::Column(Column::from((relation, field)));
         }
         let sum = Expr::Column(Column::new_unqualified(field.name()));
-        Expr::Alias(Alias::new(whole(sum, field.data_type()), relation.cloned(), field.name()))
+        let given = match field.data_type() {
+            kind @ DataType::Decimal128(..) => Expr::Cast(Cast::new(Box::new(sum), kind.clone())),
+            kind => whole(sum, kind),
+        };
+        Expr::Alias(Alias::new(given, relation.cloned(), field.name()))
     };
     let columns = before.iter().enumerate().map(column).collect();
     Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(node))?)))
 }
 
-/// A call of `sum` over integers as one over decimals; none for other calls.
+/// A call of `sum` over integers as one over decimals, and of `sum` or `avg` over decimals as one over longer ones; none for other
+/// calls.
 fn in_full(call: &Expr, frame: &DFSchema) -> Option<Expr> {
-    let widened = |args: &mut Vec<Expr>| match args.as_mut_slice() {
-        [one] if is_whole(one, frame) => {
-            *one = Expr::Cast(Cast::new(Box::new(one.clone()), SUMMED));
-            true
-        }
-        _ => false,
+    let widened = |name: &str, args: &mut Vec<Expr>| {
+        let [one] = args.as_mut_slice() else { return false };
+        let wide = match one.get_type(frame) {
+            _ if name == "sum" && is_whole(one, frame) => SUMMED,
+            Ok(DataType::Decimal128(_, scale)) if ["sum", "avg"].contains(&name) => room(scale),
+            _ => return false,
+        };
+        *one = Expr::Cast(Cast::new(Box::new(one.clone()), wide));
+        true
     };
     let mut call = call.clone().unalias();
     let changed = match &mut call {
-        Expr::AggregateFunction(f) => f.func.name() == "sum" && widened(&mut f.params.args),
-        Expr::WindowFunction(f) => {
-            matches!(&f.fun, WindowFunctionDefinition::AggregateUDF(of) if of.name() == "sum") && widened(&mut f.params.args)
-        }
+        Expr::AggregateFunction(f) => widened(&f.func.name().to_lowercase(), &mut f.params.args),
+        Expr::WindowFunction(f) => match &f.fun {
+            WindowFunctionDefinition::AggregateUDF(of) => widened(of.name(), &mut f.params.args),
+            WindowFunctionDefinition::WindowUDF(_) => false,
+        },
         _ => false,
     };
     changed.then_some(call)

@@ -14,7 +14,7 @@ use datafusion::scalar::ScalarValue;
 use super::{Lowering, Refused, all, checked, column, laid_out, physical, project};
 use crate::sql::closing::{self, Closing};
 use crate::sql::evaluate::{Compute, column_name, total};
-use crate::sql::overflow::SUMMED;
+use crate::sql::overflow::{SUMMED, is_room};
 use crate::sql::plan::{Aggregate, Expression, Function, Node, Plan};
 
 /// Sets of a cube: two to the power of its columns.
@@ -103,11 +103,18 @@ fn maintained(expr: &Expr, frame: &DFSchema, output: &DataType) -> Result<Option
     let argument = match f.params.args.as_slice() {
         [] => None,
         [Expr::Literal(value, _)] if function == Function::Count && !value.is_null() => None,
+    if let (DataType::Decimal256(..), [one]) = (output, f.params.args.as_slice())
+        && !matches!(summed(function, one, frame).get_type(frame), Ok(DataType::Decimal128(..)))
+    {
+        return Ok(None);
+    }
         [one] => Some(physical(summed(function, one, frame), frame)?),
         _ => return Ok(None),
     };
     // A sum of integers is one of decimals (`overflow.rs`).
-    if matches!(function, Function::Sum | Function::Avg) && !matches!(output, DataType::Float64 | DataType::Decimal128(..)) {
+    if matches!(function, Function::Sum | Function::Avg)
+        && !matches!(output, DataType::Float64 | DataType::Decimal128(..) | DataType::Decimal256(..))
+    {
         return Ok(None);
     }
     let filter = f.params.filter.as_deref().map(|e| physical(e, frame)).transpose()?;
@@ -116,7 +123,7 @@ fn maintained(expr: &Expr, frame: &DFSchema, output: &DataType) -> Result<Option
     Ok(Some(Aggregate { function, argument, filter, distinct }))
 }
 
-/// What is summed: integers that are only cast to have room are summed as they are.
+/// What is summed, or is the mean of: what is only cast to have room is summed as it is (`overflow.rs`).
 pub(super) fn summed<'a>(function: Function, argument: &'a Expr, frame: &DFSchema) -> &'a Expr {
     match argument {
         Expr::Cast(cast) if function == Function::Sum && *cast.field.data_type() == SUMMED => {
@@ -124,6 +131,9 @@ pub(super) fn summed<'a>(function: Function, argument: &'a Expr, frame: &DFSchem
         }
         other => other,
     }
+        }
+        Expr::Cast(cast) if matches!(function, Function::Sum | Function::Avg) && is_room(cast.field.data_type()) => {
+            if matches!(cast.expr.get_type(frame), Ok(DataType::Decimal128(..))) { &cast.expr } else { argument }
 }
 
 /// Groups that DataFusion's accumulators compute anew from all their rows.

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, i256};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal256Array, Float64Array};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, Int64Type, i256};
 use arrow::error::ArrowError;
 
 use super::best::Best;
@@ -77,12 +77,7 @@ pub fn accumulator(call: &Aggregate, input: &DataType, output: &DataType, append
         Function::Sum | Function::Avg if input.is_integer() => Box::new(Wholes::new(output)?),
         Function::Sum | Function::Avg => match input.is_floating() {
             true => Box::new(Floats { mean: call.function == Function::Avg, states: Vec::new() }),
-            false => Box::new(Decimals {
-                mean: call.function == Function::Avg,
-                input: input.clone(),
-                output: output.clone(),
-                states: Vec::new(),
-            }),
+            false => Box::new(Decimals::new(call.function == Function::Avg, input, output)?),
         },
     };
     match call.distinct {
@@ -144,78 +139,102 @@ impl Accumulator for Counts {
     }
 }
 
-/// Sums and means of the digits of decimals, with how many values they are of.
+/// Sums and means of the digits of decimals, with how many values they are of; in 256 bits, which no number of values fills.
 struct Decimals {
     mean: bool,
-    input: DataType,
+    /// Digits behind the point that the output has more than the input.
+    more: u32,
     output: DataType,
-    states: Vec<(i64, i128)>,
+    states: Vec<(i64, i256)>,
+}
+
+impl Decimals {
+    fn new(mean: bool, input: &DataType, output: &DataType) -> Result<Self, ArrowError> {
+        match (input, output) {
+            // Of 128 bits only sums of integers are (`overflow.rs`).
+            (DataType::Decimal128(_, from), DataType::Decimal256(_, to) | DataType::Decimal128(_, to)) if to >= from => {
+                Ok(Decimals { mean, more: u32::from(to.abs_diff(*from)), output: output.clone(), states: Vec::new() })
+            }
+            _ => Err(ArrowError::SchemaError(format!("a sum or mean of {input} is no {output}"))),
+        }
+    }
+
+    fn add(&mut self, group: usize, count: i64, more: i256) {
+        if let Some(state) = self.states.get_mut(group) {
+            *state = (state.0 + count, state.1.wrapping_add(more));
+        }
+    }
 }
 
 impl Accumulator for Decimals {
     fn grow(&mut self, groups: usize) {
-        self.states.resize(groups, (0, 0));
+        self.states.resize(groups, (0, i256::ZERO));
     }
     fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
         let digits = column::<Decimal128Type>(std::slice::from_ref(values), 0)?.values();
-        let states = &mut self.states;
         each(values, diffs, groups, |row, group, diff| {
-            if let (Some(state), Some(value)) = (states.get_mut(group), digits.get(row)) {
-                *state = (state.0 + diff, state.1.wrapping_add(value.wrapping_mul(i128::from(diff))));
+            if let Some(value) = digits.get(row) {
+                self.add(group, diff, times(*value, diff));
             }
         });
         Ok(())
     }
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
+        let up = i256::from_i128(10).wrapping_pow(self.more);
+        let value = |(count, sum): &(i64, i256)| match (*count > 0, self.mean) {
+            (false, _) => None,
+            (true, false) => Some(sum.wrapping_mul(up)),
+            (true, true) => sum.wrapping_mul(up).checked_div(i256::from(*count)),
+        };
         let states = groups.iter().filter_map(|g| self.states.get(*g as usize));
-        let some = |s: &(i64, i128)| (s.0 > 0).then_some(s.1);
-        Ok(match (self.mean, &self.output) {
-            (true, DataType::Decimal128(p, scale)) => {
-                let from = if let DataType::Decimal128(_, s) = self.input { s } else { 0 };
-                let up = 10i128.pow((i32::from(*scale) - i32::from(from)).clamp(0, 38) as u32);
-                let mean = |s: &(i64, i128)| if s.0 > 0 { quotient(s.1, up, s.0) } else { None };
-                Arc::new(states.map(mean).collect::<Decimal128Array>().with_precision_and_scale(*p, *scale)?)
+        let wide = states.map(value).collect::<Decimal256Array>();
+        match &self.output {
+            DataType::Decimal128(_, scale) => {
+                let wide = wide.with_data_type(DataType::Decimal256(76, *scale));
+                cast_with_options(&wide, &self.output, &CastOptions { safe: false, ..CastOptions::default() })
             }
-            (false, DataType::Decimal128(p, s)) => {
-                Arc::new(states.map(some).collect::<Decimal128Array>().with_precision_and_scale(*p, *s)?)
-            }
-            (_, other) => return Err(ArrowError::SchemaError(format!("a sum or mean of decimals is no {other}"))),
-        })
+            output => Ok(Arc::new(wide.with_data_type(output.clone()))),
+        }
     }
     fn merge(&mut self, columns: &[ArrayRef], groups: &[u32]) -> Result<(), ArrowError> {
-        let (counts, sums) = (column::<Int64Type>(columns, 0)?.values(), column::<Decimal128Type>(columns, 1)?.values());
+        let (counts, sums) = (column::<Int64Type>(columns, 0)?.values(), column::<Decimal256Type>(columns, 1)?.values());
         for ((group, count), sum) in groups.iter().zip(counts).zip(sums) {
-            if let Some(state) = self.states.get_mut(*group as usize) {
-                *state = (state.0 + count, state.1.wrapping_add(*sum));
-            }
+            self.add(*group as usize, *count, *sum);
         }
         Ok(())
     }
     fn clear(&mut self, group: u32) {
         if let Some(state) = self.states.get_mut(group as usize) {
-            *state = (0, 0);
+            *state = (0, i256::ZERO);
         }
     }
     fn save(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         let states = || groups.iter().filter_map(|g| self.states.get(*g as usize));
-        let sums = Decimal128Array::from_iter_values(states().map(|s| s.1)).with_precision_and_scale(38, 0)?;
-        Ok(vec![numbers(states().map(|s| s.0)), Arc::new(sums)])
+        Ok(vec![numbers(states().map(|s| s.0)), digits(states().map(|s| s.1))])
     }
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
         self.merge(columns, groups).map(|()| 2)
     }
     fn bytes(&self) -> usize {
-        self.states.len() * size_of::<(i64, i128)>()
+        self.states.len() * size_of::<(i64, i256)>()
     }
 }
 
-/// A sum times ten to some power, by a count; in 256 bits where 128 do not hold the product.
-fn quotient(sum: i128, up: i128, count: i64) -> Option<i128> {
-    match sum.checked_mul(up) {
-        Some(product) => Some(product / i128::from(count)),
-        None => i256::from_i128(sum).checked_mul(i256::from_i128(up))?.checked_div(i256::from(count))?.to_i128(),
+/// A value so many times.
+pub fn times(value: i128, diff: i64) -> i256 {
+    match diff {
+        1 => i256::from_i128(value),
+        diff => i256::from_i128(value).wrapping_mul(i256::from(diff)),
     }
 }
+
+/// Sums of digits as a column.
+pub fn digits(sums: impl Iterator<Item = i256>) -> ArrayRef {
+    Arc::new(Decimal256Array::from_iter_values(sums).with_data_type(DIGITS))
+}
+
+/// What sums of the digits of decimals are saved as.
+pub const DIGITS: DataType = DataType::Decimal256(76, 0);
 
 /// A sum of floats: how many values, the sum with its compensation, and what is not finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -2,7 +2,7 @@
 //!
 //! It needs no memory of its own and can run before rows are sent to the worker that keeps their group. The columns are the
 //! keys, the weight (how many rows), and for each aggregate:
-//! a count, the number of values; a sum of integers or decimals, or a mean, that number and the sum of the digits; a sum of floats, what
+//! a count, the number of values; a sum or mean of integers, that number and the sum; of decimals, that number and the sum of the digits; a sum of floats, what
 //! `Float` holds; an extreme, 64 bits that order as the values do. `Accumulator::merge` takes them in. Not here: values
 //! taken once, extremes of rows that go, and extremes of texts, whose rows are taken in one by one.
 
@@ -13,10 +13,10 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, concat, take};
-use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef, UInt64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef, UInt64Type, i256};
 use arrow::error::ArrowError;
 
-use super::accumulate::Float;
+use super::accumulate::{DIGITS, Float, digits, times};
 use super::codes::{Coder, Local, bounds_of};
 use super::extremes::{is_number, of_float};
 use crate::flow::updates::Updates;
@@ -27,6 +27,8 @@ use crate::sql::plan::{Aggregate, Function};
 enum Kind {
     Count,
     Sum,
+    /// Of decimals.
+    Digits,
     Float,
     Least,
     Greatest,
@@ -39,7 +41,8 @@ impl Kind {
             _ if call.distinct => None,
             Function::Count => Some(Kind::Count),
             Function::Sum | Function::Avg if input.is_floating() => Some(Kind::Float),
-            Function::Sum | Function::Avg => Some(Kind::Sum),
+            Function::Sum | Function::Avg if input.is_integer() => Some(Kind::Sum),
+            Function::Sum | Function::Avg => Some(Kind::Digits),
             Function::Min | Function::Max if !append_only || !is_number(input) => None,
             Function::Min => Some(Kind::Least),
             Function::Max => Some(Kind::Greatest),
@@ -51,6 +54,7 @@ impl Kind {
         match self {
             Kind::Count => &[Int64],
             Kind::Sum => &[Int64, Decimal128(38, 0)],
+            Kind::Digits => &[Int64, DIGITS],
             Kind::Float => &[Int64, Float64, Float64, Int64, Int64, Int64],
             Kind::Least | Kind::Greatest => &[UInt64],
         }
@@ -202,11 +206,15 @@ impl<'a> Rows<'a> {
             (Kind::Sum, of) => {
                 out.push(count());
                 let sums = match of {
-                    Some(DataType::Decimal128(..)) => self.sums(&values::<Decimal128Type>(argument), &nulls),
                     Some(DataType::UInt64) => self.sums(&values::<UInt64Type>(argument), &nulls),
                     _ => self.narrow_sums(&values::<Int64Type>(&refs(&all_cast(argument, &DataType::Int64)?)), &nulls),
                 };
                 out.push(Arc::new(Decimal128Array::from_iter_values(sums).with_precision_and_scale(38, 0)?));
+            }
+            (Kind::Digits, _) => {
+                out.push(count());
+                let add = |sum: &mut i256, value, diff| *sum = sum.wrapping_add(times(value, diff));
+                out.push(digits(self.fold(i256::ZERO, &values::<Decimal128Type>(argument), &nulls, add).into_iter()));
             }
             (Kind::Float, _) => {
                 let wide = all_cast(argument, &DataType::Float64)?;

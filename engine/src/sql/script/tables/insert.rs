@@ -20,6 +20,9 @@ use crate::sql::rewrite::apart;
 use crate::sql::script::batch::conform;
 use crate::sql::script::table_name;
 
+/// Digits of which a number of 64 bits surely is made.
+const WORD_DIGITS: usize = 18;
+
 /// The name under which rows that are put in stand in `DO UPDATE`.
 const EXCLUDED: &str = "excluded";
 
@@ -240,14 +243,17 @@ fn typed(query: &mut Query, names: &[String], schema: &SchemaRef) {
     }
 }
 
-/// A number with a point as the text that it is, for a column of decimals: DataFusion would read it as a float.
+/// A number with a point, or of more digits than 64 bits surely hold, as the text that it is, for a column of decimals: DataFusion
+/// would read it as a float.
 pub(super) fn exact(expr: &Expr, kind: &DataType) -> Option<Expr> {
     let (sign, number) = match expr {
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => ("-", expr.as_ref()),
         other => ("", other),
     };
     match number {
-        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) if kind.is_decimal() && digits.contains('.') => {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. })
+            if kind.is_decimal() && (digits.contains('.') || digits.len() > WORD_DIGITS && digits.bytes().all(|b| b.is_ascii_digit())) =>
+        {
             super::expression(&format!("arrow_cast('{sign}{digits}', '{kind}')")).ok()
         }
         _ => None,
