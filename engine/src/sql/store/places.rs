@@ -1,5 +1,5 @@
-//! Rows of groups, each group in order. A row's place is one run of bytes: the row encoding of its order columns, then of the
-//! row itself, so that ties have one order, whatever order they came in. Source of the encoding: arrow's row format, which
+//! Rows of groups, each group in order. A row's place is one run of bytes: the row encoding of its order columns, then of what else
+//! there is of the row, so that ties have one order, whatever order they came in. Source of the encoding: arrow's row format, which
 //! compares as the values do.
 //!
 //! Where rows only come, rows behind the first ones can never be among them: they are not kept.
@@ -17,6 +17,8 @@ pub struct Places {
     converter: Option<RowConverter>,
     bytes: Spans,
     weights: Vec<i64>,
+    /// The group of each slot.
+    owners: Vec<u32>,
     free: Vec<u32>,
     groups: Vec<Group>,
     /// Rows from the front that are kept, where none can go.
@@ -44,8 +46,17 @@ impl Places {
     /// When a type has no row encoding.
     pub fn new(fields: Vec<SortField>, bound: Option<i64>) -> Result<Self, ArrowError> {
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields)?) };
-        let (bytes, weights, free, groups) = (Spans::default(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Places { converter, bytes, weights, free, groups, bound, emptied: Vec::new(), dropped: Vec::new() })
+        Ok(Places {
+            converter,
+            bytes: Spans::default(),
+            weights: Vec::new(),
+            owners: Vec::new(),
+            free: Vec::new(),
+            groups: Vec::new(),
+            bound,
+            emptied: Vec::new(),
+            dropped: Vec::new(),
+        })
     }
 
     /// Takes rows into their groups.
@@ -87,7 +98,7 @@ impl Places {
     }
 
     fn change(&mut self, at: u32, place: &[u8], diff: i64) {
-        let Places { bytes, weights, free, groups, .. } = self;
+        let Places { bytes, weights, owners, free, groups, .. } = self;
         let Some(group) = groups.get_mut(at as usize) else { return };
         if let (Some(bound), Some(last)) = (self.bound, group.slots.last())
             && group.weight >= bound
@@ -101,8 +112,10 @@ impl Places {
                 let slot = free.pop().unwrap_or(weights.len() as u32);
                 if slot as usize == weights.len() {
                     weights.push(0);
+                    owners.push(at);
                     bytes.grow(weights.len());
                 }
+                owners.get_mut(slot as usize).into_iter().for_each(|owner| *owner = at);
                 bytes.put(slot, place);
                 group.slots.insert(belongs, slot);
                 slot
@@ -164,6 +177,11 @@ impl Places {
         }
     }
 
+    /// The group of a slot.
+    pub fn group_of(&self, slot: u32) -> u32 {
+        self.owners.get(slot as usize).copied().unwrap_or(NOWHERE)
+    }
+
     /// Whether a group has no rows.
     pub fn is_empty(&self, group: u32) -> bool {
         self.groups.get(group as usize).is_none_or(|g| g.slots.is_empty())
@@ -194,6 +212,6 @@ impl Places {
     /// How many rows are held, and bytes.
     pub fn size(&self) -> (usize, usize) {
         let lists: usize = self.groups.iter().map(|g| size_of::<Group>() + g.slots.bytes()).sum();
-        (self.weights.len() - self.free.len(), self.bytes.bytes() + self.weights.len() * 8 + self.free.len() * 4 + lists)
+        (self.weights.len() - self.free.len(), self.bytes.bytes() + self.weights.len() * 12 + self.free.len() * 4 + lists)
     }
 }

@@ -10,6 +10,7 @@ use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::SortField;
+use datafusion::physical_expr::expressions::Column;
 
 use super::close::{Keeper, Routing, SAVED_ROWS, at_close};
 use super::groups::zero_behind_nulls;
@@ -18,14 +19,15 @@ use super::{Changes, Renderer, rows};
 use crate::flow::exchange::exchange_by;
 use crate::flow::updates::Updates;
 use crate::sql::arrange::{from_diffs, with_diffs};
-use crate::sql::plan::Top;
+use crate::sql::plan::{Expression, Top};
 use crate::sql::snapshot::Size;
 use crate::sql::store::{Given, Index, Places};
 
 /// Groups with their rows in order.
 struct TopRows {
     keys: usize,
-    order: usize,
+    /// Where each column of a row is kept.
+    kept: Vec<Kept>,
     index: Index,
     places: Places,
     /// Whether the epoch has touched a group, by group.
@@ -34,6 +36,38 @@ struct TopRows {
     end: i64,
     number: bool,
     schema: SchemaRef,
+}
+
+/// Where a column of a row is kept: once, though keys and order may be columns of the row too.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// With the keys of its group.
+    Key(usize),
+    /// In its place, at this column.
+    Place(usize),
+}
+
+/// Where the columns of rows are kept, and those that are neither keys nor in the order. Keys of floats have one zero, and say
+/// not which it was.
+fn kept(top: &Top) -> (Vec<Kept>, Vec<usize>) {
+    let is = |e: &Expression, at: usize| e.downcast_ref::<Column>().is_some_and(|c| c.index() == at);
+    let fields = top.input.schema.fields();
+    let mut others = Vec::new();
+    let one = |at: usize| {
+        if let Some(place) = top.order.iter().position(|(e, _)| is(e, at)) {
+            return Kept::Place(place);
+        }
+        let exact = fields.get(at).is_some_and(|f| !f.data_type().is_floating() && !f.data_type().is_nested());
+        match top.keys.iter().position(|e| is(e, at)).filter(|_| exact) {
+            Some(key) => Kept::Key(key),
+            None => {
+                others.push(at);
+                Kept::Place(top.order.len() + others.len() - 1)
+            }
+        }
+    };
+    let kept = (0..fields.len()).map(one).collect();
+    (kept, others)
 }
 
 /// The first rows that groups had before an epoch touched them.
@@ -47,20 +81,25 @@ impl<'s> Renderer<'s> {
     /// Renders a top-n.
     pub(super) fn top(&mut self, view: &str, top: &Top, schema: &SchemaRef) -> Option<Changes<'s>> {
         let input = self.plan(view, &top.input)?;
-        let before: Vec<_> = top.keys.iter().cloned().chain(top.order.iter().map(|(e, _)| e.clone())).collect();
-        let (columns, layout) = super::join::layout(&before, &top.input);
+        let (kept, others) = kept(top);
+        let mut columns: Vec<_> = top.keys.iter().cloned().chain(top.order.iter().map(|(e, _)| e.clone())).collect();
+        columns.extend(others.into_iter().map(|at| crate::sql::lower::column(&top.input.schema, at)));
+        let field = |(i, e): (usize, &Expression)| e.data_type(&top.input.schema).map(|kind| Field::new(format!("column {i}"), kind, true));
+        let fields = columns.iter().enumerate().map(field).collect::<Result<Vec<_>, _>>();
+        let fields = fields.map_err(|error| crate::flow::defect::tell("an order has no type", &error)).ok()?;
+        let layout: SchemaRef = Arc::new(Schema::new(fields));
         let split = rows::project(input, view, columns, layout.clone());
         let input = self.keep_errors(split);
         let input = rows::normal_keys(input, &layout, top.keys.len());
         let input = if self.scope.worker().peers() > 1 { exchange_by(input, (0..top.keys.len()).collect()) } else { input };
-        let state = TopRows::new(top, &layout, schema.clone());
+        let state = TopRows::new(top, kept, &layout, schema.clone());
         let state = state.map_err(|error| crate::flow::defect::tell("the first rows cannot be kept", &error)).ok();
         Some(at_close(input, "top", view, state, &self.giving_place()).0)
     }
 }
 
 impl TopRows {
-    fn new(top: &Top, layout: &SchemaRef, schema: SchemaRef) -> Result<Self, ArrowError> {
+    fn new(top: &Top, kept: Vec<Kept>, layout: &SchemaRef, schema: SchemaRef) -> Result<Self, ArrowError> {
         let kind = |i: usize| layout.field(i).data_type().clone();
         let keys = top.keys.len();
         let options = |i: usize| top.order.get(i).map_or(SortOptions::default(), |(_, o)| *o);
@@ -70,7 +109,7 @@ impl TopRows {
         let end = fetch.map_or(i64::MAX, |n| skip.saturating_add(n));
         Ok(TopRows {
             keys,
-            order: top.order.len(),
+            kept,
             index: Index::new(&(0..keys).map(kind).collect::<Vec<_>>())?,
             places: Places::new(fields, Some(end).filter(|_| top.input.append_only))?,
             is_touched: Vec::new(),
@@ -99,8 +138,16 @@ impl TopRows {
 
     /// Rows that are given.
     fn rows(&self, given: &[Given]) -> Result<Updates, ArrowError> {
-        let columns = self.places.columns(given.iter().map(|g| g.0))?;
-        let mut columns: Vec<ArrayRef> = columns.into_iter().skip(self.order).map(zero_behind_nulls).collect();
+        let places: Vec<ArrayRef> = self.places.columns(given.iter().map(|g| g.0))?.into_iter().map(zero_behind_nulls).collect();
+        let keys = match self.kept.iter().any(|kept| matches!(kept, Kept::Key(_))) {
+            true => self.index.columns(&given.iter().map(|g| self.places.group_of(g.0)).collect::<Vec<_>>())?,
+            false => Vec::new(),
+        };
+        let one = |kept: &Kept| match kept {
+            Kept::Key(at) => keys.get(*at),
+            Kept::Place(at) => places.get(*at),
+        };
+        let mut columns: Vec<ArrayRef> = self.kept.iter().filter_map(one).cloned().collect();
         if self.number {
             columns.push(Arc::new(UInt64Array::from_iter_values(given.iter().map(|g| g.1))));
         }
