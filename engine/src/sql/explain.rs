@@ -52,6 +52,13 @@ pub fn title(plan: &Plan) -> String {
                 false => format!("aggregate by {} columns, {} kept change by change{once}", keys.len(), aggregates.len()),
             }
         }
+        Node::Sessions(s) => {
+            let once = if s.once { ", given once closed" } else { "" };
+            match &s.totals {
+                Some(totals) => format!("aggregate sessions by {} columns, {} kept change by change{once}", s.keys, totals.len()),
+                None => format!("sessions of rows by {} columns", s.keys),
+            }
+        }
         Node::Group { keys, .. } => format!("compute each group anew, by {keys} columns"),
         Node::Top(top) => format!("first {} rows by {} columns", top.fetch.map_or("all".to_string(), |n| n.to_string()), top.keys.len()),
         Node::Union { inputs } => format!("union of {}", inputs.len()),
@@ -74,6 +81,7 @@ fn state(plan: &Plan) -> Option<String> {
         Node::Temporal { .. } => "rows that the clock will change".into(),
         Node::Aggregate { keys, .. } if keys.is_empty() => "one group".into(),
         Node::Aggregate { .. } => "by number of groups".into(),
+        Node::Sessions(s) if s.totals.is_some() => "by number of sessions".into(),
         Node::Top(top) if top.input.append_only && top.fetch.is_some() => {
             if top.keys.is_empty() {
                 "the first rows".into()
@@ -81,7 +89,7 @@ fn state(plan: &Plan) -> Option<String> {
                 "by number of groups".into()
             }
         }
-        Node::Join(_) | Node::Group { .. } | Node::Top(_) | Node::Recursive { .. } => {
+        Node::Join(_) | Node::Group { .. } | Node::Sessions(_) | Node::Top(_) | Node::Recursive { .. } => {
             if plan.inputs().iter().all(|i| !grows(i)) {
                 "by rows of its inputs, which are bounded".into()
             } else {

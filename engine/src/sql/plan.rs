@@ -68,6 +68,8 @@ pub enum Node {
         /// The key that a watermark closes, which lets go of the group's rows.
         closing: Option<(usize, Closing)>,
     },
+    /// Rows with their session, or aggregates of sessions.
+    Sessions(Box<Sessions>),
     /// The first rows of each group in an order.
     Top(Box<Top>),
     /// Rows of all inputs.
@@ -149,6 +151,24 @@ pub enum JoinKind {
     Mark,
 }
 
+/// Rows of equal keys that follow one another in less than a gap are a session.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    /// The rows: keys, a time in microseconds, other columns.
+    pub input: Plan,
+    /// Number of keys.
+    pub keys: usize,
+    /// Microseconds after which a row is no more in the session of the one before it.
+    pub gap: i64,
+    /// How a watermark closes the time, which lets go of sessions.
+    pub closing: Option<Closing>,
+    /// What is computed of each session: its keys, its first and last time, and these are given, over rows that only come. With none
+    /// each row's other columns are given, and the first and last time of its session.
+    pub totals: Option<Vec<Aggregate>>,
+    /// Whether a session is given once only, when it is closed.
+    pub once: bool,
+}
+
 /// The first rows of groups.
 #[derive(Clone, Debug)]
 pub struct Top {
@@ -206,6 +226,7 @@ impl Plan {
             | Node::Final { input, .. }
             | Node::Temporal { input, .. }
             | Node::Group { input, .. } => vec![input],
+            Node::Sessions(sessions) => vec![&sessions.input],
             Node::Top(top) => vec![&top.input],
             Node::Join(join) => vec![&join.left, &join.right],
             Node::Union { inputs } => inputs.iter().collect(),
@@ -224,6 +245,7 @@ impl Plan {
             | Node::Final { input, .. }
             | Node::Temporal { input, .. }
             | Node::Group { input, .. } => vec![input],
+            Node::Sessions(sessions) => vec![&mut sessions.input],
             Node::Top(top) => vec![&mut top.input],
             Node::Join(join) => vec![&mut join.left, &mut join.right],
             Node::Union { inputs } => inputs.iter_mut().collect(),
@@ -237,6 +259,7 @@ impl Plan {
             Node::Aggregate { closing: Some((_, closing)), .. }
             | Node::Group { closing: Some((_, closing)), .. }
             | Node::Final { closing, .. } => Some(closing),
+            Node::Sessions(sessions) => sessions.closing.as_ref(),
             Node::Join(join) => join.closing.as_ref().map(|(_, c)| c).or(join.within.as_ref().map(|w| &w.closing)),
             _ => None,
         }

@@ -16,6 +16,7 @@ pub mod kept;
 pub mod large;
 pub mod merged;
 pub mod query;
+pub mod sessions;
 pub mod shrink;
 pub mod taken;
 pub mod tree;

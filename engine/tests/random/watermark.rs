@@ -15,6 +15,7 @@ use super::check::{Feeds, Stopped, Verdict, batch, is_refusal, run_script, table
 use super::dice::Dice;
 use super::expression::{Column, Expressions};
 use super::history::{Change, History, Kind, Table};
+use super::sessions::Accepted;
 use super::taken::{Taken, ended, told};
 
 const SECOND: i64 = 1_000_000;
@@ -186,6 +187,8 @@ impl Case {
 /// One table in windows, as the model sees it: a row a window, late when the window's end is over.
 struct Model {
     windows: Windows,
+    /// What comes in time for sessions.
+    sessions: Option<Accepted>,
     taken: Taken,
 }
 
@@ -194,11 +197,17 @@ impl Model {
         let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
         let bounds = ["window_start", "window_end"].map(|n| Arc::new(Field::new(n, time.clone(), true)));
         let schema = Schema::new(table.fields().iter().cloned().chain(bounds).collect::<Vec<_>>());
-        Model { windows, taken: Taken::new(Arc::new(schema)) }
+        let sessions = match windows {
+            Windows::Session { gap, by_key } => Some(Accepted::new(gap * SECOND, by_key, table.clone())),
+            _ => None,
+        };
+        Model { windows, sessions, taken: Taken::new(Arc::new(schema)) }
     }
 
-    /// Takes in a table as it is at the end of an epoch.
-    fn epoch(&mut self, rows: &RecordBatch, watermark: Option<i64>) {
+    /// Takes in a table as it is at the end of an epoch, given its own watermark before, and the one that lets go of its windows.
+    fn epoch(&mut self, rows: &RecordBatch, own: Option<i64>, watermark: Option<i64>) {
+        let in_time = self.sessions.as_mut().map(|sessions| sessions.epoch(rows, own));
+        let rows = in_time.as_ref().unwrap_or(rows);
         let ts = rows.schema().index_of("ts").unwrap();
         let times: Vec<Option<i64>> = rows.column(ts).as_primitive::<TimestampMicrosecondType>().iter().collect();
         let key = RowConverter::new(vec![SortField::new(rows.column(0).data_type().clone())]).unwrap();
@@ -310,7 +319,7 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
             let own = epoch.checked_sub(1).and_then(|e| steps.watermark(at, lateness, e));
             // While a table is idle what joins it with others closes by those alone, and lets go of its windows.
             let before = own.max(passed.filter(|_| case.sources.len() > 1));
-            model.epoch(&state(&steps.answers[at].changes, steps.ends[epoch], &steps.answers[at].schema), before);
+            model.epoch(&state(&steps.answers[at].changes, steps.ends[epoch], &steps.answers[at].schema), own, before);
             if !steps.is_idle(at, table.idle, epoch) {
                 closed.push(steps.watermark(at, lateness, epoch));
             }
@@ -327,7 +336,7 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
             return Verdict::Wrong(format!("epoch {epoch}:\n{}", difference(&view, &expected)));
         }
     }
-    let late = models[0].taken.late;
+    let late = models[0].taken.late + models[0].sessions.as_ref().map_or(0, |sessions| sessions.late);
     match answers.get(1).map(told) {
         Some(told) if told != late => Verdict::Wrong(format!("{told} rows are told as late, but {late} are\n")),
         _ => Verdict::Clean,

@@ -22,7 +22,7 @@ const CUBE_COLUMNS_MAX: usize = 10;
 
 impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &LogicalAggregate, schema: SchemaRef) -> Result<Plan, Refused> {
-        if let Some(plan) = self.sliding(aggregate, &schema)? {
+        if let Some(plan) = self.of_windows(aggregate, &schema)? {
             return Ok(plan);
         }
         let input = self.plan(&aggregate.input)?;
@@ -35,8 +35,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// Groups of sliding windows by slices, where that can be.
-    fn sliding(&mut self, aggregate: &LogicalAggregate, schema: &SchemaRef) -> Result<Option<Plan>, Refused> {
+    /// Groups of sliding windows by slices, and of whole sessions, where that can be.
+    fn of_windows(&mut self, aggregate: &LogicalAggregate, schema: &SchemaRef) -> Result<Option<Plan>, Refused> {
         let (keys, frame) = (&aggregate.group_expr, aggregate.input.schema());
         if keys.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
             return Ok(None);
@@ -44,6 +44,9 @@ impl Lowering<'_> {
         let kind = |i: usize| schema.fields().get(keys.len() + i).map_or(DataType::Null, |f| f.data_type().clone());
         let calls = aggregate.aggr_expr.iter().enumerate().map(|(i, e)| maintained(e, frame, &kind(i)));
         let Some(calls) = calls.collect::<Result<Option<Vec<_>>, _>>()? else { return Ok(None) };
+        if let Some(plan) = self.session_totals(aggregate, &calls, schema)? {
+            return Ok(Some(plan));
+        }
         let Some(plan) = self.by_slices(aggregate, &calls, schema)? else { return Ok(None) };
         let closings = closing::of(&aggregate.input, self.closings);
         let found = closed_key(keys, frame, &closings);
@@ -100,14 +103,14 @@ fn maintained(expr: &Expr, frame: &DFSchema, output: &DataType) -> Result<Option
     if !f.params.order_by.is_empty() || f.params.null_treatment.is_some() {
         return Ok(None);
     }
-    let argument = match f.params.args.as_slice() {
-        [] => None,
-        [Expr::Literal(value, _)] if function == Function::Count && !value.is_null() => None,
     if let (DataType::Decimal256(..), [one]) = (output, f.params.args.as_slice())
         && !matches!(summed(function, one, frame).get_type(frame), Ok(DataType::Decimal128(..)))
     {
         return Ok(None);
     }
+    let argument = match f.params.args.as_slice() {
+        [] => None,
+        [Expr::Literal(value, _)] if function == Function::Count && !value.is_null() => None,
         [one] => Some(physical(summed(function, one, frame), frame)?),
         _ => return Ok(None),
     };
@@ -129,11 +132,11 @@ pub(super) fn summed<'a>(function: Function, argument: &'a Expr, frame: &DFSchem
         Expr::Cast(cast) if function == Function::Sum && *cast.field.data_type() == SUMMED => {
             if cast.expr.get_type(frame).is_ok_and(|kind| kind.is_integer()) { &cast.expr } else { argument }
         }
-        other => other,
-    }
-        }
         Expr::Cast(cast) if matches!(function, Function::Sum | Function::Avg) && is_room(cast.field.data_type()) => {
             if matches!(cast.expr.get_type(frame), Ok(DataType::Decimal128(..))) { &cast.expr } else { argument }
+        }
+        other => other,
+    }
 }
 
 /// Groups that DataFusion's accumulators compute anew from all their rows.

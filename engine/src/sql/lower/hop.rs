@@ -72,7 +72,7 @@ fn found(input: &LogicalPlan) -> Result<Option<Found<'_>>> {
     }
 }
 
-fn inner(expr: &Expr) -> &Expr {
+pub(super) fn inner(expr: &Expr) -> &Expr {
     match expr {
         Expr::Alias(alias) => inner(&alias.expr),
         other => other,
@@ -80,7 +80,7 @@ fn inner(expr: &Expr) -> &Expr {
 }
 
 /// Expressions with what each column is in its place.
-fn written(exprs: Vec<Expr>, schema: &DFSchema, columns: &[Expr]) -> Result<Vec<Expr>> {
+pub(super) fn written(exprs: Vec<Expr>, schema: &DFSchema, columns: &[Expr]) -> Result<Vec<Expr>> {
     let one = |expr: Expr| -> Result<Expr> {
         let done = expr.transform_up(|e| match &e {
             Expr::Column(c) => match columns.get(schema.index_of_column(c)?) {

@@ -33,6 +33,10 @@ fn given_once(plan: &mut Plan) -> bool {
             *once = true;
             true
         }
+        Node::Sessions(sessions) if sessions.closing.is_some() && sessions.totals.is_some() => {
+            sessions.once = true;
+            true
+        }
         _ => false,
     };
     plan.append_only |= groups;

@@ -8,6 +8,7 @@ mod join;
 mod last;
 mod recursive;
 mod scan;
+mod session;
 mod temporal;
 mod window;
 
@@ -132,7 +133,7 @@ fn distinct(input: Plan) -> Plan {
 }
 
 /// A column by its place.
-fn column(schema: &SchemaRef, index: usize) -> Expression {
+pub(super) fn column(schema: &SchemaRef, index: usize) -> Expression {
     Arc::new(Column::new(schema.field(index).name(), index))
 }
 

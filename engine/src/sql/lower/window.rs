@@ -21,6 +21,9 @@ const TOP_ROWS_MAX: usize = 1 << 20;
 impl Lowering<'_> {
     /// Window functions, each partition computed anew when it changes.
     pub(super) fn window(&mut self, window: &Window, schema: SchemaRef) -> Result<Plan, Refused> {
+        if let Some(plan) = self.sessions(window, &schema)? {
+            return Ok(plan);
+        }
         let frame = window.input.schema();
         let input = self.plan(&window.input)?;
         let input = Plan { schema: schema_of(&window.input), ..input };

@@ -28,6 +28,7 @@ mod last;
 mod node;
 mod recursive;
 mod rows;
+mod sessions;
 mod shared;
 mod temporal;
 mod top;
@@ -136,6 +137,7 @@ impl<'s> Renderer<'s> {
                 let stream = self.plan(view, input)?;
                 self.last(view, stream, *column, closing, schema)
             }
+            Node::Sessions(sessions) => self.sessions(view, sessions, &schema)?,
             Node::Top(top) => self.top(view, top, &schema)?,
             Node::Temporal { input, from, until } => self.temporal(view, input, (from, until))?,
             Node::Union { inputs } => {

@@ -46,6 +46,7 @@ fn can_give(plan: &Plan) -> bool {
     match &plan.node {
         // Groups that a watermark has closed are gone, and so are rows that were held until then.
         Node::Aggregate { closing, .. } | Node::Group { closing, .. } => closing.is_none(),
+        Node::Sessions(sessions) => sessions.closing.is_none(),
         Node::Final { .. } | Node::Temporal { .. } => false,
         // Rows without a partner are not kept where their key is null.
         Node::Join(join) if join.closing.is_some() || join.within.is_some() => false,

@@ -58,6 +58,10 @@ fn node(plan: &Plan, named: &dyn Fn(&str) -> Option<Fingerprint>, out: &mut Stri
             }
             compute(c, out)?;
         }
+        Node::Sessions(s) => {
+            write!(out, "sessions {} {} {:?} {} {}", s.keys, s.gap, s.closing, s.once, s.totals.is_some())?;
+            s.totals.iter().flatten().try_for_each(|a| call(a, out))?;
+        }
         Node::Top(top) => {
             let order: Vec<String> = top.order.iter().map(|(e, o)| format!("{e} {o:?}")).collect();
             write!(out, "top {} {order:?} {} {:?} {}", listed(&top.keys), top.skip, top.fetch, top.number)?;

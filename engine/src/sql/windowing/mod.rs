@@ -14,7 +14,7 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder,
 
 use super::closing::Known;
 use super::window::{list_function, multiple_windows};
-pub use ends::is_last;
+pub use ends::{is_first, is_last};
 use session::sessions;
 
 /// Puts window nodes where a plan calls window functions; of tables and views the columns are known that a watermark closes.

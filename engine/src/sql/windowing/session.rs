@@ -15,10 +15,10 @@ pub fn sessions(input: LogicalPlan, time: &Expr, gap: &Expr, keys: &[Expr], name
     let kind = window_time(&time.get_type(input.schema())?)?;
     let cast = |e: Expr| datafusion::logical_expr::cast(e, kind.clone());
     let time = &if time.get_type(input.schema())? == kind { time.clone() } else { cast(time.clone()) };
-    let until = || time.clone() + gap.clone();
     let over = |call: Expr| call.partition_by(keys.to_vec()).order_by(vec![time.clone().sort(true, false)]).build();
     let plan = LogicalPlanBuilder::from(input).filter(time.clone().is_not_null())?;
-    let plan = plan.window(vec![over(first(time.clone(), until()))?.alias(&begin), over(last(time.clone(), until()))?.alias(&end)])?;
+    let plan =
+        plan.window(vec![over(first(time.clone(), gap.clone()))?.alias(&begin), over(last(time.clone(), gap.clone()))?.alias(&end)])?;
     let named = |n: &str| Expr::Column(Column::new_unqualified(n));
     let window = named_struct(vec![lit("start"), cast(named(&begin)), lit("end"), cast(named(&end) + gap.clone())]).alias(name);
     let exprs: Vec<Expr> = plan.schema().iter().map(|(q, f)| Expr::Column((q, f).into())).chain(std::iter::once(window)).collect();

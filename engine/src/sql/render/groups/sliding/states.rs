@@ -68,6 +68,17 @@ impl States {
         Ok(())
     }
 
+    /// Takes rows in that come, each at a number.
+    ///
+    /// # Errors
+    /// When arguments are not of their types.
+    pub fn update(&mut self, arguments: &[ArrayRef], at: &[u32]) -> Result<(), ArrowError> {
+        for at in at {
+            self.weights.get_mut(*at as usize).into_iter().for_each(|w| *w += 1);
+        }
+        self.states.iter_mut().zip(arguments).try_for_each(|(state, argument)| state.update(argument, None, at))
+    }
+
     /// Ends an epoch that touched some numbers.
     pub fn settle(&mut self, touched: &[u32]) {
         self.states.iter_mut().for_each(|s| s.settle(touched));

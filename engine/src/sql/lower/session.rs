@@ -1,0 +1,229 @@
+//! Sessions, which stand in a plan as two window functions (`windowing/session.rs`): rows with the session that each is in; and where a
+//! grouping over them asks for nothing but whole sessions of rows that only come, the aggregates of sessions.
+//!
+//! What stands between the grouping and the sessions is looked through, as for sliding windows (`hop.rs`).
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan, Operator, Window, WindowFunctionDefinition, lit, when};
+
+use super::aggregate::summed;
+use super::hop::{inner, written};
+use super::{Lowering, Refused, all, column, fields_of, physical, project, schema_of};
+use crate::sql::closing::{self, Closing, Shape};
+use crate::sql::plan::{Aggregate, Expression, Node, Plan, Sessions};
+use crate::sql::render::merges;
+use crate::sql::window::micros_of;
+use crate::sql::windowing::{is_first, is_last};
+
+/// What the window functions of sessions say.
+struct Call {
+    keys: Vec<Expr>,
+    time: Expr,
+    /// In microseconds.
+    gap: i64,
+}
+
+/// The session that a window node finds for each row, if that is what it does: its functions are the first and the last time.
+fn call(window: &Window) -> Option<Call> {
+    let of = |expr: &Expr| match inner(expr) {
+        Expr::WindowFunction(f) => match &f.fun {
+            WindowFunctionDefinition::WindowUDF(udf) => Some((udf.name().to_string(), f.params.clone())),
+            WindowFunctionDefinition::AggregateUDF(_) => None,
+        },
+        _ => None,
+    };
+    let [first, last] = window.window_expr.as_slice() else { return None };
+    let ((first, params), (last, others)) = (of(first)?, of(last)?);
+    if !is_first(&first) || !is_last(&last) || (&params.args, &params.partition_by) != (&others.args, &others.partition_by) {
+        return None;
+    }
+    let [time, Expr::Literal(gap, _)] = params.args.as_slice() else { return None };
+    Some(Call { keys: params.partition_by.clone(), time: time.clone(), gap: micros_of(gap).filter(|gap| *gap > 0)? })
+}
+
+/// The window node of sessions beneath projections and names; and what each column of the query is over its columns.
+fn found(input: &LogicalPlan) -> Result<Option<(&Window, Call, Vec<Expr>)>> {
+    let columns = |plan: &LogicalPlan| plan.schema().columns().into_iter().map(Expr::Column).collect::<Vec<_>>();
+    let (mut over, mut at) = (columns(input), input);
+    loop {
+        let (beneath, exprs): (&LogicalPlan, Vec<Expr>) = match at {
+            LogicalPlan::Projection(p) => (&p.input, p.expr.iter().map(|e| inner(e).clone()).collect()),
+            LogicalPlan::SubqueryAlias(alias) => (&alias.input, columns(&alias.input)),
+            LogicalPlan::Window(window) => return Ok(call(window).map(|call| (window, call, over))),
+            _ => return Ok(None),
+        };
+        over = written(over, at.schema(), &exprs)?;
+        at = beneath;
+    }
+}
+
+/// Whether an expression asks for the session, and whether for anything else of the row.
+fn asks(expr: &Expr, window: &Window) -> (bool, bool) {
+    let width = window.input.schema().fields().len();
+    let of_session = |c: &&datafusion::common::Column| window.schema.index_of_column(c).is_ok_and(|at| at >= width);
+    let refs = expr.column_refs();
+    (refs.iter().any(of_session), !refs.iter().all(of_session))
+}
+
+/// Whether sessions of one key that differ, differ in an expression over their ends.
+fn tells_apart(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(_) => true,
+        Expr::Alias(alias) => tells_apart(&alias.expr),
+        Expr::Cast(cast) => matches!(cast.field.data_type(), DataType::Timestamp(TimeUnit::Microsecond, _)) && tells_apart(&cast.expr),
+        Expr::BinaryExpr(b) => b.op == Operator::Plus && matches!(inner(&b.right), Expr::Literal(..)) && tells_apart(&b.left),
+        Expr::ScalarFunction(f) if f.name() == "named_struct" => f.args.iter().any(tells_apart),
+        Expr::ScalarFunction(f) if f.name() == "get_field" => match f.args.as_slice() {
+            [of, name] => member(inner(of), name).is_some_and(tells_apart),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The member of a name of a struct that is made.
+fn member<'a>(made: &'a Expr, name: &Expr) -> Option<&'a Expr> {
+    match made {
+        Expr::ScalarFunction(f) if f.name() == "named_struct" => f.args.chunks(2).find_map(|pair| match pair {
+            [own, value] => (own == name).then_some(value),
+            _ => None,
+        }),
+        _ => None,
+    }
+}
+
+/// A key of a grouping over sessions.
+enum Key {
+    /// One of the keys of sessions.
+    Of(usize),
+    /// Of the ends of a session.
+    Ends(Expr),
+}
+
+/// The keys of a grouping whose groups are whole sessions, each one.
+fn keys_of(groups: Vec<Expr>, window: &Window, call: &Call) -> Option<Vec<Key>> {
+    let key = |expr: Expr| match asks(&expr, window) {
+        (true, true) => None,
+        (true, false) => Some(Key::Ends(expr)),
+        (false, _) => call.keys.iter().position(|key| inner(key) == inner(&expr)).map(Key::Of),
+    };
+    let keys: Vec<Key> = groups.into_iter().map(key).collect::<Option<_>>()?;
+    let whole = keys.iter().any(|key| matches!(key, Key::Ends(expr) if tells_apart(expr)));
+    let all = (0..call.keys.len()).all(|at| keys.iter().any(|key| matches!(key, Key::Of(of) if *of == at)));
+    (whole && all).then_some(keys)
+}
+
+impl Lowering<'_> {
+    /// Rows with their sessions; none where a window node is no such.
+    pub(super) fn sessions(&mut self, window: &Window, schema: &SchemaRef) -> Result<Option<Plan>, Refused> {
+        let Some(call) = call(window) else { return Ok(None) };
+        let frame = window.input.schema();
+        let rest: Vec<Expr> = frame.columns().into_iter().map(Expr::Column).collect();
+        let (input, closing) = self.laid_out_by_time(window, &call, rest)?;
+        let node = Sessions { input, keys: call.keys.len(), gap: call.gap, closing, totals: None, once: false };
+        Ok(Some(Plan { node: Node::Sessions(Box::new(node)), schema: schema.clone(), append_only: false }))
+    }
+
+    /// The input of sessions: their keys, the time, and what else is wanted; and how the time is closed.
+    fn laid_out_by_time(&mut self, window: &Window, call: &Call, rest: Vec<Expr>) -> Result<(Plan, Option<Closing>), Refused> {
+        let frame = window.input.schema();
+        let input = self.plan(&window.input)?;
+        let input = Plan { schema: schema_of(&window.input), ..input };
+        let closings = closing::of(&window.input, self.closings);
+        let closing = closing::through_one(&call.time, frame, &closings).filter(|c| c.shape == Shape::Time);
+        let exprs: Vec<Expr> = call.keys.iter().cloned().chain([call.time.clone()]).chain(rest).collect();
+        let columns = all(&exprs, frame)?;
+        let field = |(expr, column): (&Expr, &Expression)| {
+            let name = if let Expr::Column(c) = inner(expr) { c.name.clone() } else { inner(expr).schema_name().to_string() };
+            column.data_type(&input.schema).map(|kind| Field::new(name, kind, true))
+        };
+        let fields = exprs.iter().zip(&columns).map(field).collect::<std::result::Result<Vec<_>, _>>().map_err(|e| e.strip_backtrace())?;
+        let schema = Arc::new(Schema::new(fields));
+        crate::sql::arrange::check(&schema)?;
+        Ok((project(input, columns, schema), closing.and_then(Closing::for_good)))
+    }
+
+    /// Aggregates of whole sessions; none where a grouping is no such.
+    pub(super) fn session_totals(
+        &mut self,
+        aggregate: &LogicalAggregate,
+        calls: &[Aggregate],
+        schema: &SchemaRef,
+    ) -> Result<Option<Plan>, Refused> {
+        let plain = |e: datafusion::common::DataFusionError| e.strip_backtrace();
+        let Some((window, call, over)) = found(&aggregate.input).map_err(plain)? else { return Ok(None) };
+        let groups = aggregate.group_expr.iter().map(|e| inner(e).clone()).collect();
+        let groups = written(groups, aggregate.input.schema(), &over).map_err(plain)?;
+        let Some(keys) = keys_of(groups, window, &call) else { return Ok(None) };
+        let Some(arguments) = arguments(aggregate, calls, &over, window).map_err(plain)? else { return Ok(None) };
+        let (input, closing) = self.laid_out_by_time(window, &call, arguments.iter().flatten().cloned().collect())?;
+        let (width, mut at) = (call.keys.len(), call.keys.len() + 1);
+        let mut totals = Vec::with_capacity(calls.len());
+        for (call, argument) in calls.iter().zip(&arguments) {
+            let argument = argument.as_ref().map(|_| column(&input.schema, at));
+            at += usize::from(argument.is_some());
+            totals.push(Aggregate { argument, filter: None, ..call.clone() });
+        }
+        let keeps = |call: &Aggregate| {
+            let kind = call.argument.as_ref().map(|a| a.data_type(&input.schema)).transpose();
+            kind.is_ok_and(|kind| merges(call, &kind.unwrap_or(DataType::Int64), true))
+        };
+        if !input.append_only || !totals.iter().all(keeps) {
+            return Ok(None);
+        }
+        let own = fields_of(&window.schema);
+        let ends = own.fields().iter().skip(window.input.schema().fields().len());
+        let of = input.schema.fields().iter().take(width).chain(ends).chain(schema.fields().iter().skip(keys.len()));
+        let given: SchemaRef = Arc::new(Schema::new(of.cloned().collect::<Vec<_>>()));
+        let ends =
+            DFSchema::try_from(Schema::new(given.fields().iter().skip(width).take(2).cloned().collect::<Vec<_>>())).map_err(plain)?;
+        let mut columns: Vec<Expression> = Vec::with_capacity(schema.fields().len());
+        for key in keys {
+            columns.push(match key {
+                Key::Of(at) => column(&given, at),
+                Key::Ends(expr) => moved(physical(&expr, &ends)?, width)?,
+            });
+        }
+        columns.extend((width + 2..given.fields().len()).map(|at| column(&given, at)));
+        let node = Sessions { input, keys: width, gap: call.gap, closing, totals: Some(totals), once: false };
+        let node = Plan { node: Node::Sessions(Box::new(node)), schema: given, append_only: false };
+        Ok(Some(project(node, columns, schema.clone())))
+    }
+}
+
+/// An expression with its columns so many places further.
+fn moved(expr: Expression, by: usize) -> Result<Expression, Refused> {
+    use datafusion::common::tree_node::{Transformed, TreeNode};
+    use datafusion::physical_expr::expressions::Column;
+    let one = |e: Expression| {
+        Ok(match e.downcast_ref::<Column>() {
+            Some(column) => Transformed::yes(Arc::new(Column::new(column.name(), column.index() + by)) as Expression),
+            None => Transformed::no(e),
+        })
+    };
+    expr.transform_up(one).map(|t| t.data).map_err(|e| e.strip_backtrace())
+}
+
+/// The argument of each call over the rows, if it has one; none when one asks for the session. A row that a filter leaves out has a
+/// null for an argument.
+fn arguments(aggregate: &LogicalAggregate, calls: &[Aggregate], over: &[Expr], window: &Window) -> Result<Option<Vec<Option<Expr>>>> {
+    let (mut out, frame) = (Vec::new(), aggregate.input.schema());
+    for (expr, call) in aggregate.aggr_expr.iter().zip(calls) {
+        let Expr::AggregateFunction(f) = inner(expr) else { return Ok(None) };
+        let argument = f.params.args.first().map(|a| summed(call.function, a, frame).clone());
+        let argument = match &f.params.filter {
+            Some(filter) => Some(when(filter.as_ref().clone(), argument.unwrap_or_else(|| lit(1i64))).end()?),
+            // What counts rows may be written as a count of a constant.
+            None => argument.filter(|_| call.argument.is_some()),
+        };
+        let argument = written(argument.into_iter().collect(), frame, over)?.into_iter().next();
+        match argument {
+            Some(argument) if asks(&argument, window).0 => return Ok(None),
+            argument => out.push(argument),
+        }
+    }
+    Ok(Some(out))
+}

@@ -1,0 +1,397 @@
+//! Rows with the session that each is in, kept change by change.
+//!
+//! The rows of a key stand in the order of time. What an epoch changes is told as the difference of the sessions within reach of its
+//! rows, before and after. A session that a watermark has closed is let go of with its rows; rows that came too late
+//! for every session that is open are late, as are those that would have been in one that is closed.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
+use arrow::compute::cast;
+use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use super::keys::{Closes, InTime, Keys, times_of};
+use crate::flow::updates::Updates;
+use crate::sql::render::close::{Keeper, Routing, SAVED_ROWS};
+use crate::sql::render::groups::{column, numbers};
+use crate::sql::snapshot::Size;
+use crate::sql::store::{NOWHERE, Rows};
+use crate::sql::watermark::Watermarks;
+
+/// Rows in sessions.
+pub struct SessionRows {
+    keys: Keys,
+    width: usize,
+    gap: i64,
+    rows: Rows,
+    /// The rows of each key in the order of time: the time and the slot.
+    order: Vec<Vec<(i64, u32)>>,
+    /// The epoch, counted from 1, in which the row of each slot came.
+    born: Vec<u32>,
+    round: u32,
+    /// Where each key stands among those that an epoch touches.
+    place: Vec<u32>,
+    /// The columns of rows, then the first and the last time of their session.
+    schema: SchemaRef,
+    late: Vec<Updates>,
+}
+
+/// A key that an epoch touches, and the times of the first and the last of its rows that come or go.
+struct Touched {
+    key: u32,
+    from: i64,
+    to: i64,
+    goes: bool,
+}
+
+/// A row in a session: its slot, the first and the last time, and how often it is there.
+type Given = (u32, i64, i64, i64);
+
+impl SessionRows {
+    /// No rows. `layout` has the key columns, the time, and what is given on; `schema` the latter, and two times.
+    ///
+    /// # Errors
+    /// When a column has a type that cannot be kept.
+    pub fn new(
+        (layout, width): (&SchemaRef, usize),
+        schema: SchemaRef,
+        gap: i64,
+        append_only: bool,
+        closes: Closes,
+    ) -> Result<Self, ArrowError> {
+        let kinds = |range: Range<usize>| range.map(|i| layout.field(i).data_type().clone()).collect::<Vec<_>>();
+        Ok(SessionRows {
+            keys: Keys::new(&kinds(0..width), gap, closes)?,
+            width,
+            gap,
+            rows: Rows::new(&kinds(width + 1..layout.fields().len()), !append_only)?.linked(),
+            order: Vec::new(),
+            born: Vec::new(),
+            round: 0,
+            place: Vec::new(),
+            schema,
+            late: Vec::new(),
+        })
+    }
+
+    fn grow(&mut self) {
+        let keys = self.keys.len();
+        self.rows.grow(keys);
+        self.order.resize(keys, Vec::new());
+        self.place.resize(keys, NOWHERE);
+    }
+
+    /// The keys of rows, with the times that they are touched at.
+    fn touched(&mut self, parts: &[InTime]) -> Vec<Touched> {
+        let mut out: Vec<Touched> = Vec::new();
+        for part in parts {
+            for (row, (&key, &time)) in part.keys.iter().zip(&part.times).enumerate() {
+                let goes = part.updates.diff(row) < 0;
+                let Some(place) = self.place.get_mut(key as usize) else { continue };
+                match out.get_mut(*place as usize) {
+                    Some(known) => {
+                        (known.from, known.to, known.goes) = (known.from.min(time), known.to.max(time), known.goes || goes);
+                    }
+                    None => {
+                        *place = out.len() as u32;
+                        out.push(Touched { key, from: time, to: time, goes });
+                    }
+                }
+            }
+        }
+        for t in &out {
+            self.place.get_mut(t.key as usize).into_iter().for_each(|place| *place = NOWHERE);
+        }
+        out
+    }
+
+    /// Takes rows in, and takes others away; the slots of those that were not there.
+    fn take_in(&mut self, parts: &[InTime]) -> Result<Vec<u32>, ArrowError> {
+        let batches = parts.iter().map(|p| self.rows.batch(p.columns(self.width), p.keys.len())).collect::<Result<Vec<_>, _>>()?;
+        let SessionRows { rows, born, round, order, .. } = self;
+        let mut added: Vec<(u32, i64, u32)> = Vec::new();
+        for (part, batch) in parts.iter().zip(&batches) {
+            rows.insert(batch, &part.keys, part.diffs(), |row, slot, _, is_new| {
+                if let (true, Some(key), Some(time)) = (is_new, part.keys.get(row), part.times.get(row)) {
+                    born.resize(born.len().max(slot as usize + 1), 0);
+                    born.get_mut(slot as usize).into_iter().for_each(|b| *b = *round);
+                    added.push((*key, *time, slot));
+                }
+            });
+        }
+        added.sort_unstable();
+        for of_key in added.chunk_by(|a, b| a.0 == b.0) {
+            let Some(order) = of_key.first().and_then(|(key, ..)| order.get_mut(*key as usize)) else { continue };
+            let is_behind = order.last().is_none_or(|(last, _)| of_key.first().is_some_and(|(_, time, _)| last <= time));
+            order.extend(of_key.iter().map(|(_, time, slot)| (*time, *slot)));
+            if !is_behind {
+                order.sort_by_key(|(time, _)| *time);
+            }
+        }
+        let mut missing = Vec::new();
+        for (part, batch) in parts.iter().zip(&batches) {
+            if let Some(diffs) = part.diffs() {
+                rows.retract(batch, &part.keys, diffs, |_, slot, before| missing.extend((before <= 0).then_some(slot)));
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        Ok(missing)
+    }
+
+    /// The sessions of a key within reach of what touches it, as places in its order.
+    fn within_reach(&self, touched: &Touched) -> Vec<Range<usize>> {
+        let Some(order) = self.order.get(touched.key as usize) else { return Vec::new() };
+        let of_one = |at: usize| match order.get(at.wrapping_sub(1)..at + 1) {
+            Some([(before, _), (time, _)]) => time.saturating_sub(*before) < self.gap,
+            _ => false,
+        };
+        let mut start = order.partition_point(|(time, _)| *time <= touched.from.saturating_sub(self.gap));
+        let mut end = order.partition_point(|(time, _)| *time < touched.to.saturating_add(self.gap));
+        if start >= end {
+            return Vec::new();
+        }
+        while of_one(start) {
+            start -= 1;
+        }
+        while of_one(end) {
+            end += 1;
+        }
+        let begins = |at: &usize| !of_one(*at);
+        let mut out = Vec::new();
+        for at in (start + 1..end).filter(begins).chain(std::iter::once(end)) {
+            out.push(start..at);
+            start = at;
+        }
+        out
+    }
+
+    /// Adds the rows of a session.
+    fn give(&self, key: u32, session: Range<usize>, sign: i64, given: &mut Vec<Given>) {
+        let Some(rows @ [(first, _), ..]) = self.order.get(key as usize).and_then(|order| order.get(session)) else { return };
+        let last = rows.last().map_or(*first, |(last, _)| *last);
+        given.extend(rows.iter().map(|(_, slot)| (*slot, *first, last, sign * self.rows.weight_of(*slot))));
+    }
+
+    /// Whether a session was over before any of its rows came.
+    fn is_late(&self, key: u32, session: Range<usize>, before: Option<i64>) -> bool {
+        let Some(rows) = self.order.get(key as usize).and_then(|order| order.get(session)) else { return false };
+        let over = rows.last().zip(before).is_some_and(|((last, _), before)| last.saturating_add(self.gap) <= before);
+        over && rows.iter().all(|(_, slot)| self.born.get(*slot as usize) == Some(&self.round))
+    }
+
+    /// Drops the rows of a key that are not there any more.
+    fn keep_present(&mut self, key: u32) {
+        let rows = &self.rows;
+        self.order.get_mut(key as usize).into_iter().for_each(|order| order.retain(|(_, slot)| rows.weight_of(*slot) > 0));
+    }
+
+    /// Tells rows as late, and forgets them.
+    fn tell_late(&mut self, slots: &[u32]) -> Result<(), ArrowError> {
+        if slots.is_empty() {
+            return Ok(());
+        }
+        let columns = self.rows.take(slots)?;
+        let fields = self.schema.fields().iter().take(columns.len()).cloned().collect::<Vec<_>>();
+        let rows = with_rows(Arc::new(Schema::new(fields)), columns, slots.len())?;
+        let diffs = slots.iter().map(|slot| self.rows.weight_of(*slot)).collect::<Vec<i64>>();
+        self.late.push(Updates::changes(rows, diffs.into()));
+        slots.iter().for_each(|slot| self.rows.let_go(*slot));
+        Ok(())
+    }
+
+    /// What is given of each row, summed, as rows.
+    fn changes(&self, mut given: Vec<Given>) -> Result<Option<Updates>, ArrowError> {
+        given.sort_unstable();
+        let mut sums: Vec<Given> = Vec::with_capacity(given.len());
+        for (slot, first, last, count) in given {
+            match sums.last_mut() {
+                Some(sum) if (sum.0, sum.1, sum.2) == (slot, first, last) => sum.3 += count,
+                _ => sums.push((slot, first, last, count)),
+            }
+        }
+        sums.retain(|sum| sum.3 != 0);
+        if sums.is_empty() {
+            return Ok(None);
+        }
+        let mut columns = self.rows.take(&sums.iter().map(|sum| sum.0).collect::<Vec<_>>())?;
+        columns.push(times(sums.iter().map(|sum| sum.1)));
+        columns.push(times(sums.iter().map(|sum| sum.2)));
+        let rows = with_rows(self.schema.clone(), columns, sums.len())?;
+        let diffs: Int64Array = sums.iter().map(|sum| Some(sum.3)).collect();
+        Ok(Some(Updates { rows, diffs: Some(diffs).filter(|d| d.values().iter().any(|diff| *diff != 1)) }))
+    }
+
+    /// Lets go of what a watermark has closed.
+    fn let_go(&mut self, now: i64) {
+        let (due, mut over) = (self.keys.due(now), Vec::new());
+        for key in due {
+            let Some(order) = self.order.get_mut(key as usize) else { continue };
+            let mut kept = 0;
+            while let Some((end, stop)) = first_end(order, kept, self.gap).filter(|(end, _)| *end <= now) {
+                self.keys.close(key, end);
+                kept = stop;
+            }
+            order.drain(..kept).for_each(|(_, slot)| self.rows.let_go(slot));
+            match first_end(order, 0, self.gap) {
+                None if self.keys.is_over(key, now) => over.push(key),
+                first => {
+                    self.keys.wait(key, first.map(|(end, _)| end));
+                }
+            }
+        }
+        self.rows.sweep(|_| ());
+        over.into_iter().for_each(|key| self.keys.release(key));
+    }
+
+    /// Some rows, with their keys, until when those are closed, their times and how often they are there; a key without rows has
+    /// one that is not there.
+    fn saved(&self, rows: &[(u32, i64, u32)]) -> Result<RecordBatch, ArrowError> {
+        let keys: Vec<u32> = rows.iter().map(|row| row.0).collect();
+        let slots: Vec<u32> = rows.iter().map(|row| row.2).collect();
+        let mut columns = self.keys.columns(&keys)?;
+        columns.push(numbers(keys.iter().map(|key| self.keys.floor(*key))));
+        columns.push(times(rows.iter().map(|row| row.1)));
+        columns.push(numbers(slots.iter().map(|slot| self.rows.weight_of(*slot))));
+        columns.extend(self.rows.take(&slots)?);
+        let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
+        let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
+        RecordBatch::try_new(Arc::new(schema), columns)
+    }
+}
+
+/// When the session that begins at a place ends, and the place after it.
+fn first_end(order: &[(i64, u32)], from: usize, gap: i64) -> Option<(i64, usize)> {
+    let rest = order.get(from..).filter(|rest| !rest.is_empty())?;
+    let more = rest.windows(2).take_while(|pair| matches!(pair, [(a, _), (b, _)] if b.saturating_sub(*a) < gap)).count();
+    Some((rest.get(more)?.0.saturating_add(gap), from + more + 1))
+}
+
+fn times(of: impl Iterator<Item = i64>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from_iter_values(of))
+}
+
+/// Columns as rows of a schema.
+pub fn with_rows(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
+    let columns = columns.iter().zip(schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new_with_options(schema, columns, &RecordBatchOptions::new().with_row_count(Some(rows)))
+}
+
+impl Keeper for SessionRows {
+    fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
+        self.round = self.round.wrapping_add(1);
+        let before = self.keys.passed_before(epoch);
+        let (mut parts, mut closed) = (Vec::with_capacity(batches.len()), Vec::new());
+        for updates in batches {
+            let (part, late) = self.keys.in_time(updates, before)?;
+            parts.push(part);
+            closed.extend(late);
+        }
+        self.grow();
+        let touched = self.touched(&parts);
+        let mut given = Vec::new();
+        for t in &touched {
+            self.within_reach(t).into_iter().for_each(|session| self.give(t.key, session, -1, &mut given));
+        }
+        let missing = self.take_in(&parts)?;
+        let missing: Vec<u32> = missing.into_iter().filter(|slot| self.rows.weight_of(*slot) < 0).collect();
+        let mut late = Vec::new();
+        for t in &touched {
+            if t.goes {
+                self.keep_present(t.key);
+            }
+            for session in self.within_reach(t) {
+                if self.is_late(t.key, session.clone(), before) {
+                    let rows = self.order.get(t.key as usize).and_then(|order| order.get(session)).unwrap_or_default();
+                    late.push((t.key, rows.iter().map(|(_, slot)| *slot).collect::<Vec<u32>>()));
+                } else {
+                    self.give(t.key, session, 1, &mut given);
+                }
+            }
+        }
+        let changed = self.changes(given)?;
+        self.tell_late(&missing)?;
+        for (key, slots) in late {
+            self.tell_late(&slots)?;
+            self.keep_present(key);
+        }
+        self.rows.sweep(|_| ());
+        self.rows.take_vacant();
+        let other: Vec<usize> = (self.width + 1..self.width + 1 + self.schema.fields().len() - 2).collect();
+        for part in &closed {
+            self.late.push(Updates { rows: part.updates.rows.project(&other)?, diffs: part.updates.diffs.clone() });
+        }
+        for key in touched.iter().map(|t| t.key).chain(closed.into_iter().flat_map(|part| part.keys)) {
+            let first = self.order.get(key as usize).and_then(|order| first_end(order, 0, self.gap));
+            if self.keys.wait(key, first.map(|(end, _)| end)) {
+                self.keys.release(key);
+            }
+        }
+        if let Some(now) = self.keys.passed(epoch) {
+            self.let_go(now);
+        }
+        Ok(changed)
+    }
+
+    fn moved_by(&self) -> Option<(Watermarks, Vec<String>)> {
+        self.keys.closes.as_ref().map(|(closing, watermarks)| (watermarks.clone(), closing.tables.clone()))
+    }
+
+    fn late(&mut self) -> Result<Option<Updates>, ArrowError> {
+        Ok(self.late.pop())
+    }
+
+    fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+        let mut rows: Vec<(u32, i64, u32)> = Vec::with_capacity(SAVED_ROWS);
+        for key in self.keys.live() {
+            let order = self.order.get(key as usize).map(Vec::as_slice).filter(|order| !order.is_empty()).unwrap_or(&[(0, NOWHERE)]);
+            for (time, slot) in order {
+                rows.push((key, *time, *slot));
+                if rows.len() == SAVED_ROWS {
+                    out(self.saved(&rows)?)?;
+                    rows.clear();
+                }
+            }
+        }
+        if rows.is_empty() { Ok(()) } else { out(self.saved(&rows)?) }
+    }
+
+    fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let keys = self.keys.assign(rows.columns(), rows.num_rows(), None)?;
+        self.grow();
+        let rest = rows.columns().get(self.width..).unwrap_or_default();
+        let (floors, weights) = (column::<Int64Type>(rest, 0)?, column::<Int64Type>(rest, 2)?.clone());
+        keys.iter().zip(floors.values()).for_each(|(key, floor)| self.keys.close(*key, *floor));
+        // As it came: keys, the time, columns.
+        let picked: Vec<usize> = (0..self.width).chain([self.width + 1]).chain(self.width + 3..rows.num_columns()).collect();
+        let updates = Updates::changes(rows.project(&picked)?, weights);
+        self.take_in(&[InTime { updates, keys: keys.clone(), times: times_of(rest, 1)? }])?;
+        for key in keys {
+            let first = self.order.get(key as usize).and_then(|order| first_end(order, 0, self.gap));
+            self.keys.wait(key, first.map(|(end, _)| end));
+        }
+        Ok(())
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKeys(self.width)
+    }
+
+    fn given(&self) -> Result<Option<Updates>, ArrowError> {
+        let mut given = Vec::new();
+        for key in self.keys.live() {
+            let all = Touched { key, from: i64::MIN, to: i64::MAX, goes: false };
+            self.within_reach(&all).into_iter().for_each(|session| self.give(key, session, 1, &mut given));
+        }
+        self.changes(given)
+    }
+
+    fn size(&self) -> Size {
+        let (rows, bytes) = self.rows.size();
+        let order: usize = self.order.iter().map(|order| order.capacity() * size_of::<(i64, u32)>() + size_of::<Vec<(i64, u32)>>()).sum();
+        let bytes = bytes + order + self.born.len() * 4 + self.place.len() * 4 + self.keys.bytes();
+        Size { rows: rows as u64, bytes: bytes as u64 }
+    }
+}

@@ -1,0 +1,127 @@
+//! A small model of which rows of a table come too late for its sessions, made without the engine. A row is late when it would have been
+//! in a session that a watermark has closed, or in one whose end is at or below the watermark of an earlier epoch and that has no
+//! other rows than those of the same epoch. A key that has no open session is forgotten once the watermark is a gap further; of one that
+//! comes anew nothing is taken that is more than a gap behind the watermark.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::row::{RowConverter, SortField};
+
+/// A row's key, its time, and the row.
+type Row = (Vec<u8>, i64, Vec<u8>);
+
+/// What sessions have taken in.
+pub struct Accepted {
+    gap: i64,
+    by_key: bool,
+    converter: RowConverter,
+    schema: SchemaRef,
+    before: BTreeMap<Row, i64>,
+    rows: BTreeMap<Row, i64>,
+    /// Of each key the time before which nothing is taken.
+    floors: BTreeMap<Vec<u8>, i64>,
+    /// Late rows, less those that went late.
+    pub late: i64,
+}
+
+impl Accepted {
+    /// Nothing yet; the gap in microseconds, and whether there are sessions of the first column.
+    pub fn new(gap: i64, by_key: bool, schema: SchemaRef) -> Self {
+        let converter = RowConverter::new(schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect()).unwrap();
+        let (before, rows, floors) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Accepted { gap, by_key, converter, schema, before, rows, floors, late: 0 }
+    }
+
+    /// Takes in a table as it is at the end of an epoch, given the watermark before it; what it has then taken in all.
+    pub fn epoch(&mut self, table: &RecordBatch, watermark: Option<i64>) -> RecordBatch {
+        if let Some(watermark) = watermark {
+            self.close(watermark);
+        }
+        let now = self.rows_of(table);
+        let all: BTreeSet<Row> = now.keys().chain(self.before.keys()).cloned().collect();
+        let (mut come, mut touched) = (BTreeMap::new(), BTreeSet::new());
+        for row in all {
+            let count = |of: &BTreeMap<Row, i64>| of.get(&row).copied().unwrap_or(0);
+            let change = count(&now) - count(&self.before);
+            if change == 0 {
+                continue;
+            }
+            let unknown = watermark.map_or(i64::MIN, |w| w - self.gap);
+            let floor = *self.floors.entry(row.0.clone()).or_insert(unknown);
+            if row.1 < floor {
+                self.late += change;
+            } else if change < 0 {
+                let there = count(&self.rows).min(-change);
+                self.late += change + there;
+                *self.rows.entry(row.clone()).or_insert(0) -= there;
+            } else {
+                touched.insert(row.0.clone());
+                come.insert(row, change);
+            }
+        }
+        self.rows.retain(|_, count| *count != 0);
+        for key in touched {
+            let mut times: Vec<(i64, bool)> = self.open(&key).map(|time| (time, false)).collect();
+            times.extend(come.keys().filter(|row| row.0 == key).map(|row| (row.1, true)));
+            times.sort();
+            for session in times.chunk_by(|a, b| b.0 - a.0 < self.gap) {
+                let (first, last) = (session[0].0, session.last().unwrap().0);
+                let is_late = session.iter().all(|row| row.1) && watermark.is_some_and(|w| last + self.gap <= w);
+                for (row, count) in come.iter().filter(|(row, _)| row.0 == key && (first..=last).contains(&row.1)) {
+                    if is_late {
+                        self.late += count;
+                    } else {
+                        *self.rows.entry(row.clone()).or_insert(0) += count;
+                    }
+                }
+            }
+        }
+        self.before = now;
+        self.table()
+    }
+
+    /// Times of a key that are in no closed session.
+    fn open(&self, key: &[u8]) -> impl Iterator<Item = i64> + '_ {
+        let floor = self.floors.get(key).copied().unwrap_or(i64::MIN);
+        let key = key.to_vec();
+        self.rows.keys().filter(move |row| row.0 == key && row.1 >= floor).map(|row| row.1)
+    }
+
+    fn close(&mut self, watermark: i64) {
+        for key in self.floors.keys().cloned().collect::<Vec<_>>() {
+            let times: Vec<i64> = self.open(&key).collect();
+            let ends = times.chunk_by(|a, b| b - a < self.gap).map(|session| session.last().unwrap() + self.gap);
+            let closed = ends.filter(|end| *end <= watermark).max();
+            let floor = closed.unwrap_or(i64::MIN).max(self.floors[&key]);
+            self.floors.insert(key.clone(), floor);
+            if self.open(&key).next().is_none() && floor.saturating_add(self.gap) <= watermark {
+                self.floors.remove(&key);
+            }
+        }
+    }
+
+    fn rows_of(&self, table: &RecordBatch) -> BTreeMap<Row, i64> {
+        let ts = table.schema().index_of("ts").unwrap();
+        let times = table.column(ts).as_primitive::<TimestampMicrosecondType>();
+        let key = RowConverter::new(vec![SortField::new(table.column(0).data_type().clone())]).unwrap();
+        let keys = key.convert_columns(&table.columns()[..1]).unwrap();
+        let mut out = BTreeMap::new();
+        for (at, row) in self.converter.convert_columns(table.columns()).unwrap().iter().enumerate() {
+            // A row without a time is in no session.
+            if let Some(time) = times.iter().nth(at).flatten() {
+                let key = if self.by_key { keys.row(at).as_ref().to_vec() } else { Vec::new() };
+                *out.entry((key, time, row.as_ref().to_vec())).or_insert(0) += 1;
+            }
+        }
+        out
+    }
+
+    fn table(&self) -> RecordBatch {
+        let parser = self.converter.parser();
+        let repeated =
+            self.rows.iter().flat_map(|(row, count)| std::iter::repeat_n(parser.parse(&row.2), usize::try_from(*count).unwrap()));
+        RecordBatch::try_new(self.schema.clone(), self.converter.convert_rows(repeated.collect::<Vec<_>>()).unwrap()).unwrap()
+    }
+}
