@@ -16,3 +16,7 @@ SELECT * FROM once;
 SELECT * FROM sliding;
 SELECT * FROM running;
 SELECT * FROM row_errors;
+-- A cast that the query says is computed, and a constant is summed as one.
+CREATE TABLE c (k BIGINT, d DECIMAL(10, 4));
+INSERT INTO c VALUES (1, 0.0050), (1, 0.0049), (1, 0.0051);
+SELECT k, avg(CAST(d AS DECIMAL(66, 2))) AS a, sum(CAST(d AS DECIMAL(66, 2))) AS s, sum(CAST(1 AS DECIMAL(5, 2))) AS one FROM c GROUP BY k;

@@ -13,3 +13,9 @@ INSERT INTO b VALUES (NULL);
 DELETE FROM b WHERE y = 1;
 INSERT INTO b VALUES (3);
 EXPLAIN SELECT x IN (SELECT y FROM b) AS i FROM a;
+-- A column may be named as the mark is; the list may stand within a subquery that reads the query around it.
+CREATE TABLE named (mark BIGINT, name VARCHAR);
+INSERT INTO named VALUES (3, 'c'), (4, 'd');
+SELECT mark, n IN (SELECT y FROM b) AS i FROM (SELECT name AS mark, mark AS n FROM named);
+SELECT mark, l.i FROM named, LATERAL (SELECT named.mark IN (SELECT y FROM b) AS i) AS l;
+SELECT mark, (SELECT max(CASE WHEN b.y IN (SELECT mark FROM named) THEN 1 ELSE 0 END) FROM b WHERE b.y = named.mark) AS i FROM named;

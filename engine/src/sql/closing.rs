@@ -36,6 +36,8 @@ pub struct Closing {
     pub ahead: i64,
     /// Whether rows may still change once it has passed.
     pub loose: bool,
+    /// Whether rows with it only come, as far as is known.
+    pub grows: bool,
 }
 
 /// What a closing column holds.
@@ -68,7 +70,7 @@ pub type Known<'a> = &'a dyn Fn(&str) -> Vec<Option<Closing>>;
 impl Closing {
     /// A time of a table.
     pub fn of_table(name: &str) -> Self {
-        Closing { shape: Shape::Time, tables: vec![name.to_string()], delay: 0, ahead: 0, loose: false }
+        Closing { shape: Shape::Time, tables: vec![name.to_string()], delay: 0, ahead: 0, loose: false, grows: false }
     }
 
     /// None where rows may still change once it has passed.
@@ -131,13 +133,16 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
             loosened(input, |_| changes)
         }
         LogicalPlan::Projection(p) => through(&p.expr, p.input.schema(), &of(&p.input, known)),
-        LogicalPlan::Aggregate(a) => through(&a.group_expr, a.input.schema(), &of(&a.input, known)),
+        LogicalPlan::Aggregate(a) => {
+            let keys = through(&a.group_expr, a.input.schema(), &of(&a.input, known));
+            if a.aggr_expr.is_empty() { keys } else { changing(keys) }
+        }
         LogicalPlan::Window(w) => {
             let input = of(&w.input, known);
             let calls = through(&w.window_expr, w.input.schema(), &input);
             let partitions: Vec<Vec<usize>> = w.window_expr.iter().map(|e| partition(e, w.input.schema())).collect();
             let stays = |at: usize| partitions.iter().all(|columns| columns.contains(&at));
-            loosened(input, |at| !stays(at)).into_iter().chain(calls).collect()
+            changing(loosened(input, |at| !stays(at)).into_iter().chain(calls).collect())
         }
         LogicalPlan::Unnest(u) => {
             let input = of(&u.input, known);
@@ -153,7 +158,8 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
                 JoinType::RightSemi | JoinType::RightAnti => left.clear(),
                 _ => (left, right) = (Vec::new(), Vec::new()),
             }
-            left.into_iter().chain(right).collect()
+            let sides: Vec<_> = left.into_iter().chain(right).collect();
+            if j.join_type == JoinType::Inner && grows(&j.left, known) && grows(&j.right, known) { sides } else { changing(sides) }
         }
         LogicalPlan::Union(u) => {
             let inputs: Vec<_> = u.inputs.iter().map(|i| of(i, known)).collect();
@@ -186,8 +192,24 @@ fn changes(plan: &LogicalPlan) -> bool {
 
 /// Closings that are loose at some places.
 fn loosened(closings: Vec<Option<Closing>>, at: impl Fn(usize) -> bool) -> Vec<Option<Closing>> {
-    let loose = |(column, closing): (usize, Option<Closing>)| closing.map(|c| Closing { loose: c.loose || at(column), ..c });
+    let loose = |(column, closing): (usize, Option<Closing>)| {
+        closing.map(|c| Closing { loose: c.loose || at(column), grows: c.grows && !at(column), ..c })
+    };
     closings.into_iter().enumerate().map(loose).collect()
+}
+
+/// Closings of rows that also go.
+fn changing(closings: Vec<Option<Closing>>) -> Vec<Option<Closing>> {
+    closings.into_iter().map(|closing| closing.map(|c| Closing { grows: false, ..c })).collect()
+}
+
+/// Whether it is known of a query that its rows only come: it has a time, and all that it reads does so.
+fn grows(plan: &LogicalPlan, known: Known<'_>) -> bool {
+    let scan = |node: &LogicalPlan| match node {
+        LogicalPlan::TableScan(scan) => !known(scan.table_name.table()).iter().flatten().any(|c| c.grows),
+        _ => false,
+    };
+    of(plan, known).iter().flatten().any(|c| c.grows) && !plan.exists(|node| Ok(scan(node))).unwrap_or(true)
 }
 
 /// The columns that a window function is partitioned by.
@@ -298,7 +320,7 @@ pub fn together<'a>(closings: impl Iterator<Item = &'a Closing>) -> (Vec<String>
 /// What closes a column of one shape once both do.
 pub fn both(a: &Closing, b: &Closing) -> Closing {
     let (tables, delay) = together([a, b].into_iter());
-    Closing { shape: a.shape, tables, delay, ahead: a.ahead.max(b.ahead), loose: a.loose || b.loose }
+    Closing { shape: a.shape, tables, delay, ahead: a.ahead.max(b.ahead), loose: a.loose || b.loose, grows: a.grows && b.grows }
 }
 
 fn common(inputs: &[Vec<Option<Closing>>], column: usize) -> Option<Closing> {
@@ -335,8 +357,12 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
                 _ => None,
             }
         }
-        // The end of a session is what closes it; over any other partition the value may change as long as rows come.
-        Expr::WindowFunction(w) if is_last(w.fun.name()) => inner(w.params.args.first()?),
+        // The end of a session is what closes it; over any other partition the value may change as long as rows come. Where rows go, a
+        // session may become one that was over before.
+        Expr::WindowFunction(w) if is_last(w.fun.name()) => {
+            let closing = inner(w.params.args.first()?)?;
+            Some(Closing { loose: closing.loose || !closing.grows, ..closing })
+        }
         Expr::ScalarFunction(f) => {
             let argument = |i: usize| f.args.get(i);
             match f.name() {

@@ -275,10 +275,11 @@ impl Program {
     /// For each column of a table or view how watermarks close it.
     fn closings(&self, name: &str) -> Vec<Option<Closing>> {
         if let Some(view) = self.views.iter().find(|v| v.name == name) {
-            return view.closings.clone();
+            let grows = view.plan.append_only;
+            return view.closings.iter().cloned().map(|c| c.map(|c| Closing { grows, ..c })).collect();
         }
         let Some(input) = self.inputs.iter().find(|i| i.name == name) else { return Vec::new() };
-        let closing = |i: usize| (input.event_time == Some(i)).then(|| Closing::of_table(name));
+        let closing = |i: usize| (input.event_time == Some(i)).then(|| Closing { grows: input.append_only, ..Closing::of_table(name) });
         (0..input.schema.fields().len()).map(closing).collect()
     }
 

@@ -189,11 +189,13 @@ struct Model {
     windows: Windows,
     /// What comes in time for sessions.
     sessions: Option<Accepted>,
+    /// Whether groups take in every change of what comes in time: a session may become one that was over before.
+    keeps: bool,
     taken: Taken,
 }
 
 impl Model {
-    fn new(windows: Windows, table: &SchemaRef) -> Self {
+    fn new(windows: Windows, table: &SchemaRef, emit_final: bool) -> Self {
         let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
         let bounds = ["window_start", "window_end"].map(|n| Arc::new(Field::new(n, time.clone(), true)));
         let schema = Schema::new(table.fields().iter().cloned().chain(bounds).collect::<Vec<_>>());
@@ -201,7 +203,8 @@ impl Model {
             Windows::Session { gap, by_key } => Some(Accepted::new(gap * SECOND, by_key, table.clone())),
             _ => None,
         };
-        Model { windows, sessions, taken: Taken::new(Arc::new(schema)) }
+        let keeps = sessions.is_some() && !emit_final;
+        Model { windows, sessions, keeps, taken: Taken::new(Arc::new(schema)) }
     }
 
     /// Takes in a table as it is at the end of an epoch, given its own watermark before, and the one that lets go of its windows.
@@ -225,7 +228,7 @@ impl Model {
             |f: fn((i64, i64)) -> i64| -> ArrayRef { Arc::new(bounds.iter().map(|b| b.map(f)).collect::<TimestampMicrosecondArray>()) };
         let columns: Vec<ArrayRef> = repeated.columns().iter().cloned().chain([bound(|b| b.0), bound(|b| b.1)]).collect();
         let ends = bounds.iter().map(|bounds| bounds.map(|b| b.1));
-        self.taken.epoch(&columns, ends, |end| watermark.is_some_and(|w| end <= w));
+        self.taken.epoch(&columns, ends, |end| !self.keeps && watermark.is_some_and(|w| end <= w));
     }
 }
 
@@ -307,7 +310,8 @@ pub fn check(case: &Case, history: &History, workers: usize) -> Verdict {
 
 fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answer]) -> Verdict {
     let place = |table: &Table| history.tables.iter().position(|t| t.name == table.name).unwrap();
-    let mut models: Vec<Model> = case.sources.iter().map(|(t, w)| Model::new(*w, &steps.answers[place(t)].schema)).collect();
+    let mut models: Vec<Model> =
+        case.sources.iter().map(|(t, w)| Model::new(*w, &steps.answers[place(t)].schema, case.emit_final)).collect();
     let query = case.text(|i| format!("m{i}"));
     let (mut view, mut passed) = (Lines::new(), None);
     let epochs = history.epochs.len();

@@ -184,8 +184,8 @@ impl Base {
 
     /// A join: where its right side reads the base too, both sides stand on it, and pairs are of one combination of values.
     fn join(&self, join: &Join) -> Result<LogicalPlan> {
-        use JoinType::{Inner, Left, LeftAnti, LeftSemi};
-        if !matches!(join.join_type, Inner | Left | LeftSemi | LeftAnti) {
+        use JoinType::{Inner, Left, LeftAnti, LeftMark, LeftSemi};
+        if !matches!(join.join_type, Inner | Left | LeftSemi | LeftAnti | LeftMark) {
             return plan_err!("a {} JOIN in a subquery that reads the query around it is not supported yet", join.join_type);
         }
         let (again, mut right) = (|i: usize| format!("{}.{i} on the right", self.name), join.right.as_ref().clone());

@@ -21,15 +21,25 @@ pub fn in_rows(input: &mut LogicalPlan, within: InSubquery, numbered: &mut Numbe
     let named = super::columns(&rows).next().map(|c| c.alias(&other));
     let rows = LogicalPlanBuilder::from(rows).project(named)?.build()?;
     let partners = LogicalPlanBuilder::from(rows.clone()).alias(&table)?.build()?;
-    let own: Vec<Expr> = super::columns(input).collect();
-    let is_equal = expr.as_ref().clone().eq(Expr::Column(Column::new(Some(table.as_str()), &other)));
-    let marked = LogicalPlanBuilder::from(input.clone()).join_on(partners, JoinType::LeftMark, [is_equal])?;
-    let marked = marked.project(own.into_iter().chain([Expr::Column(Column::new(Some(table.as_str()), "mark")).alias(&mark)]))?;
+    // The mark has a name that a column may have, so the value and the columns have others until it is renamed.
+    let names: Vec<String> = input.schema().fields().iter().map(|_| numbered.name("of row")).collect();
+    let value = numbered.name("value");
+    let renamed = super::columns(input).zip(&names).map(|(column, name)| column.alias(name)).chain([expr.as_ref().clone().alias(&value)]);
+    let is_equal = column(&value).eq(Expr::Column(Column::new(Some(table.as_str()), &other)));
+    let marked = LogicalPlanBuilder::from(input.clone()).project(renamed.collect::<Vec<_>>())?;
+    let marked = marked.join_on(partners, JoinType::LeftMark, [is_equal])?;
+    let own =
+        names.iter().zip(input.schema().iter()).map(|(name, (table, field))| column(name).alias_qualified(table.cloned(), field.name()));
+    let own: Vec<Expr> = own.chain([Expr::Column(Column::new(Some(table.as_str()), "mark")).alias(&mark)]).collect();
+    let marked = marked.project(own)?;
     let counts = vec![count(column(&other)).alias(&known), count(lit(1i64)).alias(&all)];
-    let counts = LogicalPlanBuilder::from(rows).aggregate(Vec::<Expr>::new(), counts)?.build()?;
-    *input = marked.cross_join(counts)?.build()?;
+    let counts = LogicalPlanBuilder::from(rows).aggregate(Vec::<Expr>::new(), counts)?;
+    // Once, so that a row that comes changes nothing as long as the answers stay.
+    let [any, null] = ["any", "null"].map(|what| numbered.name(what));
+    let asked = [column(&all).gt(lit(0i64)).alias(&any), column(&known).lt(column(&all)).alias(&null)];
+    *input = marked.cross_join(counts.project(asked)?.distinct()?.build()?)?.build()?;
     let unknown = Expr::Literal(ScalarValue::Boolean(None), None);
-    let is_unknown = column(&all).gt(lit(0i64)).and(expr.is_null().or(column(&known).lt(column(&all))));
+    let is_unknown = column(&any).and(expr.is_null().or(column(&null)));
     let found = when(column(&mark), lit(true)).when(is_unknown, unknown).otherwise(lit(false))?;
     Ok(if negated { Expr::Not(Box::new(found)) } else { found })
 }

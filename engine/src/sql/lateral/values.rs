@@ -52,6 +52,9 @@ pub fn taken_apart(node: LogicalPlan, numbered: &mut Numbered) -> Result<Transfo
             let plan = LogicalPlanBuilder::from(input);
             exprs.into_iter().try_fold(plan, LogicalPlanBuilder::filter)?.project(shown)?.build()?
         }
+        LogicalPlan::Aggregate(a) if any && a.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_))) => {
+            return plan_err!("a subquery in GROUPING SETS, ROLLUP or CUBE is not supported yet (give it a name in a query beneath)");
+        }
         LogicalPlan::Aggregate(a) if any => {
             let (groups, input) = joined(a.group_expr, a.input.as_ref().clone(), hard, numbered)?;
             let (calls, input) = joined(a.aggr_expr, input, hard, numbered)?;

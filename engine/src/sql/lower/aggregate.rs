@@ -105,6 +105,7 @@ fn maintained(expr: &Expr, frame: &DFSchema, output: &DataType) -> Result<Option
     }
     if let (DataType::Decimal256(..), [one]) = (output, f.params.args.as_slice())
         && !matches!(summed(function, one, frame).get_type(frame), Ok(DataType::Decimal128(..)))
+        && !is_short(one)
     {
         return Ok(None);
     }
@@ -126,6 +127,11 @@ fn maintained(expr: &Expr, frame: &DFSchema, output: &DataType) -> Result<Option
     Ok(Some(Aggregate { function, argument, filter, distinct }))
 }
 
+/// Whether an expression is a number of 256 bits that 128 would hold: a constant that was cast to have room.
+fn is_short(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Decimal256(digits, ..), _) if digits.is_none_or(|d| d.to_i128().is_some()))
+}
+
 /// What is summed, or is the mean of: what is only cast to have room is summed as it is (`overflow.rs`).
 pub(super) fn summed<'a>(function: Function, argument: &'a Expr, frame: &DFSchema) -> &'a Expr {
     match argument {
@@ -133,7 +139,8 @@ pub(super) fn summed<'a>(function: Function, argument: &'a Expr, frame: &DFSchem
             if cast.expr.get_type(frame).is_ok_and(|kind| kind.is_integer()) { &cast.expr } else { argument }
         }
         Expr::Cast(cast) if matches!(function, Function::Sum | Function::Avg) && is_room(cast.field.data_type()) => {
-            if matches!(cast.expr.get_type(frame), Ok(DataType::Decimal128(..))) { &cast.expr } else { argument }
+            let DataType::Decimal256(_, scale) = cast.field.data_type() else { return argument };
+            if matches!(cast.expr.get_type(frame), Ok(DataType::Decimal128(_, own)) if own == *scale) { &cast.expr } else { argument }
         }
         other => other,
     }

@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan, Operator, Window, WindowFunctionDefinition, lit, when};
+use datafusion::logical_expr::expr::WindowFunctionParams;
+use datafusion::logical_expr::{
+    Aggregate as LogicalAggregate, Expr, ExprSchemable, LogicalPlan, Operator, Window, WindowFunctionDefinition, lit, when,
+};
+use datafusion::scalar::ScalarValue;
 
 use super::aggregate::summed;
 use super::hop::{inner, written};
@@ -26,18 +30,39 @@ struct Call {
     gap: i64,
 }
 
-/// The session that a window node finds for each row, if that is what it does: its functions are the first and the last time.
-fn call(window: &Window) -> Option<Call> {
-    let of = |expr: &Expr| match inner(expr) {
+fn same(a: &WindowFunctionParams, b: &WindowFunctionParams) -> bool {
+    (&a.args, &a.partition_by) == (&b.args, &b.partition_by)
+}
+
+/// The ends of a session as columns behind others: the first and the last time, under the names that a window node has for them.
+fn ends(window: &Window) -> [Field; 2] {
+    let (own, width) = (fields_of(&window.schema), window.input.schema().fields().len());
+    let kind = own.fields().last().map_or(DataType::Null, |f| f.data_type().clone());
+    let of = |wanted: fn(&str) -> bool, otherwise: &str| {
+        let at = window.window_expr.iter().position(|e| function(e).is_some_and(|(name, _)| wanted(&name)));
+        let field = at.and_then(|at| own.fields().get(width + at));
+        field.map_or_else(|| Field::new(otherwise, kind.clone(), true), |f| f.as_ref().clone())
+    };
+    [of(is_first, "first of session"), of(is_last, "last of session")]
+}
+
+/// A window function of ours, and what it is told.
+fn function(expr: &Expr) -> Option<(String, WindowFunctionParams)> {
+    match inner(expr) {
         Expr::WindowFunction(f) => match &f.fun {
             WindowFunctionDefinition::WindowUDF(udf) => Some((udf.name().to_string(), f.params.clone())),
             WindowFunctionDefinition::AggregateUDF(_) => None,
         },
         _ => None,
-    };
-    let [first, last] = window.window_expr.as_slice() else { return None };
-    let ((first, params), (last, others)) = (of(first)?, of(last)?);
-    if !is_first(&first) || !is_last(&last) || (&params.args, &params.partition_by) != (&others.args, &others.partition_by) {
+    }
+}
+
+/// The session that a window node finds for each row, if that is what it does: its functions are the first and the last time.
+fn call(window: &Window) -> Option<Call> {
+    // One of them is left out where nobody asks for it.
+    let calls: Vec<_> = window.window_expr.iter().map(function).collect::<Option<_>>()?;
+    let (_, params) = calls.first()?;
+    if !calls.iter().all(|(name, others)| (is_first(name) || is_last(name)) && same(params, others)) {
         return None;
     }
     let [time, Expr::Literal(gap, _)] = params.args.as_slice() else { return None };
@@ -74,7 +99,7 @@ fn tells_apart(expr: &Expr) -> bool {
         Expr::Column(_) => true,
         Expr::Alias(alias) => tells_apart(&alias.expr),
         Expr::Cast(cast) => matches!(cast.field.data_type(), DataType::Timestamp(TimeUnit::Microsecond, _)) && tells_apart(&cast.expr),
-        Expr::BinaryExpr(b) => b.op == Operator::Plus && matches!(inner(&b.right), Expr::Literal(..)) && tells_apart(&b.left),
+        Expr::BinaryExpr(b) => b.op == Operator::Plus && is_length(&b.right) && tells_apart(&b.left),
         Expr::ScalarFunction(f) if f.name() == "named_struct" => f.args.iter().any(tells_apart),
         Expr::ScalarFunction(f) if f.name() == "get_field" => match f.args.as_slice() {
             [of, name] => member(inner(of), name).is_some_and(tells_apart),
@@ -82,6 +107,11 @@ fn tells_apart(expr: &Expr) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether an expression is a length of time, in which no month and no day of a calendar is.
+fn is_length(expr: &Expr) -> bool {
+    matches!(inner(expr), Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(i)), _) if (i.months, i.days) == (0, 0))
 }
 
 /// The member of a name of a struct that is made.
@@ -124,7 +154,16 @@ impl Lowering<'_> {
         let rest: Vec<Expr> = frame.columns().into_iter().map(Expr::Column).collect();
         let (input, closing) = self.laid_out_by_time(window, &call, rest)?;
         let node = Sessions { input, keys: call.keys.len(), gap: call.gap, closing, totals: None, once: false };
-        Ok(Some(Plan { node: Node::Sessions(Box::new(node)), schema: schema.clone(), append_only: false }))
+        let width = frame.fields().len();
+        let fields = schema.fields().iter().take(width).map(|f| f.as_ref().clone()).chain(ends(window));
+        let given: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let plan = Plan { node: Node::Sessions(Box::new(node)), schema: given.clone(), append_only: false };
+        let asked = window.window_expr.iter().map(|e| width + usize::from(function(e).is_some_and(|(name, _)| is_last(&name))));
+        let columns: Vec<usize> = (0..width).chain(asked).collect();
+        if columns.iter().copied().eq(0..width + 2) {
+            return Ok(Some(plan));
+        }
+        Ok(Some(project(plan, columns.into_iter().map(|at| column(&given, at)).collect(), schema.clone())))
     }
 
     /// The input of sessions: their keys, the time, and what else is wanted; and how the time is closed.
@@ -174,9 +213,8 @@ impl Lowering<'_> {
         if !input.append_only || !totals.iter().all(keeps) {
             return Ok(None);
         }
-        let own = fields_of(&window.schema);
-        let ends = own.fields().iter().skip(window.input.schema().fields().len());
-        let of = input.schema.fields().iter().take(width).chain(ends).chain(schema.fields().iter().skip(keys.len()));
+        let ends = ends(window).map(Arc::new);
+        let of = input.schema.fields().iter().take(width).chain(&ends).chain(schema.fields().iter().skip(keys.len()));
         let given: SchemaRef = Arc::new(Schema::new(of.cloned().collect::<Vec<_>>()));
         let ends =
             DFSchema::try_from(Schema::new(given.fields().iter().skip(width).take(2).cloned().collect::<Vec<_>>())).map_err(plain)?;
@@ -207,6 +245,34 @@ fn moved(expr: Expression, by: usize) -> Result<Expression, Refused> {
     expr.transform_up(one).map(|t| t.data).map_err(|e| e.strip_backtrace())
 }
 
+/// Whether an expression surely has a value for each row: columns, and what asks and computes of them without errors.
+fn cannot_fail(expr: &Expr, frame: &DFSchema) -> bool {
+    let all = |of: &[&Expr]| of.iter().all(|e| cannot_fail(e, frame));
+    let float = |e: &Expr| e.get_type(frame).is_ok_and(|kind| kind.is_floating());
+    match expr {
+        Expr::Column(_) | Expr::Literal(..) => true,
+        Expr::Alias(alias) => cannot_fail(&alias.expr, frame),
+        Expr::Not(e) | Expr::IsNull(e) | Expr::IsNotNull(e) | Expr::IsTrue(e) | Expr::IsFalse(e) => cannot_fail(e, frame),
+        Expr::BinaryExpr(b) => {
+            use Operator::{And, Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq, Or};
+            let asks = matches!(b.op, And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom);
+            let computes = matches!(b.op, Operator::Plus | Operator::Minus | Operator::Multiply) && float(&b.left) && float(&b.right);
+            (asks || computes) && all(&[&b.left, &b.right])
+        }
+        Expr::Case(case) => {
+            let when = case.when_then_expr.iter().flat_map(|(when, then)| [when.as_ref(), then.as_ref()]);
+            let parts: Vec<&Expr> = when.chain(case.expr.as_deref()).chain(case.else_expr.as_deref()).collect();
+            all(&parts)
+        }
+        Expr::Cast(cast) => match (cast.expr.get_type(frame), cast.field.data_type()) {
+            (Ok(from), DataType::Float64) => (from.is_integer() || from.is_floating()) && cannot_fail(&cast.expr, frame),
+            (Ok(from), DataType::Int64) => from.is_integer() && from != DataType::UInt64 && cannot_fail(&cast.expr, frame),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// The argument of each call over the rows, if it has one; none when one asks for the session. A row that a filter leaves out has a
 /// null for an argument.
 fn arguments(aggregate: &LogicalAggregate, calls: &[Aggregate], over: &[Expr], window: &Window) -> Result<Option<Vec<Option<Expr>>>> {
@@ -222,6 +288,8 @@ fn arguments(aggregate: &LogicalAggregate, calls: &[Aggregate], over: &[Expr], w
         let argument = written(argument.into_iter().collect(), frame, over)?.into_iter().next();
         match argument {
             Some(argument) if asks(&argument, window).0 => return Ok(None),
+            // A row whose argument fails is in its session all the same, which must then be found first.
+            Some(argument) if !cannot_fail(&argument, window.input.schema()) => return Ok(None),
             argument => out.push(argument),
         }
     }

@@ -16,6 +16,7 @@ mod spans;
 mod words;
 
 pub use index::{Dated, Index};
+pub use order::Ordered;
 pub use places::{Given, Places};
 pub use rows::{Batch, Rows};
 pub use words::{BLOCK, Words};

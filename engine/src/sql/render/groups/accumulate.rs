@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal256Array, Float64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, Float64Array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, Int64Type, i256};
 use arrow::error::ArrowError;
@@ -152,7 +152,9 @@ impl Decimals {
     fn new(mean: bool, input: &DataType, output: &DataType) -> Result<Self, ArrowError> {
         match (input, output) {
             // Of 128 bits only sums of integers are (`overflow.rs`).
-            (DataType::Decimal128(_, from), DataType::Decimal256(_, to) | DataType::Decimal128(_, to)) if to >= from => {
+            (DataType::Decimal128(_, from) | DataType::Decimal256(_, from), DataType::Decimal256(_, to) | DataType::Decimal128(_, to))
+                if (0..=MORE_DIGITS_MAX).contains(&(i16::from(*to) - i16::from(*from))) =>
+            {
                 Ok(Decimals { mean, more: u32::from(to.abs_diff(*from)), output: output.clone(), states: Vec::new() })
             }
             _ => Err(ArrowError::SchemaError(format!("a sum or mean of {input} is no {output}"))),
@@ -171,8 +173,9 @@ impl Accumulator for Decimals {
         self.states.resize(groups, (0, i256::ZERO));
     }
     fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
-        let digits = column::<Decimal128Type>(std::slice::from_ref(values), 0)?.values();
-        each(values, diffs, groups, |row, group, diff| {
+        let values = narrow(values)?;
+        let digits = column::<Decimal128Type>(std::slice::from_ref(&values), 0)?.values();
+        each(&values, diffs, groups, |row, group, diff| {
             if let Some(value) = digits.get(row) {
                 self.add(group, diff, times(*value, diff));
             }
@@ -219,6 +222,21 @@ impl Accumulator for Decimals {
         self.states.len() * size_of::<(i64, i256)>()
     }
 }
+
+/// Decimals as such of 128 bits; longer ones are constants that 128 bits hold.
+pub fn narrow(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match values.data_type() {
+        DataType::Decimal256(_, scale) => {
+            let values = values.as_primitive::<Decimal256Type>();
+            let short: Decimal128Array = values.iter().map(|v| v.and_then(i256::to_i128)).collect();
+            Ok(Arc::new(short.with_data_type(DataType::Decimal128(38, *scale))))
+        }
+        _ => Ok(values.clone()),
+    }
+}
+
+/// Digits behind the point that a mean has more than its values.
+const MORE_DIGITS_MAX: i16 = 4;
 
 /// A value so many times.
 pub fn times(value: i128, diff: i64) -> i256 {

@@ -16,7 +16,7 @@ use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef, UInt64Type, i256};
 use arrow::error::ArrowError;
 
-use super::accumulate::{DIGITS, Float, digits, times};
+use super::accumulate::{DIGITS, Float, digits, narrow, times};
 use super::codes::{Coder, Local, bounds_of};
 use super::extremes::{is_number, of_float};
 use crate::flow::updates::Updates;
@@ -214,7 +214,8 @@ impl<'a> Rows<'a> {
             (Kind::Digits, _) => {
                 out.push(count());
                 let add = |sum: &mut i256, value, diff| *sum = sum.wrapping_add(times(value, diff));
-                out.push(digits(self.fold(i256::ZERO, &values::<Decimal128Type>(argument), &nulls, add).into_iter()));
+                let short = argument.iter().map(|a| narrow(a)).collect::<Result<Vec<_>, _>>()?;
+                out.push(digits(self.fold(i256::ZERO, &values::<Decimal128Type>(&refs(&short)), &nulls, add).into_iter()));
             }
             (Kind::Float, _) => {
                 let wide = all_cast(argument, &DataType::Float64)?;

@@ -4,7 +4,7 @@
 //! session, or in one before it, and is late. A key without sessions whose end a watermark has passed by a gap is let go of;
 //! when it comes back, rows more than a gap behind the watermark are late from then on, as a session may have been there.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::compute::not;
@@ -14,11 +14,13 @@ use arrow::error::ArrowError;
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
 use crate::sql::render::rows::keep_where;
-use crate::sql::store::{Dated, Index};
+use crate::sql::store::Index;
 use crate::sql::watermark::{END, Watermarks};
 
 /// Nothing is to be done.
 const NEVER: i64 = i64::MAX;
+/// About what a place in the order of dues takes.
+const DUE_BYTES: usize = 24;
 /// No session of the key was let go of.
 const OPEN: i64 = i64::MIN;
 
@@ -32,8 +34,8 @@ pub struct Keys {
     gap: i64,
     pub closes: Closes,
     known: Vec<Key>,
-    /// Keys by the watermark at which there is something to close, or to let go of.
-    dues: BTreeMap<i64, Vec<Dated>>,
+    /// Keys by the watermark at which there is something to close, or to let go of; each stands there once at most.
+    dues: BTreeSet<(i64, u32)>,
 }
 
 #[derive(Clone, Copy)]
@@ -59,7 +61,7 @@ impl Keys {
     /// # Errors
     /// When a type has no row encoding.
     pub fn new(types: &[DataType], gap: i64, closes: Closes) -> Result<Self, ArrowError> {
-        Ok(Keys { index: Index::new(types)?, width: types.len(), gap, closes, known: Vec::new(), dues: BTreeMap::new() })
+        Ok(Keys { index: Index::new(types)?, width: types.len(), gap, closes, known: Vec::new(), dues: BTreeSet::new() })
     }
 
     /// Numbers given so far.
@@ -82,7 +84,7 @@ impl Keys {
 
     /// Bytes that are held.
     pub fn bytes(&self) -> usize {
-        self.index.bytes() + self.known.len() * size_of::<Key>()
+        self.index.bytes() + self.known.len() * size_of::<Key>() + self.dues.len() * DUE_BYTES
     }
 
     /// The watermark at the end of an epoch.
@@ -148,8 +150,9 @@ impl Keys {
             Some(end) => end,
         };
         if due < known.due {
+            self.dues.remove(&(known.due, key));
+            self.dues.insert((due, key));
             known.due = due;
-            self.dues.entry(due).or_default().push(self.index.dated(key));
         }
         false
     }
@@ -160,17 +163,12 @@ impl Keys {
             self.dues.clear();
             return self.live();
         }
-        let later = self.dues.split_off(&now.saturating_add(1));
-        let mut out = Vec::new();
-        for (at, keys) in std::mem::replace(&mut self.dues, later) {
-            for key in keys.into_iter().filter_map(|dated| self.index.still(dated)) {
-                if let Some(known) = self.known.get_mut(key as usize).filter(|known| known.due == at) {
-                    known.due = NEVER;
-                    out.push(key);
-                }
-            }
+        let later = self.dues.split_off(&(now.saturating_add(1), 0));
+        let due: Vec<u32> = std::mem::replace(&mut self.dues, later).into_iter().map(|(_, key)| key).collect();
+        for key in &due {
+            self.known.get_mut(*key as usize).into_iter().for_each(|known| known.due = NEVER);
         }
-        out
+        due
     }
 
     /// Whether a key without sessions may be let go of.
@@ -181,7 +179,10 @@ impl Keys {
     /// Lets go of a key.
     pub fn release(&mut self, key: u32) {
         self.index.release(key);
-        self.known.get_mut(key as usize).into_iter().for_each(|known| *known = NEW);
+        if let Some(known) = self.known.get_mut(key as usize) {
+            self.dues.remove(&(known.due, key));
+            *known = NEW;
+        }
     }
 }
 

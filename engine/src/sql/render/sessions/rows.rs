@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
 use arrow::compute::cast;
-use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 
 use super::keys::{Closes, InTime, Keys, times_of};
@@ -31,18 +31,15 @@ pub struct SessionRows {
     /// The epoch, counted from 1, in which the row of each slot came.
     born: Vec<u32>,
     round: u32,
-    /// Where each key stands among those that an epoch touches.
-    place: Vec<u32>,
     /// The columns of rows, then the first and the last time of their session.
     schema: SchemaRef,
     late: Vec<Updates>,
 }
 
-/// A key that an epoch touches, and the times of the first and the last of its rows that come or go.
+/// A key that an epoch touches, and when its rows come or go: spans of time in order, none within two gaps of the next.
 struct Touched {
     key: u32,
-    from: i64,
-    to: i64,
+    spans: Vec<(i64, i64)>,
     goes: bool,
 }
 
@@ -70,7 +67,6 @@ impl SessionRows {
             order: Vec::new(),
             born: Vec::new(),
             round: 0,
-            place: Vec::new(),
             schema,
             late: Vec::new(),
         })
@@ -80,31 +76,20 @@ impl SessionRows {
         let keys = self.keys.len();
         self.rows.grow(keys);
         self.order.resize(keys, Vec::new());
-        self.place.resize(keys, NOWHERE);
     }
 
     /// The keys of rows, with the times that they are touched at.
-    fn touched(&mut self, parts: &[InTime]) -> Vec<Touched> {
-        let mut out: Vec<Touched> = Vec::new();
-        for part in parts {
-            for (row, (&key, &time)) in part.keys.iter().zip(&part.times).enumerate() {
-                let goes = part.updates.diff(row) < 0;
-                let Some(place) = self.place.get_mut(key as usize) else { continue };
-                match out.get_mut(*place as usize) {
-                    Some(known) => {
-                        (known.from, known.to, known.goes) = (known.from.min(time), known.to.max(time), known.goes || goes);
-                    }
-                    None => {
-                        *place = out.len() as u32;
-                        out.push(Touched { key, from: time, to: time, goes });
-                    }
-                }
-            }
-        }
-        for t in &out {
-            self.place.get_mut(t.key as usize).into_iter().for_each(|place| *place = NOWHERE);
-        }
-        out
+    fn touched(&self, parts: &[InTime]) -> Vec<Touched> {
+        let of = |part: &InTime, row: usize| Some((*part.keys.get(row)?, *part.times.get(row)?, part.updates.diff(row) < 0));
+        let mut rows: Vec<(u32, i64, bool)> = parts.iter().flat_map(|p| (0..p.keys.len()).filter_map(move |row| of(p, row))).collect();
+        rows.sort_unstable();
+        let one = |of_key: &[(u32, i64, bool)]| {
+            let key = of_key.first()?.0;
+            let near = |a: &(u32, i64, bool), b: &(u32, i64, bool)| b.1.saturating_sub(a.1) <= self.gap.saturating_mul(2);
+            let spans = of_key.chunk_by(near).filter_map(|span| Some((span.first()?.1, span.last()?.1))).collect();
+            Some(Touched { key, spans, goes: of_key.iter().any(|row| row.2) })
+        };
+        rows.chunk_by(|a, b| a.0 == b.0).filter_map(one).collect()
     }
 
     /// Takes rows in, and takes others away; the slots of those that were not there.
@@ -148,22 +133,25 @@ impl SessionRows {
             Some([(before, _), (time, _)]) => time.saturating_sub(*before) < self.gap,
             _ => false,
         };
-        let mut start = order.partition_point(|(time, _)| *time <= touched.from.saturating_sub(self.gap));
-        let mut end = order.partition_point(|(time, _)| *time < touched.to.saturating_add(self.gap));
-        if start >= end {
-            return Vec::new();
-        }
-        while of_one(start) {
-            start -= 1;
-        }
-        while of_one(end) {
-            end += 1;
-        }
-        let begins = |at: &usize| !of_one(*at);
-        let mut out = Vec::new();
-        for at in (start + 1..end).filter(begins).chain(std::iter::once(end)) {
-            out.push(start..at);
-            start = at;
+        let mut out: Vec<Range<usize>> = Vec::new();
+        for (from, to) in &touched.spans {
+            let known = out.last().map_or(0, |last| last.end);
+            let mut start = order.partition_point(|(time, _)| *time <= from.saturating_sub(self.gap)).max(known);
+            let mut end = order.partition_point(|(time, _)| *time < to.saturating_add(self.gap));
+            if start >= end {
+                continue;
+            }
+            // Sessions are taken whole, so what is known ends where one begins.
+            while start > known && of_one(start) {
+                start -= 1;
+            }
+            while of_one(end) {
+                end += 1;
+            }
+            for at in (start + 1..end).filter(|at| !of_one(*at)).chain(std::iter::once(end)) {
+                out.push(start..at);
+                start = at;
+            }
         }
         out
     }
@@ -217,8 +205,10 @@ impl SessionRows {
             return Ok(None);
         }
         let mut columns = self.rows.take(&sums.iter().map(|sum| sum.0).collect::<Vec<_>>())?;
-        columns.push(times(sums.iter().map(|sum| sum.1)));
-        columns.push(times(sums.iter().map(|sum| sum.2)));
+        let kind = |at: usize| self.schema.fields().get(at).map_or(DataType::Null, |f| f.data_type().clone());
+        let width = columns.len();
+        columns.push(instants(sums.iter().map(|sum| sum.1), &kind(width))?);
+        columns.push(instants(sums.iter().map(|sum| sum.2), &kind(width + 1))?);
         let rows = with_rows(self.schema.clone(), columns, sums.len())?;
         let diffs: Int64Array = sums.iter().map(|sum| Some(sum.3)).collect();
         Ok(Some(Updates { rows, diffs: Some(diffs).filter(|d| d.values().iter().any(|diff| *diff != 1)) }))
@@ -243,7 +233,10 @@ impl SessionRows {
             }
         }
         self.rows.sweep(|_| ());
-        over.into_iter().for_each(|key| self.keys.release(key));
+        for key in over {
+            self.keys.release(key);
+            self.order.get_mut(key as usize).into_iter().for_each(|order| *order = Vec::new());
+        }
     }
 
     /// Some rows, with their keys, until when those are closed, their times and how often they are there; a key without rows has
@@ -271,6 +264,16 @@ fn first_end(order: &[(i64, u32)], from: usize, gap: i64) -> Option<(i64, usize)
 
 fn times(of: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(of))
+}
+
+/// Instants of a type, which may have a zone.
+pub fn instants(of: impl Iterator<Item = i64>, kind: &DataType) -> Result<ArrayRef, ArrowError> {
+    match kind {
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+            Ok(Arc::new(TimestampMicrosecondArray::from_iter_values(of).with_timezone_opt(zone.clone())))
+        }
+        other => Err(ArrowError::SchemaError(format!("the ends of a session are no {other}"))),
+    }
 }
 
 /// Columns as rows of a schema.
@@ -382,7 +385,7 @@ impl Keeper for SessionRows {
     fn given(&self) -> Result<Option<Updates>, ArrowError> {
         let mut given = Vec::new();
         for key in self.keys.live() {
-            let all = Touched { key, from: i64::MIN, to: i64::MAX, goes: false };
+            let all = Touched { key, spans: vec![(i64::MIN, i64::MAX)], goes: false };
             self.within_reach(&all).into_iter().for_each(|session| self.give(key, session, 1, &mut given));
         }
         self.changes(given)
@@ -391,7 +394,7 @@ impl Keeper for SessionRows {
     fn size(&self) -> Size {
         let (rows, bytes) = self.rows.size();
         let order: usize = self.order.iter().map(|order| order.capacity() * size_of::<(i64, u32)>() + size_of::<Vec<(i64, u32)>>()).sum();
-        let bytes = bytes + order + self.born.len() * 4 + self.place.len() * 4 + self.keys.bytes();
+        let bytes = bytes + order + self.born.len() * 4 + self.keys.bytes();
         Size { rows: rows as u64, bytes: bytes as u64 }
     }
 }

@@ -1,23 +1,25 @@
 //! Aggregates of sessions over rows that only come: of a session its ends and the states of its aggregates are kept, and no row.
 //!
 //! A row puts its time into the sessions within reach of it: into none, which makes one; into one; or into two, which become one.
-//! So a row costs what it changes, as in a group. Sessions that go are not known here: `rows.rs` keeps those.
+//! So a row costs a search among the open sessions of its key. Sessions that go are not known here: `rows.rs` keeps those.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
 use arrow::compute::{cast, concat};
-use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::keys::{Closes, InTime, Keys, times_of};
+use super::rows::instants;
 use crate::flow::updates::Updates;
 use crate::sql::plan::Aggregate;
 use crate::sql::render::aggregate::Shape;
 use crate::sql::render::close::{Keeper, Routing, SAVED_ROWS};
 use crate::sql::render::groups::{NumberedStates, Partial, column, numbers};
 use crate::sql::snapshot::Size;
-use crate::sql::store::NOWHERE;
+use crate::sql::store::{NOWHERE, Ordered};
 use crate::sql::watermark::Watermarks;
 
 /// The number of states that stay empty.
@@ -28,11 +30,12 @@ pub struct SessionTotals {
     keys: Keys,
     width: usize,
     gap: i64,
-    /// The sessions of each key in the order of time.
-    sessions: Vec<Vec<Session>>,
+    /// The numbers of the sessions of each key, in the order of time.
+    of_key: Vec<Ordered>,
+    /// Sessions by number.
+    sessions: Vec<Session>,
     count: usize,
     states: NumberedStates,
-    room: u32,
     free: Vec<u32>,
     /// Where states that were of a session of its own belong since an epoch joined it to another, for the length of the epoch.
     joined: Vec<u32>,
@@ -44,12 +47,11 @@ pub struct SessionTotals {
     late: Vec<Updates>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Session {
     first: i64,
     last: i64,
-    /// The number of its states.
-    at: u32,
+    key: u32,
     /// The epoch, counted from 1, that touched it last, and that in which its first row came.
     touched: u32,
     born: u32,
@@ -63,6 +65,8 @@ type Told = (u32, i64, i64, u32);
 struct Changed {
     /// Keys that are touched, some of them several times.
     keys: Vec<u32>,
+    /// Numbers of sessions that are touched, also of such as were joined to others.
+    touched: Vec<u32>,
     /// Sessions that were there, as they were.
     before: Vec<Told>,
     /// Numbers that were of sessions of their own.
@@ -86,12 +90,12 @@ impl SessionTotals {
             keys: Keys::new(&kinds, gap, closes)?,
             width,
             gap,
-            sessions: Vec::new(),
+            of_key: Vec::new(),
+            sessions: vec![Session::default()],
             count: 0,
             states,
-            room: 1,
             free: Vec::new(),
-            joined: Vec::new(),
+            joined: vec![NOWHERE],
             round: 0,
             once: shape.once,
             schema: shape.schema.clone(),
@@ -101,44 +105,86 @@ impl SessionTotals {
 
     /// The number of the states that each row goes into.
     fn place(&mut self, part: &InTime, changed: &mut Changed) -> Vec<u32> {
-        self.sessions.resize(self.keys.len(), Vec::new());
+        self.of_key.resize(self.keys.len(), Ordered::default());
         part.keys.iter().zip(&part.times).map(|(key, time)| self.place_one(*key, *time, changed)).collect()
     }
 
     fn place_one(&mut self, key: u32, time: i64, changed: &mut Changed) -> u32 {
-        let (gap, round) = (self.gap, self.round);
-        let Some(sessions) = self.sessions.get_mut(key as usize) else { return NOTHING };
-        let from = sessions.partition_point(|s| s.last <= time.saturating_sub(gap));
-        let count = sessions.get(from..).unwrap_or_default().iter().take_while(|s| s.first < time.saturating_add(gap)).count();
-        for session in sessions.iter_mut().skip(from).take(count).filter(|s| s.touched != round) {
-            session.touched = round;
-            changed.keys.push(key);
-            changed.before.push((key, session.first, session.last, session.at));
-        }
-        match sessions.get_mut(from..from + count) {
-            Some([one]) => {
-                (one.first, one.last) = (one.first.min(time), one.last.max(time));
-                one.at
-            }
-            Some([one, other]) => {
-                (one.last, one.born) = (other.last, one.born.min(other.born));
-                let (kept, gone) = (one.at, other.at);
-                sessions.remove(from + 1);
-                self.count -= 1;
-                self.joined.get_mut(gone as usize).into_iter().for_each(|to| *to = kept);
-                changed.joined.push(gone);
-                kept
-            }
-            _ => {
-                let at = self.free.pop().unwrap_or(self.room);
-                self.room = self.room.max(at + 1);
-                self.joined.resize(self.room as usize, NOWHERE);
-                sessions.insert(from, Session { first: time, last: time, at, touched: round, born: round });
-                self.count += 1;
+        let SessionTotals { of_key, sessions, joined, gap, round, .. } = self;
+        let Some(ordered) = of_key.get_mut(key as usize) else { return NOTHING };
+        let ends = |at: u32| sessions.get(at as usize).map_or((0, 0), |s| (s.first, s.last));
+        let (from, to) = (time.saturating_sub(*gap), time.saturating_add(*gap));
+        // Of what begins until then one session is within reach at most, and one of what begins later.
+        let until = ordered.find(|at| match ends(at) {
+            (_, last) if last <= from => Ordering::Less,
+            (first, _) if first > time => Ordering::Greater,
+            _ => Ordering::Equal,
+        });
+        let later = ordered.find(|at| match ends(at).0 {
+            first if first <= time => Ordering::Less,
+            first if first >= to => Ordering::Greater,
+            _ => Ordering::Equal,
+        });
+        for at in [until, later].into_iter().flatten() {
+            if let Some(session) = sessions.get_mut(at as usize).filter(|s| s.touched != *round) {
+                session.touched = *round;
                 changed.keys.push(key);
+                changed.touched.push(at);
+                changed.before.push((key, session.first, session.last, at));
+            }
+        }
+        match (until, later) {
+            (Ok(at), Err(_)) => {
+                sessions.get_mut(at as usize).into_iter().for_each(|s| s.last = s.last.max(time));
+                at
+            }
+            (Err(_), Ok(at)) => {
+                sessions.get_mut(at as usize).into_iter().for_each(|s| s.first = time);
+                at
+            }
+            (Ok(at), Ok(gone)) => {
+                let other = sessions.get(gone as usize).copied().unwrap_or_default();
+                ordered.remove(gone, |n| sessions.get(n as usize).map_or(0, |s| s.first).cmp(&other.first));
+                if let Some(session) = sessions.get_mut(at as usize) {
+                    (session.last, session.born) = (other.last, session.born.min(other.born));
+                }
+                joined.get_mut(gone as usize).into_iter().for_each(|to| *to = at);
+                changed.joined.push(gone);
+                self.count -= 1;
+                at
+            }
+            (Err(place), Err(_)) => {
+                let at = self.free.pop().unwrap_or(sessions.len() as u32);
+                let new = at as usize == sessions.len();
+                if new {
+                    sessions.push(Session::default());
+                    joined.push(NOWHERE);
+                }
+                let session = Session { first: time, last: time, key, touched: *round, born: *round };
+                sessions.get_mut(at as usize).into_iter().for_each(|s| *s = session);
+                ordered.insert(place, at);
+                changed.keys.push(key);
+                changed.touched.push(at);
+                self.count += 1;
                 at
             }
         }
+    }
+
+    /// The number of a key's first session, and when that ends.
+    fn first(&self, key: u32) -> Option<(u32, i64)> {
+        let at = self.of_key.get(key as usize)?.iter().next()?;
+        self.sessions.get(at as usize).map(|s| (at, s.last.saturating_add(self.gap)))
+    }
+
+    /// Takes a session out of those of its key.
+    fn remove(&mut self, at: u32) {
+        let Some(session) = self.sessions.get(at as usize) else { return };
+        let sessions = &self.sessions;
+        if let Some(ordered) = self.of_key.get_mut(session.key as usize) {
+            ordered.remove(at, |n| sessions.get(n as usize).map_or(0, |s| s.first).cmp(&session.first));
+        }
+        self.count -= 1;
     }
 
     /// Where the states of a number belong now.
@@ -149,24 +195,21 @@ impl SessionTotals {
         at
     }
 
-    /// Takes out sessions that were over before any of their rows came; the numbers of their states.
-    fn late(&mut self, keys: &[u32], before: Option<i64>) -> Vec<u32> {
+    /// Takes out sessions that were over before any of their rows came; the numbers of their states, in order.
+    fn late(&mut self, touched: &mut Vec<u32>, before: Option<i64>) -> Vec<u32> {
+        // What was joined to others is no session any more.
+        touched.retain(|at| self.joined.get(*at as usize) == Some(&NOWHERE));
         let Some(before) = before else { return Vec::new() };
-        let (gap, round, mut late) = (self.gap, self.round, Vec::new());
-        for key in keys {
-            if let Some(sessions) = self.sessions.get_mut(*key as usize) {
-                let is_late = |s: &mut Session| s.born == round && s.last.saturating_add(gap) <= before;
-                late.extend(sessions.extract_if(.., is_late).map(|s| s.at));
-            }
-        }
-        self.count -= late.len();
+        let is_late = |s: &Session| s.born == self.round && s.last.saturating_add(self.gap) <= before;
+        let mut late: Vec<u32> = touched.extract_if(.., |at| self.sessions.get(*at as usize).is_some_and(is_late)).collect();
+        late.iter().for_each(|at| self.remove(*at));
         late.sort_unstable();
         late
     }
 
     /// Takes rows into the states of their sessions; those of late sessions are told.
     fn take_in(&mut self, parts: &[InTime], places: Vec<Vec<u32>>, late: &[u32]) -> Result<(), ArrowError> {
-        self.states.grow(self.room as usize);
+        self.states.grow(self.sessions.len());
         for (part, places) in parts.iter().zip(places) {
             let places: Vec<u32> = places.into_iter().map(|at| self.now_at(at)).collect();
             let in_time: BooleanArray = places.iter().map(|at| Some(late.binary_search(at).is_err())).collect();
@@ -198,8 +241,9 @@ impl SessionTotals {
     /// Sessions as rows; `values` are their aggregates.
     fn told(&self, sessions: &[Told], values: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
         let mut columns = self.keys.columns(&sessions.iter().map(|s| s.0).collect::<Vec<_>>())?;
-        columns.push(times(sessions.iter().map(|s| s.1)));
-        columns.push(times(sessions.iter().map(|s| s.2)));
+        let kind = |at: usize| self.schema.fields().get(at).map_or(DataType::Null, |f| f.data_type().clone());
+        columns.push(instants(sessions.iter().map(|s| s.1), &kind(self.width))?);
+        columns.push(instants(sessions.iter().map(|s| s.2), &kind(self.width + 1))?);
         columns.extend(values);
         let columns = columns.iter().zip(self.schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<Vec<_>, _>>()?;
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(sessions.len())))
@@ -222,40 +266,41 @@ impl SessionTotals {
 
     /// Lets go of what a watermark has closed, and gives it where it was not given before.
     fn let_go(&mut self, now: i64) -> Result<Option<Updates>, ArrowError> {
-        let mut closed: Vec<Told> = Vec::new();
+        let (mut closed, mut over): (Vec<Told>, Vec<u32>) = (Vec::new(), Vec::new());
         for key in self.keys.due(now) {
-            let Some(sessions) = self.sessions.get_mut(key as usize) else { continue };
-            let count = sessions.iter().take_while(|s| s.last.saturating_add(self.gap) <= now).count();
-            closed.extend(sessions.drain(..count).map(|s| (key, s.first, s.last, s.at)));
-            if let Some((_, _, last, _)) = closed.last().filter(|_| count > 0) {
-                self.keys.close(key, last.saturating_add(self.gap));
+            while let Some((at, end)) = self.first(key).filter(|(_, end)| *end <= now) {
+                closed.extend(self.told_as(at));
+                self.remove(at);
+                self.keys.close(key, end);
             }
-            match sessions.first() {
-                None if self.keys.is_over(key, now) => {}
+            match self.first(key) {
+                None if self.keys.is_over(key, now) => over.push(key),
                 first => {
-                    self.keys.wait(key, first.map(|s| s.last.saturating_add(self.gap)));
-                    continue;
+                    self.keys.wait(key, first.map(|(_, end)| end));
                 }
             }
-            // The columns of a key are needed until its sessions are given.
-            closed.push((key, 0, 0, NOTHING));
         }
-        let (over, closed): (Vec<Told>, Vec<Told>) = closed.into_iter().partition(|s| s.3 == NOTHING);
         let rows = if self.once && !closed.is_empty() { Some(self.told(&closed, self.values(&closed)?)?) } else { None };
-        self.count -= closed.len();
         for (.., at) in closed {
             self.states.clear(at);
             self.free.push(at);
         }
-        over.into_iter().for_each(|(key, ..)| self.keys.release(key));
+        // The columns of a key were needed until its sessions were given.
+        for key in over {
+            self.keys.release(key);
+            self.of_key.get_mut(key as usize).into_iter().for_each(|ordered| *ordered = Ordered::default());
+        }
         Ok(rows.map(Updates::insertions))
     }
 
     fn wait(&mut self, key: u32) {
-        let first = self.sessions.get(key as usize).and_then(|sessions| sessions.first());
-        if self.keys.wait(key, first.map(|s| s.last.saturating_add(self.gap))) {
+        if self.keys.wait(key, self.first(key).map(|(_, end)| end)) {
             self.keys.release(key);
         }
+    }
+
+    fn told_as(&self, at: u32) -> Option<Told> {
+        self.sessions.get(at as usize).map(|s| (s.key, s.first, s.last, at))
     }
 
     /// Some sessions with until when their keys are closed, and their states; a key without sessions has empty ones.
@@ -274,8 +319,8 @@ impl SessionTotals {
     }
 
     fn all(&self) -> impl Iterator<Item = Told> + '_ {
-        let of = |key: u32| self.sessions.get(key as usize).into_iter().flatten().map(move |s| (key, s.first, s.last, s.at));
-        self.keys.live().into_iter().flat_map(of)
+        let of = |key: u32| self.of_key.get(key as usize).into_iter().flat_map(Ordered::iter);
+        self.keys.live().into_iter().flat_map(of).filter_map(|at| self.told_as(at))
     }
 }
 
@@ -299,17 +344,12 @@ impl Keeper for SessionTotals {
         }
         changed.keys.sort_unstable();
         changed.keys.dedup();
-        let late = self.late(&changed.keys, before);
+        let late = self.late(&mut changed.touched, before);
         let values = if self.once { Vec::new() } else { self.values(&changed.before)? };
         self.take_in(&parts, places, &late)?;
         self.join(&changed.joined)?;
         self.free.extend(late);
-        let round = self.round;
-        let mut after: Vec<Told> = Vec::with_capacity(changed.keys.len());
-        for key in &changed.keys {
-            let touched = self.sessions.get(*key as usize).into_iter().flatten().filter(|s| s.touched == round);
-            after.extend(touched.map(|s| (*key, s.first, s.last, s.at)));
-        }
+        let after: Vec<Told> = changed.touched.iter().filter_map(|at| self.told_as(*at)).collect();
         self.states.settle(&after.iter().map(|s| s.3).collect::<Vec<_>>());
         let given = if self.once { None } else { self.changes(&changed.before, &values, &after)? };
         changed.keys.iter().for_each(|key| self.wait(*key));
@@ -326,7 +366,7 @@ impl Keeper for SessionTotals {
     }
 
     fn save<E: From<ArrowError>>(&self, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
-        let is_empty = |key: &u32| self.sessions.get(*key as usize).is_none_or(Vec::is_empty);
+        let is_empty = |key: &u32| self.of_key.get(*key as usize).is_none_or(Ordered::is_empty);
         let empty = self.keys.live().into_iter().filter(is_empty).map(|key| (key, 0, 0, NOTHING));
         let all: Vec<Told> = self.all().chain(empty).collect();
         all.chunks(SAVED_ROWS).try_for_each(|sessions| out(self.saved(sessions)?))
@@ -334,26 +374,30 @@ impl Keeper for SessionTotals {
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
         let keys = self.keys.assign(rows.columns(), rows.num_rows(), None)?;
-        self.sessions.resize(self.keys.len(), Vec::new());
+        self.of_key.resize(self.keys.len(), Ordered::default());
         let rest = rows.columns().get(self.width..).unwrap_or_default();
         let (floors, firsts, lasts) = (column::<Int64Type>(rest, 0)?.values(), times_of(rest, 1)?, times_of(rest, 2)?);
         let weights = column::<Int64Type>(rest, 3)?;
         let mut to = Vec::with_capacity(keys.len());
         for (row, key) in keys.iter().enumerate() {
-            let ends = (floors.get(row), firsts.get(row), lasts.get(row), self.sessions.get_mut(*key as usize));
-            let (Some(floor), Some(first), Some(last), Some(sessions)) = ends else { continue };
+            let (Some(floor), Some(first), Some(last)) = (floors.get(row), firsts.get(row), lasts.get(row)) else { continue };
             self.keys.close(*key, *floor);
             if weights.value(row) == 0 {
                 to.push(NOTHING);
                 continue;
             }
-            let (place, at) = (sessions.partition_point(|s| s.first < *first), self.room);
-            sessions.insert(place, Session { first: *first, last: *last, at, touched: 0, born: 0 });
-            (self.room, self.count) = (self.room + 1, self.count + 1);
+            let (at, sessions) = (self.sessions.len() as u32, &self.sessions);
+            if let Some(ordered) = self.of_key.get_mut(*key as usize)
+                && let Err(place) = ordered.find(|n| sessions.get(n as usize).map_or(0, |s| s.first).cmp(first))
+            {
+                ordered.insert(place, at);
+                self.sessions.push(Session { first: *first, last: *last, key: *key, touched: 0, born: 0 });
+                self.count += 1;
+            }
             to.push(at);
         }
-        self.joined.resize(self.room as usize, NOWHERE);
-        self.states.grow(self.room as usize);
+        self.joined.resize(self.sessions.len(), NOWHERE);
+        self.states.grow(self.sessions.len());
         let states = rest.get(4..).unwrap_or_default();
         self.states.merge(rest.get(3).ok_or_else(|| ArrowError::SchemaError("sessions have weights".into()))?, states, &to)?;
         keys.into_iter().for_each(|key| self.wait(key));
@@ -370,8 +414,9 @@ impl Keeper for SessionTotals {
     }
 
     fn size(&self) -> Size {
-        let sessions: usize = self.sessions.iter().map(|s| s.capacity() * size_of::<Session>() + size_of::<Vec<Session>>()).sum();
-        let bytes = self.keys.bytes() + sessions + self.states.bytes() + self.joined.len() * 4;
+        let lists: usize = self.of_key.iter().map(|of| of.bytes() + size_of::<Ordered>()).sum();
+        let sessions = self.sessions.len() * size_of::<Session>() + self.joined.len() * 4;
+        let bytes = self.keys.bytes() + lists + sessions + self.states.bytes();
         Size { rows: self.count as u64, bytes: bytes as u64 }
     }
 }

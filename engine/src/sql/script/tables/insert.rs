@@ -252,7 +252,9 @@ pub(super) fn exact(expr: &Expr, kind: &DataType) -> Option<Expr> {
     };
     match number {
         Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. })
-            if kind.is_decimal() && (digits.contains('.') || digits.len() > WORD_DIGITS && digits.bytes().all(|b| b.is_ascii_digit())) =>
+            if kind.is_decimal()
+                && (digits.contains('.') && !digits.contains(['e', 'E'])
+                    || digits.len() > WORD_DIGITS && digits.bytes().all(|b| b.is_ascii_digit())) =>
         {
             super::expression(&format!("arrow_cast('{sign}{digits}', '{kind}')")).ok()
         }
