@@ -86,6 +86,11 @@ const QUERIES: &[(&str, &str)] = &[
     ("SELECT hop(ts, '1 second', '1 day') FROM t", "a row would be in more than 10000 windows"),
     ("SELECT cumulate(ts, '1 hour', '90 minutes') FROM t", "the size of cumulate must be a multiple, up to 10000, of its step"),
     ("SELECT cumulate(ts, '1 hour', '36 hours', 'Europe/Berlin') FROM t", "the size of cumulate is whole days or months"),
+    (
+        "SELECT q.y FROM (SELECT CASE WHEN v > 0 THEN v ELSE 0.5 END AS x FROM t) AS s, LATERAL (VALUES (x), (x / 2.0)) AS q(y)",
+        "VALUES that read a column of several types are not supported yet",
+    ),
+    ("SELECT v, count(*) FROM t GROUP BY ROLLUP (v, v IN (SELECT v FROM t))", "a subquery in GROUPING SETS, ROLLUP or CUBE"),
     ("SELECT session(ts, INTERVAL '1' MONTH) FROM t", "the gap of session is an interval without months"),
     (
         "WITH RECURSIVE r(n) AS (SELECT 1 UNION SELECT max(n) + 1 FROM r) SELECT n FROM r",

@@ -85,6 +85,11 @@ impl BlockReader {
                 false => self.cut.last(&buffer).unwrap_or(0),
             };
             if end > 0 || self.ended {
+                if self.ended
+                    && let Some(open) = self.cut.never_closed(&buffer)
+                {
+                    return Err(ArrowError::ParseError(format!("a quote is opened at byte {} and never closed", self.at + open as u64)));
+                }
                 self.rest.extend_from_slice(buffer.get(end..).unwrap_or_default());
                 buffer.truncate(end);
                 self.at += end as u64;
@@ -156,6 +161,14 @@ impl Cut {
                 let at_line = is_end(at.checked_sub(1).and_then(|i| text.get(i))) || is_end(text.get(at));
                 at_line && gaps(text).any(|(from, to)| (from..=to).contains(&at))
             }
+        }
+    }
+
+    /// Where a quote is opened that is not closed until the end of a text that begins between two rows.
+    fn never_closed(self, text: &[u8]) -> Option<usize> {
+        match self {
+            Cut::Objects => None,
+            Cut::Records => gaps(text).last().map(|(_, to)| to).filter(|to| *to < text.len()),
         }
     }
 

@@ -28,9 +28,10 @@ use super::casts::NamedCasts;
 use super::closing::Closing;
 use super::dialect::Sql;
 use super::functions::functions;
-use super::lateral::independent;
+use super::lateral::{independent, typed};
 use super::lower::OwnResult;
 use super::merged::MergedColumns;
+use super::orders;
 use super::overflow::Overflow;
 use super::pushing::{NUMBERS_RIGHT, rules};
 use super::rewrite::{EventTime, ambiguous, of_calls, rewrite};
@@ -235,6 +236,7 @@ impl Catalog {
         if let Some(name) = ambiguous(&plan)? {
             return plan_err!("column \"{name}\" is ambiguous: give one of its name another with AS");
         }
+        let plan = typed(orders::above_distinct(plan)?, &self.options)?;
         let plan = above_joins(of_one_row(expand(plan, &|table| self.closings(table))?)?)?;
         refuse(&plan)?;
         let place = place(&plan)?;

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
-use datafusion::common::{ExprSchema, Result, ScalarValue, exec_err};
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Column, ExprSchema, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::{
-    ColumnarValue, Distinct, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, SortExpr, Volatility,
 };
 
 /// A call of a window function whose partitions and order have one zero; whether it changed.
@@ -51,6 +53,53 @@ pub fn of_node(node: LogicalPlan) -> LogicalPlan {
         }
         other => other,
     }
+}
+
+/// The plan with the order of each `DISTINCT ON` above it as well: it says which row of a group is the first, and how these stand. What
+/// is given, and what it is of and ordered by, is computed beneath, so that it gives the columns that it has: DataFusion's rules take
+/// the places of one for those of the other.
+///
+/// # Errors
+/// When the plan is not what it says, which is a defect.
+pub fn above_distinct(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut number = 0;
+    let one = |node: LogicalPlan| match node {
+        LogicalPlan::Distinct(Distinct::On(on)) => {
+            number += 1;
+            in_order(on, number).map(Transformed::yes)
+        }
+        other => Ok(Transformed::no(other)),
+    };
+    plan.transform_up_with_subqueries(one).map(|done| done.data)
+}
+
+fn in_order(on: DistinctOn, number: usize) -> Result<LogicalPlan> {
+    let name = |what: &str, at: usize| format!("{what} {at} of distinct {number}");
+    let column = |name: String| Expr::Column(Column::new_unqualified(name));
+    let mut named: Vec<Expr> = on.select_expr.iter().enumerate().map(|(i, e)| e.clone().unalias().alias(name("column", i))).collect();
+    let mut known: Vec<Expr> = Vec::new();
+    let mut by = |expr: &Expr| {
+        let at = known.iter().position(|e| e == expr).unwrap_or_else(|| {
+            known.push(expr.clone());
+            named.push(expr.clone().alias(name("order", known.len() - 1)));
+            known.len() - 1
+        });
+        column(name("order", at))
+    };
+    let groups: Vec<Expr> = on.on_expr.iter().map(&mut by).collect();
+    let sort: Option<Vec<SortExpr>> =
+        on.sort_expr.as_ref().map(|sort| sort.iter().map(|s| SortExpr { expr: by(&s.expr), ..s.clone() }).collect());
+    let input = LogicalPlanBuilder::from(on.input.as_ref().clone()).project(named)?.build()?;
+    let all: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
+    let first = DistinctOn::try_new(groups, all, sort.clone(), input.into())?;
+    let plan = LogicalPlanBuilder::from(LogicalPlan::Distinct(Distinct::On(first)));
+    let plan = match sort.filter(|sort| !sort.is_empty()) {
+        Some(sort) => plan.sort(sort)?,
+        None => plan,
+    };
+    let shown =
+        on.schema.iter().enumerate().map(|(i, (table, field))| column(name("column", i)).alias_qualified(table.cloned(), field.name()));
+    plan.project(shown.collect::<Vec<_>>())?.build()
 }
 
 /// The first of those with one expression.

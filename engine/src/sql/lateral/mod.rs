@@ -9,6 +9,7 @@ mod base;
 mod found;
 mod rows;
 mod single;
+mod typed;
 mod unknown;
 mod values;
 
@@ -19,6 +20,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Join, JoinType, LogicalPlan, Lo
 
 use base::{Base, Numbered};
 pub use single::single_value;
+pub use typed::typed;
 
 /// The plan with such subqueries taken apart.
 ///
@@ -164,7 +166,11 @@ fn beside(left: LogicalPlan, inner: &LogicalPlan, kind: JoinType, numbered: &mut
     let equal: Vec<Expr> = base.columns.iter().map(|(outer, own)| is_not_distinct(outer, own)).collect();
     let shown = columns(&left).chain(columns(inner)).collect::<Vec<_>>();
     let left = LogicalPlanBuilder::from(left);
-    let joined = if equal.is_empty() && kind == JoinType::Inner { left.cross_join(given)? } else { left.join_on(given, kind, equal)? };
+    let joined = match (equal.is_empty(), kind) {
+        (true, JoinType::Inner) => left.cross_join(given)?,
+        (true, _) => left.join_on(given, kind, [lit(true)])?,
+        (false, _) => left.join_on(given, kind, equal)?,
+    };
     joined.project(shown)?.build()
 }
 

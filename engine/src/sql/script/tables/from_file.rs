@@ -80,7 +80,8 @@ impl Tables {
         let (keyed, before) = (!table.key.is_empty(), self.history.len());
         if held || keyed {
             let mut columns = rows.reading(|_| true);
-            let whole = columns.file().whole().map_err(|e| e.to_string())?;
+            let whole = columns.file().whole();
+            let whole = whole.map_err(|e| format!("could not read table \"{name}\" from \"{}\": {e}", columns.file().path().display()))?;
             let whole: Vec<RecordBatch> = whole.iter().map(|batch| columns.rows(batch)).collect::<Result<_, _>>()?;
             self.load(name, &whole)?;
         } else {

@@ -1,0 +1,12 @@
+-- What DISTINCT ON is ordered by says which row of a group is the first, and how the rows that are left stand.
+CREATE TABLE t (g VARCHAR, k BIGINT, v BIGINT);
+INSERT INTO t VALUES ('a', 1, 1), ('b', 2, 2), ('c', 3, 3), ('c', 4, 9), (NULL, 5, 0);
+SELECT DISTINCT ON (g) g, v FROM t ORDER BY g DESC LIMIT 1;
+SELECT DISTINCT ON (g) g, v FROM t ORDER BY g DESC NULLS LAST, v DESC LIMIT 2 OFFSET 1;
+SELECT DISTINCT ON (g) g FROM t ORDER BY g DESC NULLS LAST, v;
+SELECT DISTINCT ON (g) g, v FROM t ORDER BY g LIMIT 1;
+SELECT g, (SELECT DISTINCT ON (g) k FROM t ORDER BY g DESC NULLS LAST LIMIT 1) AS k FROM t WHERE v = 1;
+SELECT max(v) AS v FROM (SELECT DISTINCT ON (g) g, v FROM t ORDER BY g DESC NULLS LAST LIMIT 2) AS s;
+CREATE VIEW newest AS SELECT DISTINCT ON (g) g, v FROM t ORDER BY g, k DESC;
+INSERT INTO t VALUES ('c', 6, 4);
+SELECT * FROM newest;
