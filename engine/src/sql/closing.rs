@@ -18,10 +18,14 @@ use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, JoinType, Lo
 
 use super::lower::asks_now;
 use super::watermark::{END, Watermarks};
-use super::window::calendar::Calendar;
+use super::window::calendar::{Calendar, Length};
+use super::window::zone::Zone;
 use super::window::{Arguments, micros_of};
 use super::windowing::is_last;
 use super::within::{self, Within};
+
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
 
 /// How a watermark closes the values of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,47 +113,59 @@ impl Closing {
 
 /// For each column of a query how it is closed.
 pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
+    closed(plan, known).0
+}
+
+/// The same; and together how the columns of all that the query reads and joins are closed, those that it leaves out too.
+fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option<Closing>) {
+    let (inputs, beneath): (Vec<_>, Vec<_>) = plan.inputs().into_iter().map(|input| closed(input, known)).unzip();
+    let mut beneath: Vec<Closing> = beneath.into_iter().flatten().collect();
+    let mut inputs = inputs.into_iter();
+    let mut next = || inputs.next().unwrap_or_default();
     let width = plan.schema().fields().len();
     let mut out = match plan {
         LogicalPlan::TableScan(scan) => {
             let table = known(scan.table_name.table());
+            beneath.extend(table.iter().flatten().cloned());
             let picked = scan.projection.clone().unwrap_or_else(|| (0..table.len()).collect());
             let changes = scan.filters.iter().any(asks_now);
             loosened(picked.into_iter().map(|i| table.get(i).cloned().flatten()).collect(), |_| changes)
         }
-        LogicalPlan::Distinct(Distinct::On(on)) => loosened(through(&on.select_expr, on.input.schema(), &of(&on.input, known)), |_| true),
+        LogicalPlan::Distinct(Distinct::On(on)) => loosened(through(&on.select_expr, on.input.schema(), &next()), |_| true),
         LogicalPlan::SubqueryAlias(_)
         | LogicalPlan::Filter(_)
         | LogicalPlan::Sort(_)
         | LogicalPlan::Limit(_)
         | LogicalPlan::Distinct(Distinct::All(_)) => {
-            let input = plan.inputs().first().map(|i| of(i, known)).unwrap_or_default();
             let changes = match plan {
                 LogicalPlan::Filter(f) => asks_now(&f.predicate),
                 LogicalPlan::Sort(s) => s.fetch.is_some(),
                 LogicalPlan::Limit(_) => true,
                 _ => false,
             };
-            loosened(input, |_| changes)
+            loosened(next(), |_| changes)
         }
-        LogicalPlan::Projection(p) => through(&p.expr, p.input.schema(), &of(&p.input, known)),
+        LogicalPlan::Projection(p) => through(&p.expr, p.input.schema(), &next()),
         LogicalPlan::Aggregate(a) => {
-            let keys = through(&a.group_expr, a.input.schema(), &of(&a.input, known));
+            let keys = through(&a.group_expr, a.input.schema(), &next());
             if a.aggr_expr.is_empty() { keys } else { changing(keys) }
         }
         LogicalPlan::Window(w) => {
-            let input = of(&w.input, known);
+            let input = next();
             let calls = through(&w.window_expr, w.input.schema(), &input);
             let partitions: Vec<Vec<usize>> = w.window_expr.iter().map(|e| partition(e, w.input.schema())).collect();
             let stays = |at: usize| partitions.iter().all(|columns| columns.contains(&at));
             changing(loosened(input, |at| !stays(at)).into_iter().chain(calls).collect())
         }
         LogicalPlan::Unnest(u) => {
-            let input = of(&u.input, known);
+            let input = next();
             u.dependency_indices.iter().map(|i| input.get(*i).cloned().flatten().map(taken_apart)).collect()
         }
         LogicalPlan::Join(j) => {
-            let [mut left, mut right] = of_pairs(j, of(&j.left, known), of(&j.right, known), &beneath(plan, known));
+            let (left, right) = (next(), next());
+            let only_come = j.join_type == JoinType::Inner && grows(&j.left, &left, known) && grows(&j.right, &right, known);
+            let [mut left, mut right] = of_pairs(j, left, right, &beneath);
+            beneath.extend(left.iter().chain(&right).flatten().cloned());
             match j.join_type {
                 JoinType::Inner => {}
                 JoinType::Left => right.iter_mut().for_each(|c| *c = None),
@@ -159,25 +175,16 @@ pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
                 _ => (left, right) = (Vec::new(), Vec::new()),
             }
             let sides: Vec<_> = left.into_iter().chain(right).collect();
-            if j.join_type == JoinType::Inner && grows(&j.left, known) && grows(&j.right, known) { sides } else { changing(sides) }
+            if only_come { sides } else { changing(sides) }
         }
-        LogicalPlan::Union(u) => {
-            let inputs: Vec<_> = u.inputs.iter().map(|i| of(i, known)).collect();
+        LogicalPlan::Union(_) => {
+            let inputs: Vec<_> = inputs.collect();
             (0..width).map(|column| common(&inputs, column)).collect()
         }
         _ => Vec::new(),
     };
     out.resize(width, None);
-    out
-}
-
-/// How the columns of tables and views that a query reads are closed, those that it leaves out too.
-fn beneath(plan: &LogicalPlan, known: Known<'_>) -> Vec<Closing> {
-    let scans = plan.inputs().into_iter().flat_map(|input| beneath(input, known));
-    match plan {
-        LogicalPlan::TableScan(scan) => known(scan.table_name.table()).into_iter().flatten().collect(),
-        _ => scans.collect(),
-    }
+    (out, beneath.into_iter().reduce(|a, b| both(&a, &b)))
 }
 
 /// Whether the rows of a query may change at all.
@@ -203,13 +210,13 @@ fn changing(closings: Vec<Option<Closing>>) -> Vec<Option<Closing>> {
     closings.into_iter().map(|closing| closing.map(|c| Closing { grows: false, ..c })).collect()
 }
 
-/// Whether it is known of a query that its rows only come: it has a time, and all that it reads does so.
-fn grows(plan: &LogicalPlan, known: Known<'_>) -> bool {
-    let scan = |node: &LogicalPlan| match node {
+/// Whether it is known of a query, whose columns are closed so, that its rows only come: it has a time, and all that it reads does so.
+fn grows(plan: &LogicalPlan, columns: &[Option<Closing>], known: Known<'_>) -> bool {
+    let goes = |node: &LogicalPlan| match node {
         LogicalPlan::TableScan(scan) => !known(scan.table_name.table()).iter().flatten().any(|c| c.grows),
         _ => false,
     };
-    of(plan, known).iter().flatten().any(|c| c.grows) && !plan.exists(|node| Ok(scan(node))).unwrap_or(true)
+    columns.iter().flatten().any(|c| c.grows) && !plan.exists(|node| Ok(goes(node))).unwrap_or(true)
 }
 
 /// The columns that a window function is partitioned by.
@@ -382,6 +389,12 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
                     let closing = inner(argument(1)?).filter(|c| c.shape == Shape::Time)?;
                     shaped(closing, Shape::Start(Span::Fixed(literal(argument(0)?)?)))
                 }
+                "date_trunc" => {
+                    let closing = inner(argument(1)?).filter(|c| c.shape == Shape::Time)?;
+                    let Ok(DataType::Timestamp(_, zone)) = argument(1)?.get_type(frame) else { return None };
+                    let Expr::Literal(unit, _) = argument(0)? else { return None };
+                    shaped(closing, Shape::Start(unit_span(unit.try_as_str().flatten()?).filter(|_| is_utc(&zone))?))
+                }
                 "hop_windows" => shaped(inner(argument(0)?)?, Shape::Windows(literal(argument(2)?).map(Span::Fixed))),
                 "cumulate_windows" | "hop_windows_of_calendar" | "cumulate_windows_of_calendar" => {
                     shaped(inner(argument(0)?)?, Shape::Windows(None))
@@ -406,7 +419,14 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
 
 /// How a time is closed once it is cast: a coarser one holds times of a whole unit, and one on the clock of a zone tells no instant.
 fn cast_to(closing: Closing, from: &DataType, to: &DataType) -> Option<Closing> {
-    let (DataType::Timestamp(_, before), DataType::Timestamp(unit, after)) = (from, to) else { return None };
+    let (unit, before, after) = match (from, to) {
+        (DataType::Timestamp(_, before), DataType::Timestamp(unit, after)) => (unit, before, after),
+        // A date holds the times of its day.
+        (DataType::Timestamp(_, zone), DataType::Date32) if is_utc(zone) && closing.shape == Shape::Time => {
+            return Some(Closing { shape: Shape::Start(Span::Fixed(DAY)), ..closing });
+        }
+        _ => return None,
+    };
     if before != after && !(is_utc(before) && is_utc(after)) {
         return None;
     }
@@ -416,6 +436,22 @@ fn cast_to(closing: Closing, from: &DataType, to: &DataType) -> Option<Closing> 
         (TimeUnit::Second, Shape::Time) => Some(Closing { shape: Shape::Start(Span::Fixed(1_000_000)), ..closing }),
         _ => None,
     }
+}
+
+/// How long the part of time is that `date_trunc` gives the start of.
+fn unit_span(unit: &str) -> Option<Span> {
+    let months = |count: i32| Span::Calendar(Calendar { length: Length::Months(count), offset: 0, zone: Zone::Fixed(0) });
+    Some(match unit.to_lowercase().as_str() {
+        "second" => Span::Fixed(1_000_000),
+        "minute" => Span::Fixed(60_000_000),
+        "hour" => Span::Fixed(3_600_000_000),
+        "day" => Span::Fixed(DAY),
+        "week" => Span::Fixed(7 * DAY),
+        "month" => months(1),
+        "quarter" => months(3),
+        "year" => months(12),
+        _ => return None,
+    })
 }
 
 /// Whether times of a zone, or of none, are those of UTC.

@@ -116,8 +116,11 @@ pub fn random_case(seed: u64) -> Case {
             0,
         ),
         (None, 3) => {
-            let bin = format!("date_bin(INTERVAL '{a}' SECOND, ts)");
-            (format!("SELECT {bin} AS w{by_key}, count(*) AS n, max(v) AS m FROM {view} GROUP BY {bin}{by_key}"), "w", a * SECOND)
+            let (bin, after) = match b {
+                1 => ("date_trunc('minute', ts)".to_string(), 60 * SECOND),
+                _ => (format!("date_bin(INTERVAL '{a}' SECOND, ts)"), a * SECOND),
+            };
+            (format!("SELECT {bin} AS w{by_key}, count(*) AS n, max(v) AS m FROM {view} GROUP BY {bin}{by_key}"), "w", after)
         }
         _ => (format!("SELECT ts AS w, k, v FROM {view}"), "w", 1),
     };

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{expression, patterns};
 
 /// Functions that are others by another name.
-const NAMES: [(&str, &str); 29] = [
+const NAMES: [(&str, &str); 30] = [
     ("variance", "var_samp"),
     ("var", "var_samp"),
     ("every", "bool_and"),
@@ -39,6 +39,7 @@ const NAMES: [(&str, &str); 29] = [
     ("array_size", "cardinality"),
     ("ceiling", "ceil"),
     ("truncate", "trunc"),
+    ("sign", "signum"),
 ];
 
 /// Parts of a time that are functions.
@@ -55,6 +56,7 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
     let text = match (name.as_str(), args.as_slice()) {
         ("if" | "iff", [when, then, otherwise]) => format!("CASE WHEN {when} THEN {then} ELSE {otherwise} END"),
         (part, [time]) if PARTS.contains(&part) => format!("date_part('{part}', {time})"),
+        ("mod", [a, b]) => format!("(({a}) % ({b}))"),
         ("dayofmonth", [time]) => format!("date_part('day', {time})"),
         ("dayofyear", [time]) => format!("date_part('doy', {time})"),
         ("dayofweek", [time]) => format!("(date_part('dow', {time}) + 1)"),
