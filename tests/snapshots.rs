@@ -132,8 +132,6 @@ fn a_file_that_grew_within_its_last_row_is_not_what_it_was() {
         ("a,b\nx,1\ny,2", "a,b\nx,1\ny,2\r\nz,3", true),
         ("a,b\nx,1\ny,2", "a,b\nx,1\ny,25\nz,3\n", false),
         ("a,b\nx,1\ny,\"2\"", "a,b\nx,1\ny,\"2\"\nz,3\n", true),
-        ("a,b\nx,1\ny,\"2", "a,b\nx,1\ny,\"25\"\nz,3\n", false),
-        ("a,b\nx,1\ny,\"2\n", "a,b\nx,1\ny,\"2\n5\"\nz,3\n", false),
         ("a,b\nx,1\ny,\"2\"", "a,b\nx,1\ny,\"2\"\"\"\nz,3\n", false),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -146,5 +144,12 @@ fn a_file_that_grew_within_its_last_row_is_not_what_it_was() {
             true => assert_eq!(text(&again), text(&littoral(at, script, &epochs)), "{after}"),
             false => assert!(refused(&again).contains("what table \"t\" held up to epoch"), "{after}"),
         }
+    }
+    // One that ends within quotes is not taken at all.
+    for text in ["a,b\nx,1\ny,\"2", "a,b\nx,1\ny,\"2\n"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("grows.csv"), text).unwrap();
+        let refused = refused(&littoral(folder.path(), script, &epochs));
+        assert!(refused.contains("a quote is opened at byte 10 and never closed"), "{refused}");
     }
 }

@@ -280,6 +280,8 @@ impl SessionTotals {
                 }
             }
         }
+        // In the order in which they end.
+        closed.sort_unstable_by_key(|s| (s.2, s.0));
         let rows = if self.once && !closed.is_empty() { Some(self.told(&closed, self.values(&closed)?)?) } else { None };
         for (.., at) in closed {
             self.states.clear(at);
