@@ -119,6 +119,8 @@ fn session(now: Option<i64>, functions: &Functions, strict: bool) -> SessionCont
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     // The heap that stands for a grouping with LIMIT takes NaN for the least.
     config.options_mut().optimizer.enable_topk_aggregation = false;
+    // Where the parts of a union have constants that differ, their sorts apart leave those out, and so does the order of all.
+    config.options_mut().optimizer.repartition_sorts = false;
     // Fields of structs that are read early take columns of one name for each other.
     config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
     let builder = SessionStateBuilder::new().with_config(config).with_default_features().with_type_planner(Arc::new(Types));
