@@ -88,7 +88,7 @@ impl BlockReader {
                 if self.ended
                     && let Some(open) = self.cut.never_closed(&buffer)
                 {
-                    return Err(ArrowError::ParseError(format!("a quote is opened at byte {} and never closed", self.at + open as u64)));
+                    return Err(never_closed(self.at + open as u64));
                 }
                 self.rest.extend_from_slice(buffer.get(end..).unwrap_or_default());
                 buffer.truncate(end);
@@ -131,6 +131,12 @@ impl BlockReader {
                 let gap = buffer.get(from.max(begin)..to).unwrap_or_default();
                 gap.iter().position(|b| matches!(b, b'\n' | b'\r')).map(|at| from.max(begin) + at)
             });
+            if found.is_none()
+                && self.ended
+                && let Some(open) = self.cut.never_closed(&buffer)
+            {
+                return Err(never_closed(open as u64));
+            }
             if found.is_some() || self.ended {
                 let end = found.unwrap_or(buffer.len());
                 self.rest = buffer.split_off(end);
@@ -147,6 +153,10 @@ impl BlockReader {
 
 fn too_long(at: u64) -> ArrowError {
     ArrowError::ParseError(format!("there is a row of more than {} MiB at byte {at}", ROW_BYTES_MAX >> 20))
+}
+
+fn never_closed(at: u64) -> ArrowError {
+    ArrowError::ParseError(format!("a quote is opened at byte {at} and never closed"))
 }
 
 impl Cut {

@@ -18,14 +18,11 @@ use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, JoinType, Lo
 
 use super::lower::asks_now;
 use super::watermark::{END, Watermarks};
-use super::window::calendar::{Calendar, Length};
+use super::window::calendar::{Calendar, DAY, Length};
 use super::window::zone::Zone;
 use super::window::{Arguments, micros_of};
 use super::windowing::is_last;
 use super::within::{self, Within};
-
-/// Microseconds of a day.
-const DAY: i64 = 86_400_000_000;
 
 /// How a watermark closes the values of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]

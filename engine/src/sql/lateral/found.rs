@@ -30,7 +30,7 @@ pub fn in_rows(input: &mut LogicalPlan, within: InSubquery, numbered: &mut Numbe
     let marked = marked.join_on(partners, JoinType::LeftMark, [is_equal])?;
     let own =
         names.iter().zip(input.schema().iter()).map(|(name, (table, field))| column(name).alias_qualified(table.cloned(), field.name()));
-    let own: Vec<Expr> = own.chain([Expr::Column(Column::new(Some(table.as_str()), "mark")).alias(&mark)]).collect();
+    let own: Vec<Expr> = own.chain([Expr::Column(Column::new(Some(table.as_str()), "mark")).alias(&mark), column(&value)]).collect();
     let marked = marked.project(own)?;
     let counts = vec![count(column(&other)).alias(&known), count(lit(1i64)).alias(&all)];
     let counts = LogicalPlanBuilder::from(rows).aggregate(Vec::<Expr>::new(), counts)?;
@@ -39,7 +39,7 @@ pub fn in_rows(input: &mut LogicalPlan, within: InSubquery, numbered: &mut Numbe
     let asked = [column(&all).gt(lit(0i64)).alias(&any), column(&known).lt(column(&all)).alias(&null)];
     *input = marked.cross_join(counts.project(asked)?.distinct()?.build()?)?.build()?;
     let unknown = Expr::Literal(ScalarValue::Boolean(None), None);
-    let is_unknown = column(&any).and(expr.is_null().or(column(&null)));
+    let is_unknown = column(&any).and(column(&value).is_null().or(column(&null)));
     let found = when(column(&mark), lit(true)).when(is_unknown, unknown).otherwise(lit(false))?;
     Ok(if negated { Expr::Not(Box::new(found)) } else { found })
 }

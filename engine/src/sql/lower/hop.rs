@@ -8,13 +8,12 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, IntervalMonthDayNano, Schema, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan, lit, when};
+use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan, lit};
 use datafusion::scalar::ScalarValue;
 
-use super::aggregate::summed;
+use super::over::{argument, columns_of, inner, named, written};
 use super::{Lowering, Refused, column, filter, physical, project};
 use crate::sql::plan::{Aggregate, Expression, Hop, HopKey, Node, Plan};
 use crate::sql::render::merges;
@@ -37,12 +36,9 @@ struct Found<'a> {
 
 /// Looks for a list of windows beneath projections, names and conditions.
 fn found(input: &LogicalPlan) -> Result<Option<Found<'_>>> {
-    let columns = |plan: &LogicalPlan| plan.schema().columns().into_iter().map(Expr::Column).collect::<Vec<_>>();
-    let (mut over, mut conditions, mut at): (Vec<Expr>, Vec<Expr>, &LogicalPlan) = (columns(input), Vec::new(), input);
+    let (mut over, mut conditions, mut at): (Vec<Expr>, Vec<Expr>, &LogicalPlan) = (columns_of(input), Vec::new(), input);
     loop {
         let (beneath, exprs): (&LogicalPlan, Vec<Expr>) = match at {
-            LogicalPlan::Projection(p) => (&p.input, p.expr.iter().map(|e| inner(e).clone()).collect()),
-            LogicalPlan::SubqueryAlias(alias) => (&alias.input, columns(&alias.input)),
             LogicalPlan::Filter(f) => {
                 conditions.push(f.predicate.clone());
                 at = &f.input;
@@ -64,34 +60,15 @@ fn found(input: &LogicalPlan) -> Result<Option<Found<'_>>> {
                 conditions = written(conditions, at.schema(), &exprs)?;
                 return Ok(Some(Found { base: &projection.input, call, over, conditions }));
             }
-            _ => return Ok(None),
+            other => match named(other) {
+                Some(beneath) => beneath,
+                None => return Ok(None),
+            },
         };
         over = written(over, at.schema(), &exprs)?;
         conditions = written(conditions, at.schema(), &exprs)?;
         at = beneath;
     }
-}
-
-pub(super) fn inner(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Alias(alias) => inner(&alias.expr),
-        other => other,
-    }
-}
-
-/// Expressions with what each column is in its place.
-pub(super) fn written(exprs: Vec<Expr>, schema: &DFSchema, columns: &[Expr]) -> Result<Vec<Expr>> {
-    let one = |expr: Expr| -> Result<Expr> {
-        let done = expr.transform_up(|e| match &e {
-            Expr::Column(c) => match columns.get(schema.index_of_column(c)?) {
-                Some(known) => Ok(Transformed::yes(known.clone())),
-                None => datafusion::common::plan_err!("column {c} is not there"),
-            },
-            _ => Ok(Transformed::no(e)),
-        })?;
-        Ok(done.data)
-    };
-    exprs.into_iter().map(one).collect()
 }
 
 /// Whether an expression asks for the row's window, and whether for anything else of the row.
@@ -227,14 +204,7 @@ fn moved(
 ) -> Result<Option<Vec<Option<usize>>>> {
     let (mut out, frame) = (Vec::new(), aggregate.input.schema());
     for (expr, call) in aggregate.aggr_expr.iter().zip(calls) {
-        let Expr::AggregateFunction(f) = inner(expr) else { return Ok(None) };
-        let argument = f.params.args.first().map(|a| summed(call.function, a, frame).clone());
-        let argument = match &f.params.filter {
-            Some(filter) => Some(when(filter.as_ref().clone(), argument.unwrap_or_else(|| lit(1i64))).end()?),
-            // What counts rows may be written as a count of a constant.
-            None => argument.filter(|_| call.argument.is_some()),
-        };
-        let argument = written(argument.into_iter().collect(), frame, &found.over)?.into_iter().next();
+        let argument = argument(expr, call, frame, &found.over)?;
         match argument {
             Some(argument) if asks(&argument).0 => return Ok(None),
             argument => out.push(argument.map(|a| columns.add(a))),

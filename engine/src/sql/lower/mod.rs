@@ -6,6 +6,7 @@ mod aggregate;
 mod hop;
 mod join;
 mod last;
+mod over;
 mod recursive;
 mod scan;
 mod session;

@@ -9,12 +9,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::WindowFunctionParams;
 use datafusion::logical_expr::{
-    Aggregate as LogicalAggregate, Expr, ExprSchemable, LogicalPlan, Operator, Window, WindowFunctionDefinition, lit, when,
+    Aggregate as LogicalAggregate, Expr, ExprSchemable, LogicalPlan, Operator, Window, WindowFunctionDefinition,
 };
 use datafusion::scalar::ScalarValue;
 
-use super::aggregate::summed;
-use super::hop::{inner, written};
+use super::over::{argument, columns_of, inner, named, written};
 use super::{Lowering, Refused, all, column, fields_of, physical, project, schema_of};
 use crate::sql::closing::{self, Closing, Shape};
 use crate::sql::plan::{Aggregate, Expression, Node, Plan, Sessions};
@@ -71,15 +70,12 @@ fn call(window: &Window) -> Option<Call> {
 
 /// The window node of sessions beneath projections and names; and what each column of the query is over its columns.
 fn found(input: &LogicalPlan) -> Result<Option<(&Window, Call, Vec<Expr>)>> {
-    let columns = |plan: &LogicalPlan| plan.schema().columns().into_iter().map(Expr::Column).collect::<Vec<_>>();
-    let (mut over, mut at) = (columns(input), input);
+    let (mut over, mut at) = (columns_of(input), input);
     loop {
-        let (beneath, exprs): (&LogicalPlan, Vec<Expr>) = match at {
-            LogicalPlan::Projection(p) => (&p.input, p.expr.iter().map(|e| inner(e).clone()).collect()),
-            LogicalPlan::SubqueryAlias(alias) => (&alias.input, columns(&alias.input)),
-            LogicalPlan::Window(window) => return Ok(call(window).map(|call| (window, call, over))),
-            _ => return Ok(None),
-        };
+        if let LogicalPlan::Window(window) = at {
+            return Ok(call(window).map(|call| (window, call, over)));
+        }
+        let Some((beneath, exprs)) = named(at) else { return Ok(None) };
         over = written(over, at.schema(), &exprs)?;
         at = beneath;
     }
@@ -151,8 +147,7 @@ impl Lowering<'_> {
     pub(super) fn sessions(&mut self, window: &Window, schema: &SchemaRef) -> Result<Option<Plan>, Refused> {
         let Some(call) = call(window) else { return Ok(None) };
         let frame = window.input.schema();
-        let rest: Vec<Expr> = frame.columns().into_iter().map(Expr::Column).collect();
-        let (input, closing) = self.laid_out_by_time(window, &call, rest)?;
+        let (input, closing) = self.laid_out_by_time(window, &call, columns_of(&window.input))?;
         let node = Sessions { input, keys: call.keys.len(), gap: call.gap, closing, totals: None, once: false };
         let width = frame.fields().len();
         let fields = schema.fields().iter().take(width).map(|f| f.as_ref().clone()).chain(ends(window));
@@ -198,20 +193,24 @@ impl Lowering<'_> {
         let groups = written(groups, aggregate.input.schema(), &over).map_err(plain)?;
         let Some(keys) = keys_of(groups, window, &call) else { return Ok(None) };
         let Some(arguments) = arguments(aggregate, calls, &over, window).map_err(plain)? else { return Ok(None) };
+        let beneath = window.input.schema();
+        let keeps = |(call, argument): (&Aggregate, &Option<Expr>)| {
+            let kind = argument.as_ref().map_or(Ok(DataType::Int64), |argument| argument.get_type(beneath));
+            kind.is_ok_and(|kind| merges(&Aggregate { filter: None, ..call.clone() }, &kind, true))
+        };
+        if !calls.iter().zip(&arguments).all(keeps) {
+            return Ok(None);
+        }
         let (input, closing) = self.laid_out_by_time(window, &call, arguments.iter().flatten().cloned().collect())?;
+        if !input.append_only {
+            return Ok(None);
+        }
         let (width, mut at) = (call.keys.len(), call.keys.len() + 1);
         let mut totals = Vec::with_capacity(calls.len());
         for (call, argument) in calls.iter().zip(&arguments) {
             let argument = argument.as_ref().map(|_| column(&input.schema, at));
             at += usize::from(argument.is_some());
             totals.push(Aggregate { argument, filter: None, ..call.clone() });
-        }
-        let keeps = |call: &Aggregate| {
-            let kind = call.argument.as_ref().map(|a| a.data_type(&input.schema)).transpose();
-            kind.is_ok_and(|kind| merges(call, &kind.unwrap_or(DataType::Int64), true))
-        };
-        if !input.append_only || !totals.iter().all(keeps) {
-            return Ok(None);
         }
         let ends = ends(window).map(Arc::new);
         let of = input.schema.fields().iter().take(width).chain(&ends).chain(schema.fields().iter().skip(keys.len()));
@@ -273,19 +272,11 @@ fn cannot_fail(expr: &Expr, frame: &DFSchema) -> bool {
     }
 }
 
-/// The argument of each call over the rows, if it has one; none when one asks for the session. A row that a filter leaves out has a
-/// null for an argument.
+/// The argument of each call over the rows, if it has one; none when one asks for the session, or may fail.
 fn arguments(aggregate: &LogicalAggregate, calls: &[Aggregate], over: &[Expr], window: &Window) -> Result<Option<Vec<Option<Expr>>>> {
     let (mut out, frame) = (Vec::new(), aggregate.input.schema());
     for (expr, call) in aggregate.aggr_expr.iter().zip(calls) {
-        let Expr::AggregateFunction(f) = inner(expr) else { return Ok(None) };
-        let argument = f.params.args.first().map(|a| summed(call.function, a, frame).clone());
-        let argument = match &f.params.filter {
-            Some(filter) => Some(when(filter.as_ref().clone(), argument.unwrap_or_else(|| lit(1i64))).end()?),
-            // What counts rows may be written as a count of a constant.
-            None => argument.filter(|_| call.argument.is_some()),
-        };
-        let argument = written(argument.into_iter().collect(), frame, over)?.into_iter().next();
+        let argument = argument(expr, call, frame, over)?;
         match argument {
             Some(argument) if asks(&argument, window).0 => return Ok(None),
             // A row whose argument fails is in its session all the same, which must then be found first.

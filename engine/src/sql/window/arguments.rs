@@ -3,11 +3,9 @@
 use arrow::compute::kernels::cast_utils::{IntervalParseConfig, IntervalUnit, parse_interval_month_day_nano_config};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 
-use super::calendar::{Calendar, Length};
+use super::calendar::{Calendar, DAY, Length};
 use super::zone::Zone;
 use super::{WINDOWS_OF_ROW_MAX, micros_of};
-
-const DAY: i64 = 86_400_000_000;
 
 /// What a window is told beside its time.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 
 use super::zone::Zone;
 
-const DAY: i64 = 86_400_000_000;
+/// Microseconds of a day.
+pub const DAY: i64 = 86_400_000_000;
 
 /// A length on a calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

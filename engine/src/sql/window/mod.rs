@@ -21,7 +21,7 @@ use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 pub use arguments::{Arguments, interval};
-use calendar::Calendar;
+use calendar::{Calendar, DAY};
 pub use fixed::{floor, hop};
 use zone::Zone;
 
@@ -304,7 +304,6 @@ fn lists(
 
 /// A fixed length of time in microseconds: months have none.
 pub fn micros_of(size: &ScalarValue) -> Option<i64> {
-    const DAY: i64 = 86_400_000_000;
     let days = |days: i32| i64::from(days).checked_mul(DAY);
     match size {
         ScalarValue::IntervalMonthDayNano(Some(i)) if i.months == 0 => days(i.days)?.checked_add(i.nanoseconds / 1000),

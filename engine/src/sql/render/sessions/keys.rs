@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray};
+use arrow::array::{ArrayRef, BooleanArray};
 use arrow::compute::not;
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
+use super::columns::times_of;
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
 use crate::sql::render::rows::keep_where;
@@ -121,11 +122,11 @@ impl Keys {
         let rows = &updates.rows;
         let keys = self.assign(rows.columns(), rows.num_rows(), before)?;
         let times = times_of(rows.columns(), self.width)?;
-        let keep: BooleanArray = keys.iter().zip(&times).map(|(key, time)| Some(*time >= self.floor(*key))).collect();
         let all = InTime { updates: updates.clone(), keys, times };
-        if before.is_none() || !keep.has_false() {
+        if before.is_none() || all.keys.iter().zip(&all.times).all(|(key, time)| *time >= self.floor(*key)) {
             return Ok((all, None));
         }
+        let keep: BooleanArray = all.keys.iter().zip(&all.times).map(|(key, time)| Some(*time >= self.floor(*key))).collect();
         Ok((all.only(&keep)?, Some(all.only(&not(&keep)?)?)))
     }
 
@@ -207,10 +208,4 @@ impl InTime {
     pub fn diffs(&self) -> Option<&[i64]> {
         self.updates.diffs.as_ref().map(|diffs| diffs.values().as_ref())
     }
-}
-
-/// The times of rows, which stand behind so many columns.
-pub fn times_of(columns: &[ArrayRef], at: usize) -> Result<Vec<i64>, ArrowError> {
-    let times = columns.get(at).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
-    Ok(times.ok_or_else(|| ArrowError::SchemaError("sessions are of times".into()))?.values().to_vec())
 }

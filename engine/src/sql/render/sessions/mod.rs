@@ -1,6 +1,7 @@
 //! Sessions: rows with the session that each is in (`rows.rs`), or, over rows that only come, aggregates of sessions without their
 //! rows (`totals.rs`). Both are let go of by the watermark of their time; `keys.rs` knows until when a key's sessions are closed.
 
+mod columns;
 mod keys;
 mod rows;
 mod totals;
@@ -17,6 +18,7 @@ use super::rows::{normal_keys, project};
 use super::{Changes, Renderer};
 use crate::flow::defect;
 use crate::flow::exchange::exchange_by;
+use crate::sql::lower::column;
 use crate::sql::plan::{Aggregate, Expression, Sessions};
 
 impl<'s> Renderer<'s> {
@@ -43,7 +45,7 @@ impl<'s> Renderer<'s> {
         schema: &SchemaRef,
     ) -> Changes<'s> {
         let keys = sessions.keys + 1;
-        let columns: Vec<Expression> = (0..keys).map(|i| super::super::lower::column(&sessions.input.schema, i)).collect();
+        let columns: Vec<Expression> = (0..keys).map(|i| column(&sessions.input.schema, i)).collect();
         let (prepared, layout) = prepare(&sessions.input, &columns, aggregates, schema);
         // Late rows are told with the names of the input's keys and time, and of the aggregates that the rest is for.
         let own = sessions.input.schema.fields().iter().take(keys).cloned();

@@ -7,12 +7,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::keys::{Closes, InTime, Keys, times_of};
+use super::columns::{instants, numbered, times, times_of, with_rows};
+use super::keys::{Closes, InTime, Keys};
 use crate::flow::updates::Updates;
 use crate::sql::render::close::{Keeper, Routing, SAVED_ROWS};
 use crate::sql::render::groups::{column, numbers};
@@ -205,10 +205,8 @@ impl SessionRows {
             return Ok(None);
         }
         let mut columns = self.rows.take(&sums.iter().map(|sum| sum.0).collect::<Vec<_>>())?;
-        let kind = |at: usize| self.schema.fields().get(at).map_or(DataType::Null, |f| f.data_type().clone());
-        let width = columns.len();
-        columns.push(instants(sums.iter().map(|sum| sum.1), &kind(width))?);
-        columns.push(instants(sums.iter().map(|sum| sum.2), &kind(width + 1))?);
+        columns.push(instants(sums.iter().map(|sum| sum.1), &self.schema, columns.len())?);
+        columns.push(instants(sums.iter().map(|sum| sum.2), &self.schema, columns.len())?);
         let rows = with_rows(self.schema.clone(), columns, sums.len())?;
         let diffs: Int64Array = sums.iter().map(|sum| Some(sum.3)).collect();
         Ok(Some(Updates { rows, diffs: Some(diffs).filter(|d| d.values().iter().any(|diff| *diff != 1)) }))
@@ -249,9 +247,7 @@ impl SessionRows {
         columns.push(times(rows.iter().map(|row| row.1)));
         columns.push(numbers(slots.iter().map(|slot| self.rows.weight_of(*slot))));
         columns.extend(self.rows.take(&slots)?);
-        let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
-        let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
-        RecordBatch::try_new(Arc::new(schema), columns)
+        numbered(columns)
     }
 }
 
@@ -260,26 +256,6 @@ fn first_end(order: &[(i64, u32)], from: usize, gap: i64) -> Option<(i64, usize)
     let rest = order.get(from..).filter(|rest| !rest.is_empty())?;
     let more = rest.windows(2).take_while(|pair| matches!(pair, [(a, _), (b, _)] if b.saturating_sub(*a) < gap)).count();
     Some((rest.get(more)?.0.saturating_add(gap), from + more + 1))
-}
-
-fn times(of: impl Iterator<Item = i64>) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_iter_values(of))
-}
-
-/// Instants of a type, which may have a zone.
-pub fn instants(of: impl Iterator<Item = i64>, kind: &DataType) -> Result<ArrayRef, ArrowError> {
-    match kind {
-        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
-            Ok(Arc::new(TimestampMicrosecondArray::from_iter_values(of).with_timezone_opt(zone.clone())))
-        }
-        other => Err(ArrowError::SchemaError(format!("the ends of a session are no {other}"))),
-    }
-}
-
-/// Columns as rows of a schema.
-pub fn with_rows(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
-    let columns = columns.iter().zip(schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new_with_options(schema, columns, &RecordBatchOptions::new().with_row_count(Some(rows)))
 }
 
 impl Keeper for SessionRows {
@@ -316,17 +292,20 @@ impl Keeper for SessionRows {
         }
         let changed = self.changes(given)?;
         self.tell_late(&missing)?;
-        for (key, slots) in late {
-            self.tell_late(&slots)?;
-            self.keep_present(key);
-        }
+        let (of_late, late): (Vec<u32>, Vec<Vec<u32>>) = late.into_iter().unzip();
+        self.tell_late(&late.concat())?;
+        // Sessions of a key stand together.
+        of_late.chunk_by(|a, b| a == b).filter_map(|keys| keys.first()).for_each(|key| self.keep_present(*key));
         self.rows.sweep(|_| ());
         self.rows.take_vacant();
         let other: Vec<usize> = (self.width + 1..self.width + 1 + self.schema.fields().len() - 2).collect();
         for part in &closed {
             self.late.push(Updates { rows: part.updates.rows.project(&other)?, diffs: part.updates.diffs.clone() });
         }
-        for key in touched.iter().map(|t| t.key).chain(closed.into_iter().flat_map(|part| part.keys)) {
+        let mut asked: Vec<u32> = touched.iter().map(|t| t.key).chain(closed.into_iter().flat_map(|part| part.keys)).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        for key in asked {
             let first = self.order.get(key as usize).and_then(|order| first_end(order, 0, self.gap));
             if self.keys.wait(key, first.map(|(end, _)| end)) {
                 self.keys.release(key);

@@ -4,15 +4,14 @@
 //! So a row costs a search among the open sessions of its key. Sessions that go are not known here: `rows.rs` keeps those.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
-use arrow::compute::{cast, concat};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::concat;
+use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::keys::{Closes, InTime, Keys, times_of};
-use super::rows::instants;
+use super::columns::{instants, numbered, times, times_of, with_rows};
+use super::keys::{Closes, InTime, Keys};
 use crate::flow::updates::Updates;
 use crate::sql::plan::Aggregate;
 use crate::sql::render::aggregate::Shape;
@@ -212,12 +211,14 @@ impl SessionTotals {
         self.states.grow(self.sessions.len());
         for (part, places) in parts.iter().zip(places) {
             let places: Vec<u32> = places.into_iter().map(|at| self.now_at(at)).collect();
-            let in_time: BooleanArray = places.iter().map(|at| Some(late.binary_search(at).is_err())).collect();
-            if !in_time.has_false() {
+            if late.is_empty() {
                 self.states.update(part.columns(self.width), &places)?;
                 continue;
             }
-            self.late.push(part.only(&arrow::compute::not(&in_time)?)?.updates);
+            let in_time: BooleanArray = places.iter().map(|at| Some(late.binary_search(at).is_err())).collect();
+            if in_time.has_false() {
+                self.late.push(part.only(&arrow::compute::not(&in_time)?)?.updates);
+            }
             let places: Vec<u32> = in_time.values().set_indices().filter_map(|row| places.get(row).copied()).collect();
             self.states.update(part.only(&in_time)?.columns(self.width), &places)?;
         }
@@ -241,12 +242,10 @@ impl SessionTotals {
     /// Sessions as rows; `values` are their aggregates.
     fn told(&self, sessions: &[Told], values: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
         let mut columns = self.keys.columns(&sessions.iter().map(|s| s.0).collect::<Vec<_>>())?;
-        let kind = |at: usize| self.schema.fields().get(at).map_or(DataType::Null, |f| f.data_type().clone());
-        columns.push(instants(sessions.iter().map(|s| s.1), &kind(self.width))?);
-        columns.push(instants(sessions.iter().map(|s| s.2), &kind(self.width + 1))?);
+        columns.push(instants(sessions.iter().map(|s| s.1), &self.schema, self.width)?);
+        columns.push(instants(sessions.iter().map(|s| s.2), &self.schema, self.width + 1)?);
         columns.extend(values);
-        let columns = columns.iter().zip(self.schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<Vec<_>, _>>()?;
-        RecordBatch::try_new_with_options(self.schema.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(sessions.len())))
+        with_rows(self.schema.clone(), columns, sessions.len())
     }
 
     fn values(&self, sessions: &[Told]) -> Result<Vec<ArrayRef>, ArrowError> {
@@ -315,19 +314,13 @@ impl SessionTotals {
         let written = self.states.written(&sessions.iter().map(|s| s.3).collect::<Vec<_>>())?;
         columns.push(written.weights);
         columns.extend(written.columns);
-        let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
-        let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
-        RecordBatch::try_new(Arc::new(schema), columns)
+        numbered(columns)
     }
 
     fn all(&self) -> impl Iterator<Item = Told> + '_ {
         let of = |key: u32| self.of_key.get(key as usize).into_iter().flat_map(Ordered::iter);
         self.keys.live().into_iter().flat_map(of).filter_map(|at| self.told_as(at))
     }
-}
-
-fn times(of: impl Iterator<Item = i64>) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_iter_values(of))
 }
 
 impl Keeper for SessionTotals {
