@@ -17,7 +17,7 @@ use random::history::{History, history};
 use random::kept::KEPT;
 use random::query::random_query;
 use random::shrink::{Failing, shrink, smallest};
-use random::{by_time, correlated, derived, floats, intervals, large, merged, watermark};
+use random::{by_time, correlated, derived, floats, intervals, large, merged, sessions, watermark};
 
 /// Seeds that share a history.
 const SHARE: u64 = 8;
@@ -184,6 +184,15 @@ fn seeds(share: u64) -> std::ops::Range<u64> {
 fn windows_with_watermarks_equal_a_model_of_what_is_late() {
     with_times(true, |seed, own| {
         let case = watermark::random_case(seed, own);
+        let workers = [1, 2, 4][(seed % 3) as usize];
+        Some((case.engine_query(), move |history: &History| watermark::check(&case, history, workers)))
+    });
+}
+
+#[test]
+fn sessions_with_watermarks_equal_a_model_of_what_is_late() {
+    with_own(sessions::history, |seed, own| {
+        let case = watermark::of_sessions(seed, own);
         let workers = [1, 2, 4][(seed % 3) as usize];
         Some((case.engine_query(), move |history: &History| watermark::check(&case, history, workers)))
     });

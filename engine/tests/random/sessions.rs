@@ -9,6 +9,36 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::row::{RowConverter, SortField};
 
+use super::dice::Dice;
+use super::history::{Change, History, Kind, Table, literal_time};
+
+/// A table whose rows are of few keys and come close to its watermark, on both sides: many in few epochs, at times such that go or change.
+pub fn history(seed: u64) -> History {
+    let mut dice = Dice::new(seed, 12);
+    let dice = &mut dice;
+    let mut table = Table::of(dice, "t0", &[("k", Kind::Int), ("v", Kind::Big), ("ts", Kind::Time)]);
+    table.watermark = Some(dice.between(0, 3));
+    let (mut clock, changing) = (1_704_067_200, dice.percent(40));
+    let mut epochs = Vec::new();
+    for _ in 0..6 + dice.below(8) {
+        clock += dice.between(0, 4);
+        let mut rows = |dice: &mut Dice| {
+            let mut row = || {
+                let key = if dice.percent(8) { "NULL".to_string() } else { dice.between(0, 1).to_string() };
+                format!("({key}, {}, {})", dice.between(0, 4), literal_time(clock + dice.between(-9, 1)))
+            };
+            (0..3).map(|_| row()).collect::<Vec<String>>()
+        };
+        let changes = (0..1 + dice.below(2)).map(|_| match dice.below(6) {
+            0 if changing => Change::Other(format!("DELETE FROM t0 WHERE v = {}", dice.between(0, 4))),
+            1 if changing => Change::Other(format!("UPDATE t0 SET v = v + 1 WHERE k = {}", dice.between(0, 1))),
+            _ => Change::Insert("t0".to_string(), rows(dice)),
+        });
+        epochs.push(changes.collect());
+    }
+    History { tables: vec![table], epochs }
+}
+
 /// A row's key, its time, and the row.
 type Row = (Vec<u8>, i64, Vec<u8>);
 

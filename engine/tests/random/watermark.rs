@@ -104,18 +104,28 @@ impl Windows {
 
 /// A random query over windows of a history's tables.
 pub fn random_case(seed: u64, history: &History) -> Case {
+    case_of(seed, history, Windows::random)
+}
+
+/// The same over sessions, whose gaps are short.
+pub fn of_sessions(seed: u64, history: &History) -> Case {
+    case_of(seed, history, |dice| Windows::Session { gap: dice.between(2, 5), by_key: dice.percent(70) })
+}
+
+fn case_of(seed: u64, history: &History, windows: impl Fn(&mut Dice) -> Windows) -> Case {
     let mut dice = Dice::new(seed, 3);
     let emit_final = dice.percent(50);
     let two = dice.percent(20);
     let mut unfiltered = true;
     let mut sources = Vec::new();
-    let windows = Windows::random(&mut dice);
+    let windows = windows(&mut dice);
     let mut parts = Vec::new();
     for at in 0..1 + usize::from(two) {
         let table = dice.pick(&history.tables);
         sources.push((table.clone(), windows));
-        // Those whose states merge, of which sliding windows are put together.
-        let kinds = if matches!(windows, Windows::Hop { .. }) && dice.percent(60) { 4 } else { 9 };
+        // Those whose states merge, of which sliding windows are put together, and sessions keep no rows.
+        let merges = matches!(windows, Windows::Hop { .. } | Windows::Session { .. });
+        let kinds = if merges && dice.percent(60) { 4 } else { 9 };
         let (text, filtered) = grouped(&mut dice, &table, (at, kinds));
         unfiltered &= !filtered;
         parts.push(text);
