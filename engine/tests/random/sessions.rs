@@ -18,13 +18,14 @@ pub fn history(seed: u64) -> History {
     let dice = &mut dice;
     let mut table = Table::of(dice, "t0", &[("k", Kind::Int), ("v", Kind::Big), ("ts", Kind::Time)]);
     table.watermark = Some(dice.between(0, 3));
-    let (mut clock, changing) = (1_704_067_200, dice.percent(40));
+    // With many keys most are forgotten before they come anew.
+    let (mut clock, changing, keys) = (1_704_067_200, dice.percent(40), dice.pick(&[1, 1, 5, 9]));
     let mut epochs = Vec::new();
     for _ in 0..6 + dice.below(8) {
         clock += dice.between(0, 4);
-        let mut rows = |dice: &mut Dice| {
+        let rows = |dice: &mut Dice| {
             let mut row = || {
-                let key = if dice.percent(8) { "NULL".to_string() } else { dice.between(0, 1).to_string() };
+                let key = if dice.percent(8) { "NULL".to_string() } else { dice.between(0, keys).to_string() };
                 format!("({key}, {}, {})", dice.between(0, 4), literal_time(clock + dice.between(-9, 1)))
             };
             (0..3).map(|_| row()).collect::<Vec<String>>()

@@ -51,9 +51,8 @@ struct Session {
     first: i64,
     last: i64,
     key: u32,
-    /// The epoch, counted from 1, that touched it last, and that in which its first row came.
+    /// The epoch, counted from 1, that touched it last.
     touched: u32,
-    born: u32,
 }
 
 /// A session as it is told: its key, its first and last time, the number of its states.
@@ -144,9 +143,7 @@ impl SessionTotals {
             (Ok(at), Ok(gone)) => {
                 let other = sessions.get(gone as usize).copied().unwrap_or_default();
                 ordered.remove(gone, |n| sessions.get(n as usize).map_or(0, |s| s.first).cmp(&other.first));
-                if let Some(session) = sessions.get_mut(at as usize) {
-                    (session.last, session.born) = (other.last, session.born.min(other.born));
-                }
+                sessions.get_mut(at as usize).into_iter().for_each(|s| s.last = other.last);
                 joined.get_mut(gone as usize).into_iter().for_each(|to| *to = at);
                 changed.joined.push(gone);
                 self.count -= 1;
@@ -159,7 +156,7 @@ impl SessionTotals {
                     sessions.push(Session::default());
                     joined.push(NOWHERE);
                 }
-                let session = Session { first: time, last: time, key, touched: *round, born: *round };
+                let session = Session { first: time, last: time, key, touched: *round };
                 sessions.get_mut(at as usize).into_iter().for_each(|s| *s = session);
                 ordered.insert(place, at);
                 changed.keys.push(key);
@@ -199,7 +196,8 @@ impl SessionTotals {
         // What was joined to others is no session any more.
         touched.retain(|at| self.joined.get(*at as usize) == Some(&NOWHERE));
         let Some(before) = before else { return Vec::new() };
-        let is_late = |s: &Session| s.born == self.round && s.last.saturating_add(self.gap) <= before;
+        // One that was there would have been closed, and rows only make it longer.
+        let is_late = |s: &Session| s.last.saturating_add(self.gap) <= before;
         let mut late: Vec<u32> = touched.extract_if(.., |at| self.sessions.get(*at as usize).is_some_and(is_late)).collect();
         late.iter().for_each(|at| self.remove(*at));
         late.sort_unstable();
@@ -386,7 +384,7 @@ impl Keeper for SessionTotals {
                 && let Err(place) = ordered.find(|n| sessions.get(n as usize).map_or(0, |s| s.first).cmp(first))
             {
                 ordered.insert(place, at);
-                self.sessions.push(Session { first: *first, last: *last, key: *key, touched: 0, born: 0 });
+                self.sessions.push(Session { first: *first, last: *last, key: *key, touched: 0 });
                 self.count += 1;
             }
             to.push(at);
