@@ -66,8 +66,11 @@ pub fn littoral_on(workload: &Workload, workers: usize) -> Run {
             (inputs, probe)
         });
         let mut started = Instant::now();
+        // A worker that waits for the other does not keep it from its core.
+        let wait = (peers > 1).then(|| Duration::from_micros(100)).or(Some(Duration::ZERO));
         for (epoch, changes) in epochs.clone().into_iter().enumerate() {
             if epoch == filling {
+                worker.step_or_park_while(wait, || probe.less_than(&(epoch as u64)));
                 started = Instant::now();
             }
             if let (true, Some((_, updates))) = (closes, changes.last()) {
@@ -77,14 +80,14 @@ pub fn littoral_on(workload: &Workload, workers: usize) -> Run {
                 inputs[table].send_batch(&mut share(updates, index, peers));
             }
             inputs.iter_mut().for_each(|i| i.advance_to(epoch as u64 + 1));
-            // A worker that waits for the other does not keep it from its core.
-            let wait = (peers > 1).then(|| Duration::from_micros(100)).or(Some(Duration::ZERO));
-            worker.step_or_park_while(wait, || probe.less_than(&(epoch as u64 + 1)));
+            // Rows of the next epoch come in meanwhile, as they do in a run from files; those of the one after it wait.
+            worker.step_or_park_while(wait, || probe.less_than(&(epoch as u64)));
         }
+        worker.step_or_park_while(wait, || probe.less_than(&(epochs.len() as u64)));
         if closes {
             program.watermarks.set("t", epochs.len() as u64, END);
             inputs.iter_mut().for_each(|i| i.advance_to(epochs.len() as u64 + 1));
-            worker.step_or_park_while(Some(Duration::ZERO), || probe.less_than(&(epochs.len() as u64 + 1)));
+            worker.step_or_park_while(wait, || probe.less_than(&(epochs.len() as u64 + 1)));
         }
         let time = started.elapsed();
         drop(inputs);

@@ -203,7 +203,16 @@ fn joins_by_time_equal_their_meaning() {
     with_times(false, |seed, own| {
         let case = by_time::random_case(seed, own)?;
         let workers = [1, 2, 4][(seed % 3) as usize];
-        Some((case.0.clone(), move |history: &History| by_time::check(&case, history, workers)))
+        Some((case.engine_query(), move |history: &History| by_time::check(&case, history, workers)))
+    });
+}
+
+#[test]
+fn joins_by_time_equal_a_model_of_what_is_late() {
+    with_times(true, |seed, own| {
+        let case = by_time::random_case(seed, own)?;
+        let workers = [1, 2, 4][(seed % 3) as usize];
+        Some((case.engine_query(), move |history: &History| by_time::check_late(&case, history, workers)))
     });
 }
 

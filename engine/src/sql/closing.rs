@@ -17,6 +17,7 @@ use datafusion::common::{DFSchema, NullEquality, ScalarValue};
 use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator};
 
 use super::lower::asks_now;
+use super::nearest::Nearest;
 use super::watermark::{END, Watermarks};
 use super::window::calendar::{Calendar, DAY, Length};
 use super::window::zone::Zone;
@@ -239,12 +240,17 @@ fn of_pairs(
     beneath: &[Closing],
 ) -> [Vec<Option<Closing>>; 2] {
     let (tables, behind) = together(left.iter().chain(&right).flatten().chain(beneath));
-    let ties = match of_join(join, &left, &right) {
-        LetGo::ByKey(_, _, tie) => tie,
-        LetGo::Within(within, _) => Some(within.tie()),
-        LetGo::Never => None,
+    let nearest = Nearest::of(join).ok().flatten().filter(|n| n.newest).and_then(|n| n.closing(join, &left, &right));
+    let ties = match (&nearest, of_join(join, &left, &right)) {
+        (Some((_, held)), _) => [Some((*held, 0)), None],
+        (None, LetGo::ByKey(_, _, Some(ties))) => ties.map(Some),
+        (None, LetGo::Within(within, _)) => within.tie().map(Some),
+        (None, LetGo::ByKey(_, _, None) | LetGo::Never) => [None, None],
     };
-    if ties.is_none() {
+    if nearest.is_some() {
+        // A row of the right may be the newest for as long as none follows.
+        right = loosened(right, |_| true);
+    } else if ties == [None, None] {
         let [of_left, of_right] = closed_keys(join, &left, &right);
         let (by_left, by_right) = (changes(&join.left), changes(&join.right));
         left = loosened(left, |at| by_right && !of_left.contains(&at));
@@ -252,7 +258,7 @@ fn of_pairs(
     }
     let furthest = |side: &[Option<Closing>]| side.iter().flatten().map(|c| c.ahead).max().unwrap_or(0);
     let (of_left, of_right) = (furthest(&left), furthest(&right));
-    let [left_tie, right_tie] = ties.map_or([None, None], |ties| ties.map(Some));
+    let [left_tie, right_tie] = ties;
     for (closings, tie, others) in [(&mut left, left_tie, of_right), (&mut right, right_tie, of_left)] {
         for (column, closing) in closings.iter_mut().enumerate().filter_map(|(at, c)| Some((at, c.as_mut()?))) {
             (closing.tables, closing.delay) = (tables.clone(), behind);

@@ -44,6 +44,16 @@ pub fn title(plan: &Plan) -> String {
             let residual = join.residual.as_ref().map(|r| format!(", and {r}")).unwrap_or_default();
             format!("{kind} join on {}{residual}", if on.is_empty() { "everything".to_string() } else { on.join(" and ") })
         }
+        Node::AsOf(a) => {
+            let kind = if a.outer { "left" } else { "inner" };
+            let which = match (a.newest, a.strict) {
+                (true, false) => "the newest not after it",
+                (true, true) => "the newest before it",
+                (false, false) => "the oldest not before it",
+                (false, true) => "the oldest after it",
+            };
+            format!("{kind} join by time, {which} by {} columns", a.keys)
+        }
         Node::Aggregate { keys, aggregates, once, hop, .. } => {
             let slices = if hop.is_some() { ", sliding windows of slices" } else { "" };
             let once = format!("{slices}{}", if *once { ", given once closed" } else { "" });
@@ -71,7 +81,12 @@ pub fn title(plan: &Plan) -> String {
 /// What bounds the state of a node; none when it has none.
 fn state(plan: &Plan) -> Option<String> {
     if let Some(closing) = plan.closing() {
-        return Some(by_watermark(closing));
+        let besides = match &plan.node {
+            Node::AsOf(a) if a.newest => ", and the newest row of the right of each key",
+            Node::AsOf(_) => ", and rows of the left until one of the right follows",
+            _ => "",
+        };
+        return Some(by_watermark(closing) + besides);
     }
     Some(match &plan.node {
         Node::Input { .. } | Node::Values { .. } | Node::Filter { .. } | Node::Project { .. } | Node::Flat { .. } | Node::Union { .. } => {
@@ -89,7 +104,7 @@ fn state(plan: &Plan) -> Option<String> {
                 "by number of groups".into()
             }
         }
-        Node::Join(_) | Node::Group { .. } | Node::Sessions(_) | Node::Top(_) | Node::Recursive { .. } => {
+        Node::Join(_) | Node::AsOf(_) | Node::Group { .. } | Node::Sessions(_) | Node::Top(_) | Node::Recursive { .. } => {
             if plan.inputs().iter().all(|i| !grows(i)) {
                 "by rows of its inputs, which are bounded".into()
             } else {

@@ -42,6 +42,8 @@ pub enum Node {
     Flat { input: Box<Plan>, compute: Compute },
     /// Pairs of rows with equal keys, and what the kind says of rows without a partner.
     Join(Box<Join>),
+    /// Each row of the left with the row of the right that is nearest to it in time.
+    AsOf(Box<AsOf>),
     /// One row a group: its keys, then its aggregates.
     Aggregate {
         /// The rows.
@@ -151,6 +153,30 @@ pub enum JoinKind {
     Mark,
 }
 
+/// A join by time, of sides whose rows can be kept in its order. With each row of the left goes the newest of those of the right with
+/// equal keys that are not after it, or the oldest that is not before it; of several at that time the first in the order of its columns.
+#[derive(Clone, Debug)]
+pub struct AsOf {
+    /// The left side: keys, then its own columns.
+    pub left: Plan,
+    /// The right side, alike.
+    pub right: Plan,
+    /// Number of keys. Null equals nothing.
+    pub keys: usize,
+    /// The time of each side among its own columns; the last of them, where it is given for nothing else.
+    pub times: [usize; 2],
+    /// How many own columns of each side are given.
+    pub widths: [usize; 2],
+    /// Whether the newest of those before is meant, and not the oldest of those after.
+    pub newest: bool,
+    /// Whether a row of the same time is none.
+    pub strict: bool,
+    /// Whether rows of the left without such a row are given, with nulls.
+    pub outer: bool,
+    /// How watermarks close the times of both sides, which lets go of rows.
+    pub closing: Option<Closing>,
+}
+
 /// Rows of equal keys that follow one another in less than a gap are a session.
 #[derive(Clone, Debug)]
 pub struct Sessions {
@@ -229,6 +255,7 @@ impl Plan {
             Node::Sessions(sessions) => vec![&sessions.input],
             Node::Top(top) => vec![&top.input],
             Node::Join(join) => vec![&join.left, &join.right],
+            Node::AsOf(as_of) => vec![&as_of.left, &as_of.right],
             Node::Union { inputs } => inputs.iter().collect(),
             Node::Recursive { first, step, .. } => vec![first, step],
         }
@@ -248,6 +275,7 @@ impl Plan {
             Node::Sessions(sessions) => vec![&mut sessions.input],
             Node::Top(top) => vec![&mut top.input],
             Node::Join(join) => vec![&mut join.left, &mut join.right],
+            Node::AsOf(as_of) => vec![&mut as_of.left, &mut as_of.right],
             Node::Union { inputs } => inputs.iter_mut().collect(),
             Node::Recursive { first, step, .. } => vec![first, step],
         }
@@ -260,6 +288,7 @@ impl Plan {
             | Node::Group { closing: Some((_, closing)), .. }
             | Node::Final { closing, .. } => Some(closing),
             Node::Sessions(sessions) => sessions.closing.as_ref(),
+            Node::AsOf(as_of) => as_of.closing.as_ref(),
             Node::Join(join) => join.closing.as_ref().map(|(_, c)| c).or(join.within.as_ref().map(|w| &w.closing)),
             _ => None,
         }

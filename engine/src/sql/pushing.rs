@@ -1,4 +1,5 @@
-//! DataFusion's logical rules, with what three of them do wrong in version 55 kept from them. For streams and for the batch alike.
+//! DataFusion's logical rules, with what three of them do wrong in version 55 kept from them, and from two what they do not know of.
+//! For streams and for the batch alike.
 //!
 //! Filters are pushed below a grouping when all their columns are keys of it. A condition on no column, as one on the clock or on a
 //! subquery alone, passes that for want of columns, and below a grouping of all rows it has a count of nothing where there must be no
@@ -10,14 +11,19 @@
 //!
 //! Inner joins are put in another order, by which a key that is made of several of the joined inputs may stand nowhere any more: it
 //! was lost, and rows came that it excludes. Joins with such a key stay as they are.
+//!
+//! A left join by time whose partners must not be null is no inner join: what is asked of the partner that was found is not asked of
+//! those among which it is found.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinType, Result};
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
+use super::nearest::Nearest;
 use super::zeros::{ComparedZeros, positive};
 
 /// What has numbers on the right.
@@ -25,6 +31,8 @@ pub const NUMBERS_RIGHT: &str = "numbers_right";
 
 const PUSHES: &str = "push_down_filter";
 const ORDERS_JOINS: &str = "eliminate_cross_join";
+const MAKES_INNER: &str = "eliminate_outer_join";
+const LEAVES_SIDES_OUT: &str = "eliminate_join";
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
@@ -33,6 +41,7 @@ pub fn rules() -> Vec<Rule> {
     let mended = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
             ORDERS_JOINS => vec![Arc::new(KeptFrom(rule, has_wide_key))],
+            MAKES_INNER | LEAVES_SIDES_OUT => vec![Arc::new(KeptFrom(rule, has_join_by_time))],
             PUSHES => vec![Arc::new(NumbersRight), Arc::new(KeptFrom(rule, is_above_total))],
             _ => vec![rule],
         }
@@ -81,6 +90,15 @@ fn has_wide_key(plan: &LogicalPlan) -> Result<bool> {
         Ok(if wide { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(found == TreeNodeRecursion::Stop)
+}
+
+/// Whether some join is by time.
+fn has_join_by_time(plan: &LogicalPlan) -> Result<bool> {
+    let is = |node: &LogicalPlan| match node {
+        LogicalPlan::Join(join) => join.filter.iter().flat_map(split_conjunction).any(Nearest::is_mark),
+        _ => false,
+    };
+    plan.exists(|node| Ok(is(node)))
 }
 
 fn inner(plan: &LogicalPlan) -> Option<&Join> {

@@ -12,7 +12,7 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Join, Operator};
 
 use super::closing::{Closing, Shape, Tie, both, is_utc, together};
-use super::rewrite::NEAREST;
+use super::nearest::Nearest;
 use super::window::micros_of;
 
 /// Bounds of the left's time less the right's, in microseconds.
@@ -73,7 +73,7 @@ struct Bounds {
 pub fn of(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> Option<(Within, Expr)> {
     let frame = join.left.schema().join(join.right.schema()).ok()?;
     let parts = split_conjunction(join.filter.as_ref()?);
-    if parts.iter().any(|e| matches!(e, Expr::ScalarFunction(f) if f.name() == NEAREST)) {
+    if parts.iter().any(|e| Nearest::is_mark(e)) {
         return None;
     }
     let found: Vec<Option<Bounds>> = parts
@@ -110,7 +110,7 @@ pub fn of_key((l, r): (&Expr, &Expr), join: &Join, left: &[Option<Closing>], rig
 }
 
 /// How a column is closed for good when it holds a time.
-fn time(closings: &[Option<Closing>], at: usize) -> Option<Closing> {
+pub fn time(closings: &[Option<Closing>], at: usize) -> Option<Closing> {
     closings.get(at).cloned().flatten().and_then(Closing::for_good).filter(|c| c.shape == Shape::Time)
 }
 

@@ -1,46 +1,185 @@
-//! Joins by time against their meaning: for each row of the left the newest time of the right that is not after it, which the batch
-//! finds with a join by inequality and a maximum. Which of several rows of one time it is, is not asked.
+//! Joins by time against their meaning: for each row of the left the nearest time of the right on one side of it, and of several rows of
+//! that time the one whose columns come first, which the batch finds among all pairs that fit. Of tables with watermarks a small model
+//! says what is late: a change is left out when its time is below the joint watermark of an earlier epoch.
 
-use super::check::{Feeds, States, Verdict, compare, run_script, states_of};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use littoral_engine::sql::script::Answer;
+
+use super::answers::{Lines, add, counted, difference, state};
+use super::check::{Feeds, States, Verdict, batch, compare, run_script, states_of};
 use super::dice::Dice;
-use super::history::{History, Kind};
+use super::history::{History, Kind, Table};
+use super::intervals::gone_on_with;
+use super::taken::{Taken, ended, told};
+use super::watermark::{Steps, beginning_idle, steps_and_answers};
 
-/// The engine's query and the batch's; none when no two columns go together.
-pub fn random_case(seed: u64, history: &History) -> Option<(String, String)> {
-    let mut dice = Dice::new(seed, 4);
-    let mut pairs = Vec::new();
-    for l in &history.tables {
-        for r in &history.tables {
-            let fits =
-                |a: &(String, Kind, String), b: &(String, Kind, String)| a.1 == b.1 && a.1 != Kind::Double && a.0 != "ts" && b.0 != "ts";
-            for (a, b) in l.columns.iter().flat_map(|a| r.columns.iter().map(move |b| (a, b))).filter(|(a, b)| fits(a, b)) {
-                pairs.push((l.name.clone(), a.0.clone(), r.name.clone(), b.0.clone()));
-            }
-        }
-    }
-    if pairs.is_empty() {
-        return None;
-    }
-    let (l, a, r, b) = dice.pick(&pairs);
-    let engine = format!(
-        "SELECT a.{a} AS c0, a.ts AS c1, b.ts AS c2, count(*) AS c3 FROM {l} AS a \
-         ASOF JOIN {r} AS b MATCH_CONDITION (a.ts >= b.ts) ON a.{a} = b.{b} GROUP BY a.{a}, a.ts, b.ts"
-    );
-    let batch = format!(
-        "SELECT a.{a} AS c0, a.ts AS c1, max(b.ts) AS c2, a.n AS c3 FROM (SELECT {a}, ts, count(*) AS n FROM {l} GROUP BY {a}, ts) AS a \
-         LEFT JOIN {r} AS b ON a.{a} = b.{b} AND a.ts >= b.ts GROUP BY a.{a}, a.ts, a.n"
-    );
-    Some((engine, batch))
+const SECOND: i64 = 1_000_000;
+
+/// A query over a join by time.
+pub struct Case {
+    tables: [Table; 2],
+    engine: String,
+    /// With `{0}` and `{1}` where its tables stand.
+    batch: String,
+    /// With EMIT FINAL: how long after it the column `w` ends.
+    last: Option<i64>,
+    /// Whether it is also stopped and gone on with.
+    restored: bool,
 }
 
-/// What becomes of a case.
-pub fn check((engine, batch): &(String, String), history: &History, workers: usize) -> Verdict {
+/// Columns of each side that may be its key, by name.
+fn keys(dice: &mut Dice, tables: &[Table; 2]) -> Option<(String, String)> {
+    let [left, right] = tables;
+    let fits = |a: &(String, Kind, String), b: &(String, Kind, String)| a.1 == b.1 && a.1 != Kind::Double && a.0 != "ts" && b.0 != "ts";
+    let of =
+        |a: &(String, Kind, String)| right.columns.iter().filter(|b| fits(a, b)).map(|b| (a.0.clone(), b.0.clone())).collect::<Vec<_>>();
+    let pairs: Vec<(String, String)> = left.columns.iter().flat_map(of).collect();
+    (!pairs.is_empty()).then(|| dice.pick(&pairs))
+}
+
+/// A random join by time of a history's tables; none when no two columns go together.
+pub fn random_case(seed: u64, history: &History) -> Option<Case> {
+    let mut dice = Dice::new(seed, 4);
+    let dice = &mut dice;
+    let tables = [dice.pick(&history.tables), dice.pick(&history.tables)];
+    let (a, b) = keys(dice, &tables)?;
+    let [left, right] = &tables;
+    let is_other = |c: &&(String, Kind, String)| c.0 != b && c.0 != "ts" && c.1 != Kind::Double;
+    let others: Vec<String> = right.columns.iter().filter(is_other).map(|c| c.0.clone()).collect();
+    let other = if others.is_empty() { b.clone() } else { dice.pick(&others) };
+    let closes = tables.iter().all(|table| table.watermark.is_some());
+    let versions = closes && right.key == 0 && dice.percent(30);
+    let op = if versions { ">=" } else { dice.pick(&[">=", ">=", ">", "<=", "<"]) };
+    let inner = versions && dice.percent(50);
+    let turned = match op {
+        ">=" => "<=",
+        ">" => "<",
+        "<=" => ">=",
+        _ => ">",
+    };
+    let matches = if dice.percent(30) { format!("b.ts {turned} a.ts") } else { format!("a.ts {op} b.ts") };
+    let joined = match (versions, inner) {
+        (false, _) => format!("{} AS a ASOF JOIN {} AS b MATCH_CONDITION ({matches}) ON a.{a} = b.{b}", left.name, right.name),
+        (true, inner) => {
+            let kind = if inner { "" } else { "LEFT " };
+            format!("{} AS a {kind}JOIN {} FOR SYSTEM_TIME AS OF a.ts AS b ON a.{a} = b.{b}", left.name, right.name)
+        }
+    };
+    let newest = op.starts_with('>');
+    let once = closes && newest && dice.percent(40);
+    let size = dice.between(2, 12);
+    let (selected, of_pairs, grouped, last) = match dice.below(3) {
+        0 if closes && newest => {
+            let window = |side: &str| format!("date_bin(INTERVAL '{size}' SECOND, {side}ts)");
+            let selected = format!("{} AS w, count(*) AS n, count(b.ts) AS m, max(b.{other}) AS x", window("a."));
+            let of_pairs = format!("{} AS w, sum(n) AS n, sum(CASE WHEN t IS NULL THEN 0 ELSE n END) AS m, max(x) AS x", window("p."));
+            (selected, of_pairs, [format!(" GROUP BY {}", window("a.")), format!(" GROUP BY {}", window("p."))], size * SECOND)
+        }
+        1 => {
+            let found = if dice.percent(50) { "b.ts IS NOT NULL" } else { "b.ts IS NULL" };
+            let all = format!(" WHERE {found} GROUP BY a.{a}, a.ts, b.ts, b.{other}");
+            let selected = format!("a.ts AS w, a.{a} AS k, b.ts AS t, b.{other} AS x, count(*) AS n");
+            (selected, "ts AS w, k, t, x, n".into(), [all, format!(" WHERE {}", found.replace("b.ts", "t"))], 1)
+        }
+        _ => {
+            let all = format!(" GROUP BY a.{a}, a.ts, b.ts, b.{other}");
+            (
+                format!("a.ts AS w, a.{a} AS k, b.ts AS t, b.{other} AS x, count(*) AS n"),
+                "ts AS w, k, t, x, n".into(),
+                [all, String::new()],
+                1,
+            )
+        }
+    };
+    let [by, of_those] = grouped;
+    let order = if newest { "DESC" } else { "ASC" };
+    let place = format!("row_number() OVER (PARTITION BY a.{a}, a.ts ORDER BY b.ts {order} NULLS LAST, b.{other} ASC NULLS FIRST)");
+    let pairs = format!(
+        "SELECT a.{a} AS k, a.ts, a.n, b.ts AS t, b.{other} AS x, {place} AS place \
+         FROM (SELECT {a}, ts, count(*) AS n FROM {{0}} GROUP BY {a}, ts) AS a \
+         {} JOIN {{1}} AS b ON a.{a} = b.{b} AND a.ts {op} b.ts",
+        if inner { "" } else { "LEFT" }
+    );
+    let engine = format!("SELECT {selected} FROM {joined}{by}{}", if once { " EMIT FINAL" } else { "" });
+    let batch = format!("SELECT {of_pairs} FROM (SELECT k, ts, n, t, x FROM ({pairs}) AS p WHERE place = 1) AS p{of_those}");
+    Some(Case { tables, engine, batch, last: once.then_some(last), restored: closes && dice.percent(30) })
+}
+
+impl Case {
+    /// The query as it is given to the engine.
+    pub fn engine_query(&self) -> String {
+        self.engine.clone()
+    }
+
+    fn batch_query(&self, names: [&str; 2]) -> String {
+        self.batch.replace("{0}", names[0]).replace("{1}", names[1])
+    }
+
+    fn script(&self, history: &History) -> String {
+        format!("{}CREATE VIEW v AS {};\nSELECT * FROM v;\nSELECT * FROM late_rows;\n", history.script(false), self.engine)
+    }
+}
+
+/// What becomes of a case over tables without watermarks.
+pub fn check(case: &Case, history: &History, workers: usize) -> Verdict {
     let states: States = match states_of(history) {
         Ok(states) => states,
         Err(error) => return Verdict::NoBatch(format!("history: {error}")),
     };
-    match run_script(&format!("{}{engine};\n", history.script(false)), &Feeds::new(), workers) {
-        Ok(answers) => compare(&answers[0], batch, &states),
+    let [left, right] = &case.tables;
+    match run_script(&format!("{}{};\n", history.script(false), case.engine), &Feeds::new(), workers) {
+        Ok(answers) => compare(&answers[0], &case.batch_query([&left.name, &right.name]), &states),
         Err(stopped) => Verdict::Wrong(stopped.message),
     }
+}
+
+/// What becomes of a case over tables with watermarks.
+pub fn check_late(case: &Case, history: &History, workers: usize) -> Verdict {
+    let history = if case.restored { &beginning_idle(history, &case.tables) } else { history };
+    let (steps, answers) = match steps_and_answers(history, &case.script(history), workers) {
+        Ok(both) => both,
+        Err(verdict) => return verdict,
+    };
+    match against_model(case, history, &steps, &answers) {
+        Verdict::Clean if case.restored && history.epochs.len() > 1 => {
+            gone_on_with(|history| case.script(history), history, &answers, workers)
+        }
+        verdict => verdict,
+    }
+}
+
+fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answer]) -> Verdict {
+    let places = case.tables.each_ref().map(|table| history.tables.iter().position(|t| t.name == table.name).unwrap());
+    let mut sides = places.map(|at| Taken::new(steps.answers[at].schema.clone()));
+    let query = case.batch_query(["m0", "m1"]);
+    let (mut view, mut passed) = (Lines::new(), None);
+    let epochs = history.epochs.len();
+    for epoch in 0..=epochs + 1 {
+        answers[0].changes.iter().filter(|(e, _)| *e == epoch as u64).for_each(|(_, updates)| add(&mut view, updates));
+        let mut marks = Vec::new();
+        for (at, side) in sides.iter_mut().enumerate().filter(|_| epoch <= epochs) {
+            let (place, table) = (places[at], &case.tables[at]);
+            let answer = &steps.answers[place];
+            let before = passed;
+            let rows = state(&answer.changes, steps.ends[epoch], &answer.schema);
+            let times = rows.column_by_name("ts").unwrap().as_primitive::<TimestampMicrosecondType>();
+            side.epoch(rows.columns(), times.iter(), |time| before.is_some_and(|w| time < w));
+            if !steps.is_idle(place, table.idle, epoch) {
+                marks.push(steps.watermark(place, table.watermark.unwrap_or(0), epoch));
+            }
+        }
+        passed = passed.max(marks.into_iter().min().flatten());
+        let tables: Vec<(String, RecordBatch)> = sides.iter().enumerate().map(|(i, side)| (format!("m{i}"), side.table())).collect();
+        let expected = match (batch(&query, &tables), case.last) {
+            (Ok(rows), Some(after)) => ended(&rows, ("w", after), passed, epoch > epochs),
+            (Ok(rows), None) => counted(&rows),
+            (Err(error), _) => return Verdict::BatchFails(error),
+        };
+        if view != expected {
+            return Verdict::Wrong(format!("epoch {epoch}:\n{}", difference(&view, &expected)));
+        }
+    }
+    let (told, late) = (answers.get(1).map_or(0, told), sides.iter().map(|side| side.late).sum::<i64>());
+    if told == late { Verdict::Clean } else { Verdict::Wrong(format!("{told} rows are told as late, but {late} are\n")) }
 }

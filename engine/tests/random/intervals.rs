@@ -247,15 +247,17 @@ fn check_whole(case: &Case, history: &History, workers: usize) -> Verdict {
         Err(verdict) => return verdict,
     };
     match against_model(case, history, &steps, &answers) {
-        Verdict::Clean if case.restored && history.epochs.len() > 1 => gone_on_with(case, history, &answers, workers),
+        Verdict::Clean if case.restored && history.epochs.len() > 1 => {
+            gone_on_with(|history| case.script(history), history, &answers, workers)
+        }
         verdict => verdict,
     }
 }
 
 /// Stops half way, and goes on with another number of workers.
-fn gone_on_with(case: &Case, history: &History, whole: &[Answer], workers: usize) -> Verdict {
+pub fn gone_on_with(script: impl Fn(&History) -> String, history: &History, whole: &[Answer], workers: usize) -> Verdict {
     let half = History { epochs: history.epochs[..history.epochs.len().div_ceil(2)].to_vec(), ..history.clone() };
-    let (short, long) = (case.script(&half), case.script(history));
+    let (short, long) = (script(&half), script(history));
     match run_restored((&short, Feeds::new()), (&long, Feeds::new()), (workers, 1 + workers % 4), false) {
         Err(stopped) => Verdict::Wrong(format!("snapshot or restore: {}", stopped.message)),
         Ok(resumed) => {

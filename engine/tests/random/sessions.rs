@@ -1,11 +1,11 @@
 //! A small model of which rows of a table come too late for its sessions, made without the engine. A row is late when it would have been
-//! in a session that a watermark has closed, or in one whose end is at or below the watermark of an earlier epoch and that has no
-//! other rows than those of the same epoch. A key that has no open session is forgotten once the watermark is a gap further; of one that
+//! in a session that a watermark has closed, or in one whose end is at or below the watermark of an earlier epoch and that reaches no
+//! session that was open before. A key that has no open session is forgotten once the watermark is a gap further; of one that
 //! comes anew nothing is taken that is more than a gap behind the watermark.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch, new_null_array};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::row::{RowConverter, SortField};
 
@@ -47,6 +47,8 @@ type Row = (Vec<u8>, i64, Vec<u8>);
 pub struct Accepted {
     gap: i64,
     by_key: bool,
+    /// Columns that the query does not read: rows that differ in nothing else are one to it.
+    unread: Vec<usize>,
     converter: RowConverter,
     schema: SchemaRef,
     before: BTreeMap<Row, i64>,
@@ -58,11 +60,13 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// Nothing yet; the gap in microseconds, and whether there are sessions of the first column.
-    pub fn new(gap: i64, by_key: bool, schema: SchemaRef) -> Self {
+    /// Nothing yet; the gap in microseconds, whether there are sessions of the first column, and the query.
+    pub fn new(gap: i64, by_key: bool, schema: SchemaRef, query: &str) -> Self {
+        let is_unread = |at: &usize| schema.field(*at).name() != "ts" && !query.contains(&format!("a.{}", schema.field(*at).name()));
+        let unread = (usize::from(by_key)..schema.fields().len()).filter(is_unread).filter(|at| schema.field(*at).is_nullable()).collect();
         let converter = RowConverter::new(schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect()).unwrap();
         let (before, rows, floors) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Accepted { gap, by_key, converter, schema, before, rows, floors, late: 0 }
+        Accepted { gap, by_key, unread, converter, schema, before, rows, floors, late: 0 }
     }
 
     /// Takes in a table as it is at the end of an epoch, given the watermark before it; what it has then taken in all.
@@ -73,6 +77,8 @@ impl Accepted {
         let now = self.rows_of(table);
         let all: BTreeSet<Row> = now.keys().chain(self.before.keys()).cloned().collect();
         let (mut come, mut touched) = (BTreeMap::new(), BTreeSet::new());
+        let keys: BTreeSet<Vec<u8>> = all.iter().map(|row| row.0.clone()).collect();
+        let open: BTreeMap<Vec<u8>, Vec<(i64, i64)>> = keys.into_iter().map(|key| (key.clone(), self.sessions(&key))).collect();
         for row in all {
             let count = |of: &BTreeMap<Row, i64>| of.get(&row).copied().unwrap_or(0);
             let change = count(&now) - count(&self.before);
@@ -94,12 +100,12 @@ impl Accepted {
         }
         self.rows.retain(|_, count| *count != 0);
         for key in touched {
-            let mut times: Vec<(i64, bool)> = self.open(&key).map(|time| (time, false)).collect();
-            times.extend(come.keys().filter(|row| row.0 == key).map(|row| (row.1, true)));
+            let mut times: Vec<i64> = self.open(&key).chain(come.keys().filter(|row| row.0 == key).map(|row| row.1)).collect();
             times.sort();
-            for session in times.chunk_by(|a, b| b.0 - a.0 < self.gap) {
-                let (first, last) = (session[0].0, session.last().unwrap().0);
-                let is_late = session.iter().all(|row| row.1) && watermark.is_some_and(|w| last + self.gap <= w);
+            for session in times.chunk_by(|a, b| b - a < self.gap) {
+                let (first, last) = (session[0], *session.last().unwrap());
+                let is_near = |other: &(i64, i64)| first - other.1 < self.gap && other.0 - last < self.gap;
+                let is_late = watermark.is_some_and(|w| last + self.gap <= w) && !open[&key].iter().any(is_near);
                 for (row, count) in come.iter().filter(|(row, _)| row.0 == key && (first..=last).contains(&row.1)) {
                     if is_late {
                         self.late += count;
@@ -118,6 +124,12 @@ impl Accepted {
         let floor = self.floors.get(key).copied().unwrap_or(i64::MIN);
         let key = key.to_vec();
         self.rows.keys().filter(move |row| row.0 == key && row.1 >= floor).map(|row| row.1)
+    }
+
+    /// The first and the last time of each session of a key that is open.
+    fn sessions(&self, key: &[u8]) -> Vec<(i64, i64)> {
+        let times: Vec<i64> = self.open(key).collect();
+        times.chunk_by(|a, b| b - a < self.gap).map(|session| (session[0], *session.last().unwrap())).collect()
     }
 
     fn close(&mut self, watermark: i64) {
@@ -139,7 +151,9 @@ impl Accepted {
         let key = RowConverter::new(vec![SortField::new(table.column(0).data_type().clone())]).unwrap();
         let keys = key.convert_columns(&table.columns()[..1]).unwrap();
         let mut out = BTreeMap::new();
-        for (at, row) in self.converter.convert_columns(table.columns()).unwrap().iter().enumerate() {
+        let mut columns = table.columns().to_vec();
+        self.unread.iter().for_each(|at| columns[*at] = new_null_array(columns[*at].data_type(), table.num_rows()));
+        for (at, row) in self.converter.convert_columns(&columns).unwrap().iter().enumerate() {
             // A row without a time is in no session.
             if let Some(time) = times.iter().nth(at).flatten() {
                 let key = if self.by_key { keys.row(at).as_ref().to_vec() } else { Vec::new() };

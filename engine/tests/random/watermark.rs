@@ -34,6 +34,8 @@ pub struct Case {
     sources: Vec<(Table, Windows)>,
     /// The query with `{0}` and `{1}` where its windows stand.
     query: String,
+    /// Of each source the part of the query that is over it.
+    parts: Vec<String>,
     emit_final: bool,
     /// Whether every change of the windows comes to the groups, so that late rows can be counted.
     unfiltered: bool,
@@ -138,7 +140,7 @@ fn case_of(seed: u64, history: &History, windows: impl Fn(&mut Dice) -> Windows)
         ),
         [] => String::new(),
     };
-    Case { sources, query, emit_final, unfiltered: unfiltered && !two }
+    Case { sources, query, parts, emit_final, unfiltered: unfiltered && !two }
 }
 
 /// A grouping by windows, with aggregates of the first so many kinds; and whether rows are filtered before.
@@ -205,12 +207,12 @@ struct Model {
 }
 
 impl Model {
-    fn new(windows: Windows, table: &SchemaRef, emit_final: bool) -> Self {
+    fn new(windows: Windows, table: &SchemaRef, part: &str, emit_final: bool) -> Self {
         let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
         let bounds = ["window_start", "window_end"].map(|n| Arc::new(Field::new(n, time.clone(), true)));
         let schema = Schema::new(table.fields().iter().cloned().chain(bounds).collect::<Vec<_>>());
         let sessions = match windows {
-            Windows::Session { gap, by_key } => Some(Accepted::new(gap * SECOND, by_key, table.clone())),
+            Windows::Session { gap, by_key } => Some(Accepted::new(gap * SECOND, by_key, table.clone(), part)),
             _ => None,
         };
         let keeps = sessions.is_some() && !emit_final;
@@ -320,8 +322,8 @@ pub fn check(case: &Case, history: &History, workers: usize) -> Verdict {
 
 fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answer]) -> Verdict {
     let place = |table: &Table| history.tables.iter().position(|t| t.name == table.name).unwrap();
-    let mut models: Vec<Model> =
-        case.sources.iter().map(|(t, w)| Model::new(*w, &steps.answers[place(t)].schema, case.emit_final)).collect();
+    let model = |((t, w), part): (&(Table, Windows), &String)| Model::new(*w, &steps.answers[place(t)].schema, part, case.emit_final);
+    let mut models: Vec<Model> = case.sources.iter().zip(&case.parts).map(model).collect();
     let query = case.text(|i| format!("m{i}"));
     let (mut view, mut passed) = (Lines::new(), None);
     let epochs = history.epochs.len();

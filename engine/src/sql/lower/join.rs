@@ -2,25 +2,24 @@
 
 use std::sync::Arc;
 
-use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{DFSchema, NullEquality, ScalarValue};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, JoinType, LogicalPlan, Operator, TryCast};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, JoinType, LogicalPlan, Operator, TryCast};
 
 use super::{Lowering, Refused, column, fields_of, filter, physical, project, schema_of};
 use crate::sql::arrange;
 use crate::sql::closing::{self, LetGo};
-use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan, Top};
-use crate::sql::rewrite::NEAREST;
+use crate::sql::nearest::Nearest;
+use crate::sql::plan::{Expression, Join, JoinKind, Node, Plan};
 
-/// A side of a join, with what it has in common with the other.
-struct Sides {
-    left: Plan,
-    right: Plan,
+/// The sides of a join, with what they have in common.
+pub(super) struct Sides {
+    pub left: Plan,
+    pub right: Plan,
     /// Columns of the left, then of the right, for the residual.
-    frame: DFSchema,
-    keys: Vec<(Expression, Expression)>,
+    pub frame: DFSchema,
+    pub keys: Vec<(Expression, Expression)>,
 }
 
 impl Lowering<'_> {
@@ -39,8 +38,8 @@ impl Lowering<'_> {
             RightMark => (JoinKind::Mark, true),
         };
         let sides = self.sides(join, swapped)?;
-        if let Some((condition, others)) = join.filter.as_ref().and_then(nearest) {
-            return by_time(join, sides, &condition, others, schema);
+        if let Some(nearest) = Nearest::of(join)? {
+            return self.by_time(join, sides, nearest, schema);
         }
         arrange::check(&sides.left.schema)?;
         arrange::check(&sides.right.schema)?;
@@ -82,64 +81,14 @@ impl Lowering<'_> {
     }
 }
 
-/// The condition of a join by time among others that must hold, when there is one.
-fn nearest(filter: &Expr) -> Option<(Expr, Vec<Expr>)> {
-    let mut parts: Vec<Expr> = split_conjunction(filter).into_iter().cloned().collect();
-    let at = parts.iter().position(|e| matches!(e, Expr::ScalarFunction(f) if f.name() == NEAREST))?;
-    match parts.remove(at) {
-        Expr::ScalarFunction(f) => f.args.into_iter().next().map(|condition| (condition, parts)),
-        _ => None,
-    }
-}
-
-/// A join by time: of the rows of the right that fit and are not after the left row's time, the newest.
-///
-/// Pairs are made of each distinct row of the left, the newest of each is taken, and rows of the left join what is theirs.
-fn by_time(
-    join: &datafusion::logical_expr::Join,
-    sides: Sides,
-    condition: &Expr,
-    others: Vec<Expr>,
-    schema: SchemaRef,
-) -> Result<Plan, Refused> {
-    let kind = match join.join_type {
-        JoinType::Inner => JoinKind::Inner,
-        JoinType::Left => JoinKind::Left,
-        other => return Err(format!("a join by time as {other} JOIN")),
-    };
-    let of_right = |e: &Expr| e.column_refs().iter().all(|c| join.right.schema().has_column(c)) && !e.column_refs().is_empty();
-    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else {
-        return Err("a join by time whose condition is no comparison".into());
-    };
-    let (time, newest) = match (op, of_right(left), of_right(right)) {
-        (Operator::GtEq | Operator::Gt, false, true) => (right, true),
-        (Operator::LtEq | Operator::Lt, true, false) => (left, true),
-        (Operator::LtEq | Operator::Lt, false, true) => (right, false),
-        (Operator::GtEq | Operator::Gt, true, false) => (left, false),
-        _ => return Err("a join by time whose condition does not compare a time of each side".into()),
-    };
-    let Sides { left, right, frame, keys } = sides;
-    let width = left.schema.fields().len();
-    let all = others.into_iter().fold(condition.clone(), Expr::and);
-    let residual = Some(physical(&all, &frame)?);
-    let wide = both(&left, &right);
-    let pairs = unbounded(super::distinct(left.clone()), right, keys, residual, JoinKind::Inner);
-    let pairs = Plan { node: Node::Join(Box::new(pairs)), schema: wide.clone(), append_only: false };
-    let options = SortOptions { descending: newest, nulls_first: false };
-    let order = vec![(physical(time, &frame)?, options)];
-    let own = (0..width).map(|i| column(&wide, i)).collect();
-    let top = Top { input: pairs, keys: own, order, skip: 0, fetch: Some(1), number: false };
-    let best = Plan { node: Node::Top(Box::new(top)), schema: wide.clone(), append_only: false };
-    let keys = (0..width).map(|i| (column(&left.schema, i), column(&wide, i))).collect();
-    let joined_schema = both(&left, &best);
-    let joined = Join { null_equal: true, ..unbounded(left, best, keys, None, kind) };
-    let joined = Plan { node: Node::Join(Box::new(joined)), schema: joined_schema.clone(), append_only: false };
-    let columns = (0..width).chain(2 * width..joined_schema.fields().len()).map(|i| column(&joined_schema, i)).collect();
-    Ok(project(joined, columns, schema))
-}
-
 /// A join that keeps all rows.
-fn unbounded(left: Plan, right: Plan, keys: Vec<(Expression, Expression)>, residual: Option<Expression>, kind: JoinKind) -> Join {
+pub(super) fn unbounded(
+    left: Plan,
+    right: Plan,
+    keys: Vec<(Expression, Expression)>,
+    residual: Option<Expression>,
+    kind: JoinKind,
+) -> Join {
     Join { left, right, keys, null_equal: false, residual, kind, closing: None, within: None }
 }
 
@@ -149,7 +98,7 @@ fn with_schema(plan: Plan, logical: &LogicalPlan) -> Plan {
 }
 
 /// The columns of two plans side by side.
-fn both(left: &Plan, right: &Plan) -> SchemaRef {
+pub(super) fn both(left: &Plan, right: &Plan) -> SchemaRef {
     Arc::new(Schema::new(left.schema.fields().iter().chain(right.schema.fields()).cloned().collect::<Vec<_>>()))
 }
 

@@ -3,6 +3,7 @@
 //! One walk; joins, aggregates and windows have files of their own.
 
 mod aggregate;
+mod by_time;
 mod hop;
 mod join;
 mod last;
@@ -23,6 +24,7 @@ use datafusion::physical_expr::expressions::Column;
 use super::arrange;
 use super::closing::Known;
 use super::evaluate::Compute;
+use super::nearest;
 use super::plan::{Expression, Node, Plan};
 use super::problem::said;
 use crate::expression::physical as compiled;
@@ -39,6 +41,7 @@ pub type AppendOnly<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Lowers a query.
 pub fn lower(plan: &LogicalPlan, append_only: AppendOnly<'_>, closings: Known<'_>) -> Result<Plan, Refused> {
+    nearest::check(plan)?;
     Lowering { append_only, closings, working: Vec::new() }.plan(plan)
 }
 

@@ -19,6 +19,7 @@ use crate::flow::exchange::exchange_by;
 use crate::flow::updates::Updates;
 
 mod aggregate;
+mod as_of;
 mod close;
 mod divisions;
 mod exists;
@@ -104,6 +105,7 @@ impl<'s> Renderer<'s> {
                 self.keep_errors(rows::flat(stream, view, compute, schema))
             }
             Node::Join(join) => self.join(view, join, &schema)?,
+            Node::AsOf(as_of) => self.as_of(view, as_of, &schema)?,
             Node::Aggregate { input, keys, aggregates, closing, hop, once } => {
                 let stream = self.plan(view, input)?;
                 let (prepared, columns) = aggregate::prepare(input, keys, aggregates, &schema);
@@ -166,6 +168,12 @@ impl<'s> Renderer<'s> {
             at.announce(arrange::Saved(arranged.trace.clone()));
         }
         arranged
+    }
+
+    /// Rows on the worker of their first columns, which are keys.
+    fn by_key(&self, input: Changes<'s>, layout: &arrow::datatypes::SchemaRef, keys: usize) -> Changes<'s> {
+        let input = rows::normal_keys(input, layout, keys);
+        if self.scope.worker().peers() > 1 { exchange_by(input, (0..keys).collect()) } else { input }
     }
 
     fn union(&self, streams: Vec<Changes<'s>>) -> Changes<'s> {

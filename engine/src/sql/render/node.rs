@@ -48,6 +48,8 @@ fn can_give(plan: &Plan) -> bool {
         Node::Aggregate { closing, .. } | Node::Group { closing, .. } => closing.is_none(),
         Node::Sessions(sessions) => sessions.closing.is_none(),
         Node::Final { .. } | Node::Temporal { .. } => false,
+        // Rows of the left that surely have no other are not kept.
+        Node::AsOf(as_of) => !as_of.outer && as_of.closing.is_none(),
         // Rows without a partner are not kept where their key is null.
         Node::Join(join) if join.closing.is_some() || join.within.is_some() => false,
         Node::Join(join) => join.null_equal || join.keys.is_empty() || matches!(join.kind, JoinKind::Inner | JoinKind::Semi),

@@ -1,5 +1,5 @@
 //! Joins by time as left joins with a marked condition, which the plan knows: `a ASOF JOIN b MATCH_CONDITION (…) ON …` and
-//! `a JOIN b FOR SYSTEM_TIME AS OF a.time ON …`. What the mark means stands in `lower/join.rs`.
+//! `a JOIN b FOR SYSTEM_TIME AS OF a.time ON …`. What the mark means stands in `nearest.rs`.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,8 @@ use super::{argument, expression, plain};
 
 /// The table function that stands for a table as of a time.
 pub const VERSION: &str = "as_of_version";
-/// The function that marks the condition of a join by time.
+/// The function that marks the condition of a join by time; with a second argument rows of the left without a partner are left out. It
+/// is a left join for the rules all the same: those of inner joins put conditions that follow it into it.
 pub const NEAREST: &str = "nearest_before";
 
 /// The event time of a table.
@@ -53,12 +54,14 @@ fn version(join: &mut Join, event_times: &HashMap<String, EventTime>) -> Result<
         ));
     }
     let known_as = alias.as_ref().map_or(table, |a| a.name.to_string());
-    let (JoinOperator::Join(on) | JoinOperator::Inner(on) | JoinOperator::Left(on) | JoinOperator::LeftOuter(on)) = &mut join.join_operator
-    else {
-        return Err("FOR SYSTEM_TIME AS OF is possible in JOIN and LEFT JOIN".into());
+    let (on, inner) = match &join.join_operator {
+        JoinOperator::Join(on) | JoinOperator::Inner(on) => (on, ", true"),
+        JoinOperator::Left(on) | JoinOperator::LeftOuter(on) => (on, ""),
+        _ => return Err("FOR SYSTEM_TIME AS OF is possible in JOIN and LEFT JOIN".into()),
     };
     let JoinConstraint::On(condition) = on else { return Err("FOR SYSTEM_TIME AS OF needs ON with the equality of its keys".into()) };
-    *on = JoinConstraint::On(marked(condition, &format!("{time} >= {known_as}.\"{event_time}\""))?);
+    let marked = marked(condition, &format!("{time} >= {known_as}.\"{event_time}\"{inner}"))?;
+    join.join_operator = JoinOperator::LeftOuter(JoinConstraint::On(marked));
     Ok(())
 }
 

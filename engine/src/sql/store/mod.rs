@@ -23,7 +23,7 @@ pub use words::{BLOCK, Words};
 
 /// Where some slots stand, if each is the one after the one before it: they are then read at once.
 pub fn run_of(slots: &[u32]) -> Option<std::ops::Range<usize>> {
-    let first = *slots.first()?;
+    let first = *slots.first().filter(|first| **first != NOWHERE)?;
     let follow = slots.iter().zip(first..).all(|(slot, next)| *slot == next);
     follow.then(|| first as usize..first as usize + slots.len())
 }

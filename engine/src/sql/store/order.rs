@@ -1,5 +1,5 @@
-//! Slots in the order of what stands at them. A short list is one; a long one is cut into parts, so that a change moves the
-//! slots of one part only. What the order is, the caller says with each call.
+//! Slots in the order of what stands at them, or slots with what they are ordered by. A short list is one; a long one is cut into
+//! parts, so that a change moves the slots of one part only. What the order is, the caller says with each call.
 
 use std::cmp::Ordering;
 
@@ -8,21 +8,21 @@ const PART_SLOTS_MAX: usize = 512;
 
 /// Slots in order.
 #[derive(Clone, Debug)]
-pub enum Ordered {
+pub enum Ordered<T = u32> {
     /// One part.
-    Few(Vec<u32>),
+    Few(Vec<T>),
     /// None of them is empty.
-    Many(Vec<Vec<u32>>),
+    Many(Vec<Vec<T>>),
 }
 
-impl Default for Ordered {
+impl<T> Default for Ordered<T> {
     fn default() -> Self {
         Ordered::Few(Vec::new())
     }
 }
 
-impl Ordered {
-    fn parts(&self) -> &[Vec<u32>] {
+impl<T: Copy + PartialEq> Ordered<T> {
+    fn parts(&self) -> &[Vec<T>] {
         match self {
             Ordered::Few(slots) => std::slice::from_ref(slots),
             Ordered::Many(parts) => parts,
@@ -30,7 +30,7 @@ impl Ordered {
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
         self.parts().iter().flatten().copied()
     }
 
@@ -40,14 +40,49 @@ impl Ordered {
     }
 
     /// The last.
-    pub fn last(&self) -> Option<u32> {
+    pub fn last(&self) -> Option<T> {
         self.parts().last().and_then(|p| p.last()).copied()
     }
 
-    /// The slot that is equal, or the part and the place in it where such a one belongs.
-    pub fn find(&self, against: impl Fn(u32) -> Ordering) -> Result<u32, (usize, usize)> {
+    /// The last of those at the front for which something holds.
+    pub fn before(&self, is_before: impl Fn(T) -> bool) -> Option<T> {
+        let holds = |slot: &T| is_before(*slot);
         let parts = self.parts();
-        let before = |part: &Vec<u32>| part.last().is_some_and(|slot| against(*slot) == Ordering::Less);
+        let part = parts.get(parts.partition_point(|p| p.first().is_some_and(holds)).checked_sub(1)?)?;
+        part.get(part.partition_point(holds).checked_sub(1)?).copied()
+    }
+
+    /// Those behind the ones at the front for which something holds.
+    pub fn from(&self, is_before: impl Fn(T) -> bool) -> impl Iterator<Item = T> + '_ {
+        let holds = |slot: &T| is_before(*slot);
+        let parts = self.parts();
+        let part = parts.partition_point(|p| p.last().is_some_and(holds));
+        let at = parts.get(part).map_or(0, |p| p.partition_point(holds));
+        parts.get(part..).unwrap_or_default().iter().flatten().skip(at).copied()
+    }
+
+    /// Takes those at the front away for which something holds.
+    pub fn take_before(&mut self, is_before: impl Fn(T) -> bool) -> Vec<T> {
+        let holds = |slot: &T| is_before(*slot);
+        let out_of = |slots: &mut Vec<T>| slots.drain(..slots.partition_point(holds)).collect::<Vec<T>>();
+        match self {
+            Ordered::Few(slots) => out_of(slots),
+            Ordered::Many(parts) => {
+                let whole = parts.partition_point(|p| p.last().is_some_and(holds));
+                let mut taken = parts.drain(..whole).flatten().collect::<Vec<T>>();
+                taken.extend(parts.first_mut().map(out_of).unwrap_or_default());
+                if parts.is_empty() {
+                    *self = Ordered::default();
+                }
+                taken
+            }
+        }
+    }
+
+    /// The slot that is equal, or the part and the place in it where such a one belongs.
+    pub fn find(&self, against: impl Fn(T) -> Ordering) -> Result<T, (usize, usize)> {
+        let parts = self.parts();
+        let before = |part: &Vec<T>| part.last().is_some_and(|slot| against(*slot) == Ordering::Less);
         let part = parts.partition_point(before).min(parts.len().saturating_sub(1));
         let slots = parts.get(part).map_or(&[][..], Vec::as_slice);
         match slots.binary_search_by(|slot| against(*slot)) {
@@ -57,7 +92,7 @@ impl Ordered {
     }
 
     /// Puts a slot where `find` said.
-    pub fn insert(&mut self, (part, at): (usize, usize), slot: u32) {
+    pub fn insert(&mut self, (part, at): (usize, usize), slot: T) {
         if let Ordered::Few(slots) = self
             && slots.len() >= PART_SLOTS_MAX
         {
@@ -77,9 +112,9 @@ impl Ordered {
     }
 
     /// Takes a slot away; `against` is the order of what stands at it.
-    pub fn remove(&mut self, slot: u32, against: impl Fn(u32) -> Ordering) {
-        let before = |part: &Vec<u32>| part.last().is_some_and(|slot| against(*slot) == Ordering::Less);
-        let out_of = |slots: &mut Vec<u32>| {
+    pub fn remove(&mut self, slot: T, against: impl Fn(T) -> Ordering) {
+        let before = |part: &Vec<T>| part.last().is_some_and(|slot| against(*slot) == Ordering::Less);
+        let out_of = |slots: &mut Vec<T>| {
             if let Ok(at) = slots.binary_search_by(|s| against(*s))
                 && slots.get(at) == Some(&slot)
             {
@@ -104,7 +139,7 @@ impl Ordered {
     }
 
     /// Takes the last away.
-    pub fn pop(&mut self) -> Option<u32> {
+    pub fn pop(&mut self) -> Option<T> {
         match self {
             Ordered::Few(slots) => slots.pop(),
             Ordered::Many(parts) => {
@@ -122,8 +157,8 @@ impl Ordered {
 
     /// Bytes that it holds beside itself.
     pub fn bytes(&self) -> usize {
-        let outer = if let Ordered::Many(parts) = self { parts.capacity() * size_of::<Vec<u32>>() } else { 0 };
-        outer + self.parts().iter().map(|p| p.capacity() * 4).sum::<usize>()
+        let outer = if let Ordered::Many(parts) = self { parts.capacity() * size_of::<Vec<T>>() } else { 0 };
+        outer + self.parts().iter().map(|p| p.capacity() * size_of::<T>()).sum::<usize>()
     }
 }
 
@@ -148,6 +183,14 @@ mod tests {
             }
         }
         assert!(ordered.iter().eq(model.iter().copied()));
+        for value in (0..6_100).step_by(7) {
+            assert_eq!(ordered.before(|slot| slot < value), model.range(..value).next_back().copied());
+            assert!(ordered.from(|slot| slot < value).take(600).eq(model.range(value..).take(600).copied()));
+        }
+        for value in (0..2_000).step_by(171) {
+            let rest = model.split_off(&value);
+            assert!(ordered.take_before(|slot| slot < value).into_iter().eq(std::mem::replace(&mut model, rest)));
+        }
         while let Some(last) = ordered.pop() {
             assert_eq!(Some(last), model.pop_last());
         }

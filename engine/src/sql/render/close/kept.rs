@@ -16,6 +16,16 @@ use crate::sql::snapshot::{Handover, Place, Size, SnapshotError, State};
 /// Rows of a state that are handed over together.
 pub const SAVED_ROWS: usize = 1 << 13;
 
+/// Columns as rows whose columns are numbered.
+///
+/// # Errors
+/// When they are not of one length.
+pub fn numbered(columns: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
+    let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
+    let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
+    RecordBatch::try_new(Arc::new(schema), columns)
+}
+
 /// Rows of many batches, small and great, on their way out in pieces of `SAVED_ROWS`.
 #[derive(Default)]
 pub struct Pieces {

@@ -4,6 +4,7 @@
 //! oldest epoch that is not complete. Rows that came too late for it go to a second stream, as rows of the view's late rows.
 
 mod dated;
+mod due_keys;
 mod kept;
 mod line;
 
@@ -20,7 +21,8 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 pub use self::dated::ByClosing;
-pub use self::kept::{Pieces, Routing, SAVED_ROWS, own_rows};
+pub use self::due_keys::DueKeys;
+pub use self::kept::{Pieces, Routing, SAVED_ROWS, numbered, own_rows};
 use self::kept::{keep, told};
 use super::Changes;
 use super::rows::Split;

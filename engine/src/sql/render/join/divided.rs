@@ -7,12 +7,14 @@
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
+use super::operator::TwoSided;
 use super::state::{Given, JoinState, Shape, Work};
 use crate::flow::pick::take_rows;
 use crate::flow::updates::Updates;
 use crate::sql::arrange::{Accounted, Spilled, Spilling, is_over_limit};
 use crate::sql::render::divisions::{BYTES_MIN, DIVISIONS, divided};
 use crate::sql::render::groups::in_time;
+use crate::sql::snapshot::Size;
 
 /// The state of a join, in divisions.
 pub struct Divided {
@@ -54,53 +56,6 @@ impl Divided {
         let state = JoinState::new(shape.clone())?;
         let divisions = vec![Division { place: Place::Memory(Box::new(state)), used: 0 }];
         Ok(Divided { shape, divisions, memory: Accounted::default(), epoch: 0 })
-    }
-
-    /// Takes an epoch's rows up; those that came too late are put to others of their kind.
-    ///
-    /// # Errors
-    /// When a column's type cannot be hashed.
-    pub fn begin(&mut self, epoch: u64, left: &[Updates], right: &[Updates], late: &mut Vec<Updates>) -> Result<Epoch, ArrowError> {
-        self.epoch = epoch;
-        let mut came_late = Vec::new();
-        let mut timely = |side: usize, batches: &[Updates]| {
-            let late_by = self.shape.late_by(side);
-            batches.iter().map(|u| in_time(u, &late_by, epoch, &mut came_late)).collect::<Result<_, _>>()
-        };
-        let all: [Vec<Updates>; 2] = [timely(0, left)?, timely(1, right)?];
-        for Updates { rows, diffs } in came_late {
-            let own: Vec<usize> = (self.shape.keys..rows.num_columns()).collect();
-            late.push(Updates { rows: rows.project(&own)?, diffs });
-        }
-        let queue = if self.divisions.len() == 1 { vec![(0, all)] } else { self.sorted_out(&all)? };
-        Ok(Epoch { queue, now: None })
-    }
-
-    /// Goes on with an epoch until it is done or enough is given for once; whether it is done.
-    ///
-    /// # Errors
-    /// When rows cannot be put together, or the disk fails.
-    pub fn go_on(&mut self, epoch: &mut Epoch, out: &mut Given, enough: usize) -> Result<bool, ArrowError> {
-        loop {
-            let (at, mut work) = match epoch.now.take() {
-                Some(now) => now,
-                None => match epoch.queue.pop() {
-                    Some((at, [left, right])) => {
-                        let now = self.epoch;
-                        (at, self.state(at)?.begin(now, &left, &right)?)
-                    }
-                    None => {
-                        self.let_go()?;
-                        return self.make_room().map(|()| true);
-                    }
-                },
-            };
-            if !self.state(at)?.go_on(&mut work, out, enough)? {
-                epoch.now = Some((at, work));
-                return Ok(false);
-            }
-            self.make_room()?;
-        }
     }
 
     /// Lets go of what the epoch has closed in divisions that it does not touch; those on disk wait until they are read.
@@ -211,12 +166,51 @@ impl Divided {
         let of = |d: &Division| if let Place::Memory(state) = &d.place { state.size(0).1 + state.size(1).1 } else { 0 };
         self.divisions.iter().map(|d| of(d) as u64).sum()
     }
+}
 
-    /// Hands a side over, some rows at a time.
-    ///
-    /// # Errors
-    /// When it cannot be read, written, or taken.
-    pub fn save<E: From<ArrowError>>(&self, side: usize, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+impl TwoSided for Divided {
+    type Epoch = Epoch;
+
+    fn begin(&mut self, epoch: u64, left: &[Updates], right: &[Updates], late: &mut Vec<Updates>) -> Result<Epoch, ArrowError> {
+        self.epoch = epoch;
+        let mut came_late = Vec::new();
+        let mut timely = |side: usize, batches: &[Updates]| {
+            let late_by = self.shape.late_by(side);
+            batches.iter().map(|u| in_time(u, &late_by, epoch, &mut came_late)).collect::<Result<_, _>>()
+        };
+        let all: [Vec<Updates>; 2] = [timely(0, left)?, timely(1, right)?];
+        for Updates { rows, diffs } in came_late {
+            let own: Vec<usize> = (self.shape.keys..rows.num_columns()).collect();
+            late.push(Updates { rows: rows.project(&own)?, diffs });
+        }
+        let queue = if self.divisions.len() == 1 { vec![(0, all)] } else { self.sorted_out(&all)? };
+        Ok(Epoch { queue, now: None })
+    }
+
+    fn go_on(&mut self, epoch: &mut Epoch, out: &mut Given, enough: usize) -> Result<bool, ArrowError> {
+        loop {
+            let (at, mut work) = match epoch.now.take() {
+                Some(now) => now,
+                None => match epoch.queue.pop() {
+                    Some((at, [left, right])) => {
+                        let now = self.epoch;
+                        (at, self.state(at)?.begin(now, &left, &right)?)
+                    }
+                    None => {
+                        self.let_go()?;
+                        return self.make_room().map(|()| true);
+                    }
+                },
+            };
+            if !self.state(at)?.go_on(&mut work, out, enough)? {
+                epoch.now = Some((at, work));
+                return Ok(false);
+            }
+            self.make_room()?;
+        }
+    }
+
+    fn save<E: From<ArrowError>>(&self, side: usize, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
         for division in &self.divisions {
             match &division.place {
                 Place::Memory(state) => state.save(side, out)?,
@@ -229,24 +223,15 @@ impl Divided {
         Ok(())
     }
 
-    /// Takes in some rows of a side that were saved, before the first epoch.
-    ///
-    /// # Errors
-    /// When they are not of its columns.
-    pub fn restore(&mut self, side: usize, saved: &RecordBatch) -> Result<(), ArrowError> {
+    fn restore(&mut self, side: usize, saved: &RecordBatch) -> Result<(), ArrowError> {
         self.state(0)?.restore(side, saved)
     }
 
-    /// All rows that the join has given and not taken back, before the first epoch.
-    ///
-    /// # Errors
-    /// When rows cannot be put together, which is a defect.
-    pub fn given(&mut self) -> Result<Vec<Updates>, ArrowError> {
+    fn given(&mut self) -> Result<Vec<Updates>, ArrowError> {
         self.state(0)?.given()
     }
 
-    /// Rows and bytes of a side, in memory and on disk.
-    pub fn size(&self, side: usize) -> (u64, u64) {
+    fn size(&self, side: usize) -> Size {
         let of = |division: &Division| match &division.place {
             Place::Memory(state) => {
                 let (rows, bytes) = state.size(side);
@@ -257,7 +242,8 @@ impl Divided {
                 (*rows, spilled.as_ref().map_or(0, Spilled::bytes))
             }
         };
-        self.divisions.iter().map(of).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        let (rows, bytes) = self.divisions.iter().map(of).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        Size { rows, bytes }
     }
 }
 
@@ -332,10 +318,10 @@ mod tests {
         watermarks.set("t", 0, 0);
         work(&mut join, 0, rows(0, ROWS, 1));
         join.divide().unwrap();
-        let (held, before) = (join.size(0).0, join.bytes());
+        let (held, before) = (join.size(0).rows, join.bytes());
         watermarks.set("t", 1, 3_600_000_000);
         work(&mut join, 1, rows(0, 1, 3_601));
-        assert_eq!((held, join.size(0).0), (ROWS as u64, 1));
+        assert_eq!((held, join.size(0).rows), (ROWS as u64, 1));
         assert!(join.bytes() < before / 2, "{} bytes of {before}", join.bytes());
     }
 
@@ -356,7 +342,7 @@ mod tests {
                 Ok::<_, ArrowError>(())
             });
             assert!(refused.is_ok() && pieces > 4, "{step}: {pieces} pieces");
-            assert_eq!((all, join.size(0).0), (ROWS, ROWS as u64), "{step}");
+            assert_eq!((all, join.size(0).rows), (ROWS, ROWS as u64), "{step}");
         }
     }
 }

@@ -23,11 +23,13 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
 
 use self::divided::Divided;
+pub use self::operator::TwoSided;
+pub use self::pairs::PAIRS;
 use self::saved::SavedSide;
 use self::state::Shape;
+pub use self::state::{Given, of, of_mut, with_null};
 use super::close::own_rows;
 use super::{Changes, Renderer, rows};
-use crate::flow::exchange::exchange_by;
 use crate::sql::plan::{Expression, Join, JoinKind, Plan};
 use crate::sql::snapshot::Place;
 
@@ -64,10 +66,22 @@ impl<'s> Renderer<'s> {
             closes: join.closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone())),
             within: join.within.clone().map(|within| (within, self.watermarks.clone())),
         };
+        Some(self.two_sided(view, left, right, Divided::new(shape), join.keys.len()))
+    }
+
+    /// Runs a state over two sides, with what was saved of it.
+    pub(super) fn two_sided<S: TwoSided + 'static>(
+        &mut self,
+        view: &str,
+        left: Changes<'s>,
+        right: Changes<'s>,
+        state: Result<S, ArrowError>,
+        keys: usize,
+    ) -> Changes<'s> {
         let places = [self.giving_place(), self.place()];
         let [left_place, right_place] = &places;
         let (index, peers) = (self.scope.worker().index(), self.scope.worker().peers());
-        let made = kept(shape, [left_place, right_place], index, peers);
+        let made = state.map(|state| kept(state, keys, [left_place, right_place], index, peers));
         let made = made.map_err(|error| crate::flow::defect::tell("a join cannot be kept", &error)).ok();
         let state = made.map(|state| Rc::new(RefCell::new(state)));
         let mut before = Vec::new();
@@ -86,23 +100,20 @@ impl<'s> Renderer<'s> {
         let begins_at = left_place.begins_at().unwrap_or(0);
         let operator::Streams { rows, errors, late } = operator::operate(left, right, view, state, before, begins_at);
         self.late.push(late);
-        Some(self.keep_errors((rows, errors)))
+        self.keep_errors((rows, errors))
     }
 
     /// A side in its layout, rows of equal keys on one worker.
     fn side(&mut self, input: Changes<'s>, view: &str, keys: &[Expression], plan: &Plan) -> (Changes<'s>, SchemaRef) {
         let (columns, schema) = layout(keys, plan);
         let projected = rows::project(input, view, columns, schema.clone());
-        let all = rows::normal_keys(self.keep_errors(projected), &schema, keys.len());
-        let shared = self.scope.worker().peers() > 1;
-        (if shared { exchange_by(all, (0..keys.len()).collect()) } else { all }, schema)
+        let all = self.keep_errors(projected);
+        (self.by_key(all, &schema, keys.len()), schema)
     }
 }
 
-/// The state of a join, with what was saved of it.
-fn kept(shape: Shape, places: [&Place; 2], index: usize, peers: usize) -> Result<Divided, ArrowError> {
-    let keys = shape.keys;
-    let mut state = Divided::new(shape)?;
+/// A state with what was saved of it.
+fn kept<S: TwoSided>(mut state: S, keys: usize, places: [&Place; 2], index: usize, peers: usize) -> S {
     for (side, at) in places.into_iter().enumerate() {
         for (_, part) in at.parts() {
             for saved in at.read(&part) {
@@ -114,7 +125,7 @@ fn kept(shape: Shape, places: [&Place; 2], index: usize, peers: usize) -> Result
             }
         }
     }
-    Ok(state)
+    state
 }
 
 fn joined(left: &SchemaRef, right: &SchemaRef) -> SchemaRef {

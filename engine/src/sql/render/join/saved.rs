@@ -5,23 +5,23 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
-use arrow::datatypes::{Field, Int64Type, Schema};
+use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 
-use super::divided::Divided;
+use super::operator::TwoSided;
 use super::state::{Given, JoinState, of, of_mut};
 use crate::flow::updates::Updates;
-use crate::sql::render::close::SAVED_ROWS;
+use crate::sql::render::close::{SAVED_ROWS, numbered};
 use crate::sql::snapshot::{Handover, Size, SnapshotError, State};
 
 /// One side of a join, for snapshots.
-pub struct SavedSide {
-    pub state: Rc<RefCell<Divided>>,
+pub struct SavedSide<S> {
+    pub state: Rc<RefCell<S>>,
     pub side: usize,
 }
 
-impl State for SavedSide {
+impl<S: TwoSided> State for SavedSide<S> {
     fn save(&mut self, _: u64, out: &mut Handover) -> Result<(), SnapshotError> {
         self.state.borrow().save(self.side, &mut |rows| out.write(&rows))
     }
@@ -30,8 +30,7 @@ impl State for SavedSide {
     fn settle(&mut self, _: u64) {}
 
     fn size(&self) -> Size {
-        let (rows, bytes) = self.state.borrow().size(self.side);
-        Size { rows, bytes }
+        self.state.borrow().size(self.side)
     }
 }
 
@@ -60,7 +59,7 @@ impl JoinState {
                     if own.counts_hits() {
                         columns.push(Arc::new(slots.iter().map(|s| Some(own.hits_of(*s))).collect::<Int64Array>()));
                     }
-                    out(together(columns)?)?;
+                    out(numbered(columns)?)?;
                 }
             }
             None => {
@@ -68,7 +67,7 @@ impl JoinState {
                 for part in groups.chunks(SAVED_ROWS) {
                     let mut columns = self.index.columns(part)?;
                     columns.push(Arc::new(part.iter().map(|g| Some(own.weight(*g))).collect::<Int64Array>()));
-                    out(together(columns)?)?;
+                    out(numbered(columns)?)?;
                 }
             }
         }
@@ -105,9 +104,4 @@ impl JoinState {
         self.give_all(1, &mut out)?;
         Ok(out.rows)
     }
-}
-
-fn together(columns: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
-    let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
-    RecordBatch::try_new(Arc::new(Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>())), columns)
 }

@@ -5,7 +5,7 @@
 //! rows a group of the other side has; else each row counts its partners. Not here: how pairs are put together (`pairs.rs`),
 //! rows without partner (`alone.rs`), when an epoch is complete (`operator.rs`).
 
-use arrow::array::{Array, BooleanArray};
+use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 
@@ -321,12 +321,7 @@ impl JoinState {
     fn without_partner(&self, side: usize, updates: &Updates) -> Option<BooleanArray> {
         let keys = if self.shape.null_equal { 0 } else { self.shape.keys };
         let time = self.shape.within.as_ref().map(|(within, _)| self.shape.keys + of(&within.columns, side));
-        let deciding = || (0..keys).chain(time).filter_map(|at| updates.rows.columns().get(at));
-        if deciding().all(|c| c.logical_null_count() == 0) {
-            return None;
-        }
-        let nulls: Vec<_> = deciding().filter_map(|c| c.logical_nulls()).collect();
-        Some((0..updates.rows.num_rows()).map(|row| Some(nulls.iter().any(|n| n.is_null(row)))).collect())
+        with_null(&updates.rows, (0..keys).chain(time))
     }
 
     /// Groups of a side whose rows begin or cease to have partners by what comes to the other side, and whether they had.
@@ -385,6 +380,15 @@ impl JoinState {
             }
         }
     }
+}
+
+/// Rows of which some column is null; none when there are no such.
+pub fn with_null(rows: &RecordBatch, columns: impl Iterator<Item = usize>) -> Option<BooleanArray> {
+    let nulls: Vec<_> = columns.filter_map(|at| rows.columns().get(at)?.logical_nulls()).filter(|n| n.null_count() > 0).collect();
+    if nulls.is_empty() {
+        return None;
+    }
+    Some((0..rows.num_rows()).map(|row| Some(nulls.iter().any(|n| n.is_null(row)))).collect())
 }
 
 /// What is of one side, the left being 0.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 use crate::sql::render::rows::batch;
@@ -43,14 +43,4 @@ pub fn instants(of: impl Iterator<Item = i64>, schema: &Schema, at: usize) -> Re
 pub fn with_rows(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
     let columns = columns.iter().zip(schema.fields()).map(|(c, f)| cast(c, f.data_type())).collect::<Result<Vec<_>, _>>()?;
     batch(schema, columns, rows).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))
-}
-
-/// Columns as rows whose columns are numbered.
-///
-/// # Errors
-/// When they are not of one length.
-pub fn numbered(columns: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
-    let field = |(i, c): (usize, &ArrayRef)| Field::new(i.to_string(), c.data_type().clone(), true);
-    let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
-    RecordBatch::try_new(Arc::new(schema), columns)
 }

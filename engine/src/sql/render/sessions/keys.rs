@@ -4,8 +4,6 @@
 //! session, or in one before it, and is late. A key without sessions whose end a watermark has passed by a gap is let go of;
 //! when it comes back, rows more than a gap behind the watermark are late from then on, as a session may have been there.
 
-use std::collections::BTreeSet;
-
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::compute::not;
 use arrow::datatypes::DataType;
@@ -14,14 +12,11 @@ use arrow::error::ArrowError;
 use super::columns::times_of;
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
+use crate::sql::render::close::DueKeys;
 use crate::sql::render::rows::keep_where;
 use crate::sql::store::Index;
 use crate::sql::watermark::{END, Watermarks};
 
-/// Nothing is to be done.
-const NEVER: i64 = i64::MAX;
-/// About what a place in the order of dues takes.
-const DUE_BYTES: usize = 24;
 /// No session of the key was let go of.
 const OPEN: i64 = i64::MIN;
 
@@ -35,19 +30,18 @@ pub struct Keys {
     gap: i64,
     pub closes: Closes,
     known: Vec<Key>,
-    /// Keys by the watermark at which there is something to close, or to let go of; each stands there once at most.
-    dues: BTreeSet<(i64, u32)>,
+    /// When there is something to close, or to let go of.
+    dues: DueKeys,
 }
 
 #[derive(Clone, Copy)]
 struct Key {
     /// Rows before it are late.
     floor: i64,
-    due: i64,
     is_new: bool,
 }
 
-const NEW: Key = Key { floor: OPEN, due: NEVER, is_new: true };
+const NEW: Key = Key { floor: OPEN, is_new: true };
 
 /// Rows of a batch that are not before what is closed: keys, the time, and other columns.
 pub struct InTime {
@@ -62,7 +56,7 @@ impl Keys {
     /// # Errors
     /// When a type has no row encoding.
     pub fn new(types: &[DataType], gap: i64, closes: Closes) -> Result<Self, ArrowError> {
-        Ok(Keys { index: Index::new(types)?, width: types.len(), gap, closes, known: Vec::new(), dues: BTreeSet::new() })
+        Ok(Keys { index: Index::new(types)?, width: types.len(), gap, closes, known: Vec::new(), dues: DueKeys::default() })
     }
 
     /// Numbers given so far.
@@ -85,7 +79,7 @@ impl Keys {
 
     /// Bytes that are held.
     pub fn bytes(&self) -> usize {
-        self.index.bytes() + self.known.len() * size_of::<Key>() + self.dues.len() * DUE_BYTES
+        self.index.bytes() + self.known.len() * size_of::<Key>() + self.dues.bytes()
     }
 
     /// The watermark at the end of an epoch.
@@ -105,10 +99,11 @@ impl Keys {
     pub fn assign(&mut self, columns: &[ArrayRef], rows: usize, before: Option<i64>) -> Result<Vec<u32>, ArrowError> {
         let keys = self.index.assign(columns.get(..self.width).unwrap_or_default(), rows)?;
         self.known.resize(self.index.len(), NEW);
+        self.dues.grow(self.index.len());
         let floor = before.map_or(OPEN, |before| before.saturating_sub(self.gap));
         for key in &keys {
             if let Some(known @ Key { is_new: true, .. }) = self.known.get_mut(*key as usize) {
-                *known = Key { floor, due: NEVER, is_new: false };
+                *known = Key { floor, is_new: false };
             }
         }
         Ok(keys)
@@ -143,33 +138,21 @@ impl Keys {
     /// Sees to it that a key is asked for once its first session has ended; one without sessions, once it may be let go of. Whether
     /// that is at once.
     pub fn wait(&mut self, key: u32, first_end: Option<i64>) -> bool {
-        let Some(known) = self.known.get_mut(key as usize) else { return false };
+        let Some(known) = self.known.get(key as usize) else { return false };
         let due = match first_end {
             None if self.closes.is_none() || known.floor == OPEN => return true,
             None => known.floor.saturating_add(self.gap),
             Some(_) if self.closes.is_none() => return false,
             Some(end) => end,
         };
-        if due < known.due {
-            self.dues.remove(&(known.due, key));
-            self.dues.insert((due, key));
-            known.due = due;
-        }
+        self.dues.ask(key, due);
         false
     }
 
     /// Keys of which something has ended, or that may be let go of.
     pub fn due(&mut self, now: i64) -> Vec<u32> {
-        if now == END {
-            self.dues.clear();
-            return self.live();
-        }
-        let later = self.dues.split_off(&(now.saturating_add(1), 0));
-        let due: Vec<u32> = std::mem::replace(&mut self.dues, later).into_iter().map(|(_, key)| key).collect();
-        for key in &due {
-            self.known.get_mut(*key as usize).into_iter().for_each(|known| known.due = NEVER);
-        }
-        due
+        let due = self.dues.take(now);
+        if now == END { self.live() } else { due }
     }
 
     /// Whether a key without sessions may be let go of.
@@ -180,10 +163,8 @@ impl Keys {
     /// Lets go of a key.
     pub fn release(&mut self, key: u32) {
         self.index.release(key);
-        if let Some(known) = self.known.get_mut(key as usize) {
-            self.dues.remove(&(known.due, key));
-            *known = NEW;
-        }
+        self.dues.forget(key);
+        self.known.get_mut(key as usize).into_iter().for_each(|known| *known = NEW);
     }
 }
 

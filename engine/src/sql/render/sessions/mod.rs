@@ -14,10 +14,9 @@ use self::rows::SessionRows;
 use self::totals::SessionTotals;
 use super::aggregate::{Shape, prepare};
 use super::close::at_close;
-use super::rows::{normal_keys, project};
+use super::rows::project;
 use super::{Changes, Renderer};
 use crate::flow::defect;
-use crate::flow::exchange::exchange_by;
 use crate::sql::lower::column;
 use crate::sql::plan::{Aggregate, Expression, Sessions};
 
@@ -62,11 +61,5 @@ impl<'s> Renderer<'s> {
         let state = state.map_err(|error| defect::tell("sessions cannot be kept", &error)).ok();
         let split = at_close(input, "sessions", view, state, &self.giving_place());
         self.keep_late(split)
-    }
-
-    /// Rows on the worker of their first columns.
-    fn by_key(&self, input: Changes<'s>, layout: &SchemaRef, width: usize) -> Changes<'s> {
-        let input = normal_keys(input, layout, width);
-        if self.scope.worker().peers() > 1 { exchange_by(input, (0..width).collect()) } else { input }
     }
 }

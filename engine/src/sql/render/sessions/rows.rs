@@ -11,10 +11,10 @@ use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::columns::{instants, numbered, times, times_of, with_rows};
+use super::columns::{instants, times, times_of, with_rows};
 use super::keys::{Closes, InTime, Keys};
 use crate::flow::updates::Updates;
-use crate::sql::render::close::{Keeper, Routing, SAVED_ROWS};
+use crate::sql::render::close::{Keeper, Routing, SAVED_ROWS, numbered};
 use crate::sql::render::groups::{column, numbers};
 use crate::sql::snapshot::Size;
 use crate::sql::store::{NOWHERE, Rows};
@@ -28,9 +28,6 @@ pub struct SessionRows {
     rows: Rows,
     /// The rows of each key in the order of time: the time and the slot.
     order: Vec<Vec<(i64, u32)>>,
-    /// The epoch, counted from 1, in which the row of each slot came.
-    born: Vec<u32>,
-    round: u32,
     /// The columns of rows, then the first and the last time of their session.
     schema: SchemaRef,
     late: Vec<Updates>,
@@ -65,8 +62,6 @@ impl SessionRows {
             gap,
             rows: Rows::new(&kinds(width + 1..layout.fields().len()), !append_only)?.linked(),
             order: Vec::new(),
-            born: Vec::new(),
-            round: 0,
             schema,
             late: Vec::new(),
         })
@@ -95,13 +90,11 @@ impl SessionRows {
     /// Takes rows in, and takes others away; the slots of those that were not there.
     fn take_in(&mut self, parts: &[InTime]) -> Result<Vec<u32>, ArrowError> {
         let batches = parts.iter().map(|p| self.rows.batch(p.columns(self.width), p.keys.len())).collect::<Result<Vec<_>, _>>()?;
-        let SessionRows { rows, born, round, order, .. } = self;
+        let SessionRows { rows, order, .. } = self;
         let mut added: Vec<(u32, i64, u32)> = Vec::new();
         for (part, batch) in parts.iter().zip(&batches) {
             rows.insert(batch, &part.keys, part.diffs(), |row, slot, _, is_new| {
                 if let (true, Some(key), Some(time)) = (is_new, part.keys.get(row), part.times.get(row)) {
-                    born.resize(born.len().max(slot as usize + 1), 0);
-                    born.get_mut(slot as usize).into_iter().for_each(|b| *b = *round);
                     added.push((*key, *time, slot));
                 }
             });
@@ -163,11 +156,17 @@ impl SessionRows {
         given.extend(rows.iter().map(|(_, slot)| (*slot, *first, last, sign * self.rows.weight_of(*slot))));
     }
 
-    /// Whether a session was over before any of its rows came.
-    fn is_late(&self, key: u32, session: Range<usize>, before: Option<i64>) -> bool {
-        let Some(rows) = self.order.get(key as usize).and_then(|order| order.get(session)) else { return false };
-        let over = rows.last().zip(before).is_some_and(|((last, _), before)| last.saturating_add(self.gap) <= before);
-        over && rows.iter().all(|(_, slot)| self.born.get(*slot as usize) == Some(&self.round))
+    /// The first and the last time of a session.
+    fn ends(&self, key: u32, session: Range<usize>) -> Option<(i64, i64)> {
+        let rows = self.order.get(key as usize)?.get(session)?;
+        Some((rows.first()?.0, rows.last()?.0))
+    }
+
+    /// Whether a session was over before the epoch, and none of those that were open is within its reach: rows that come while others
+    /// of their session go are not late.
+    fn is_late(&self, (first, last): (i64, i64), before: Option<i64>, open: &[(i64, i64)]) -> bool {
+        let is_near = |other: &(i64, i64)| first.saturating_sub(other.1) < self.gap && other.0.saturating_sub(last) < self.gap;
+        before.is_some_and(|before| last.saturating_add(self.gap) <= before) && !open.iter().any(is_near)
     }
 
     /// Drops the rows of a key that are not there any more.
@@ -260,7 +259,6 @@ fn first_end(order: &[(i64, u32)], from: usize, gap: i64) -> Option<(i64, usize)
 
 impl Keeper for SessionRows {
     fn epoch(&mut self, epoch: u64, batches: &[Updates]) -> Result<Option<Updates>, ArrowError> {
-        self.round = self.round.wrapping_add(1);
         let before = self.keys.passed_before(epoch);
         let (mut parts, mut closed) = (Vec::with_capacity(batches.len()), Vec::new());
         for updates in batches {
@@ -270,19 +268,21 @@ impl Keeper for SessionRows {
         }
         self.grow();
         let touched = self.touched(&parts);
-        let mut given = Vec::new();
+        let (mut given, mut open) = (Vec::new(), Vec::with_capacity(touched.len()));
         for t in &touched {
-            self.within_reach(t).into_iter().for_each(|session| self.give(t.key, session, -1, &mut given));
+            let sessions = self.within_reach(t);
+            open.push(sessions.iter().filter_map(|session| self.ends(t.key, session.clone())).collect::<Vec<_>>());
+            sessions.into_iter().for_each(|session| self.give(t.key, session, -1, &mut given));
         }
         let missing = self.take_in(&parts)?;
         let missing: Vec<u32> = missing.into_iter().filter(|slot| self.rows.weight_of(*slot) < 0).collect();
         let mut late = Vec::new();
-        for t in &touched {
+        for (t, open) in touched.iter().zip(&open) {
             if t.goes {
                 self.keep_present(t.key);
             }
             for session in self.within_reach(t) {
-                if self.is_late(t.key, session.clone(), before) {
+                if self.ends(t.key, session.clone()).is_some_and(|ends| self.is_late(ends, before, open)) {
                     let rows = self.order.get(t.key as usize).and_then(|order| order.get(session)).unwrap_or_default();
                     late.push((t.key, rows.iter().map(|(_, slot)| *slot).collect::<Vec<u32>>()));
                 } else {
@@ -373,7 +373,7 @@ impl Keeper for SessionRows {
     fn size(&self) -> Size {
         let (rows, bytes) = self.rows.size();
         let order: usize = self.order.iter().map(|order| order.capacity() * size_of::<(i64, u32)>() + size_of::<Vec<(i64, u32)>>()).sum();
-        let bytes = bytes + order + self.born.len() * 4 + self.keys.bytes();
+        let bytes = bytes + order + self.keys.bytes();
         Size { rows: rows as u64, bytes: bytes as u64 }
     }
 }

@@ -10,12 +10,12 @@ use arrow::compute::concat;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::columns::{instants, numbered, times, times_of, with_rows};
+use super::columns::{instants, times, times_of, with_rows};
 use super::keys::{Closes, InTime, Keys};
 use crate::flow::updates::Updates;
 use crate::sql::plan::Aggregate;
 use crate::sql::render::aggregate::Shape;
-use crate::sql::render::close::{Keeper, Routing, SAVED_ROWS};
+use crate::sql::render::close::{Keeper, Routing, SAVED_ROWS, numbered};
 use crate::sql::render::groups::{NumberedStates, Partial, column, numbers};
 use crate::sql::snapshot::Size;
 use crate::sql::store::{NOWHERE, Ordered};

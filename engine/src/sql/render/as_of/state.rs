@@ -1,0 +1,385 @@
+//! The state of a join by time, and an epoch's way through it.
+//!
+//! What comes to the right and goes there is taken in first. Between it and the next row of the right stand the rows of the left whose
+//! other may now be another: what they gave is taken back where that is so. Then rows of the left come and go, each with its other.
+//!
+//! Once a watermark has passed, rows of both sides before it are late. So rows of the left before it have found their other for good,
+//! and are let go of; of the right the newest before it stays, as those of the left that are to come may be nearest to it. The other
+//! way round, rows of the left stay until one of the right has followed them.
+
+use std::collections::HashMap;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray};
+use arrow::compute::{cast, not};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+
+use super::pairs::Pairs;
+use super::side::{Part, Place, Side};
+use crate::flow::updates::Updates;
+use crate::sql::closing::Closing;
+use crate::sql::plan::AsOf;
+use crate::sql::render::close::DueKeys;
+use crate::sql::render::groups::in_time;
+use crate::sql::render::join::{Given, PAIRS, of, of_mut, with_null};
+use crate::sql::render::rows::keep_where;
+use crate::sql::store::{Index, NOWHERE};
+use crate::sql::watermark::{END, Watermarks};
+
+/// What closes the times of both sides, and what says when.
+pub type Closes = Option<(Closing, Watermarks)>;
+
+/// Rows of both sides, and which goes with which.
+pub struct Nearby {
+    pub(super) keys: usize,
+    /// The time of each side among its own columns.
+    times: [usize; 2],
+    pub(super) widths: [usize; 2],
+    newest: bool,
+    strict: bool,
+    pub(super) outer: bool,
+    pub(super) schema: SchemaRef,
+    closes: Closes,
+    pub(super) index: Index,
+    pub(super) sides: [Side; 2],
+    /// By slot of the left the slot of the right that goes with it.
+    pub(super) others: Vec<u32>,
+    /// Whether it is still to be found what goes with which.
+    pub(super) is_restored: bool,
+    /// Columns of the right, to tell which of several rows of a time is the first; and those that were found in this epoch.
+    order: RowConverter,
+    firsts: HashMap<(u32, i64), u32>,
+    dues: DueKeys,
+}
+
+/// Rows of the left whose other may have changed: those of a key from a place on, before a time.
+struct Span {
+    key: u32,
+    from: Place,
+    until: Option<i64>,
+}
+
+/// What is to be done next.
+enum Step {
+    Right,
+    Spans(Vec<Span>),
+    Left(usize),
+    Done,
+}
+
+/// An epoch on its way.
+pub struct Epoch {
+    number: u64,
+    parts: [Vec<Part>; 2],
+    /// Rows of the left with a key or time that is null.
+    loose: Vec<Updates>,
+    step: Step,
+}
+
+impl Nearby {
+    /// Nothing on either side.
+    ///
+    /// # Errors
+    /// When a type has no row encoding.
+    pub fn new(as_of: &AsOf, schema: SchemaRef, closes: Closes) -> Result<Self, ArrowError> {
+        let kinds = |layout: &SchemaRef| layout.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
+        let (left, right) = (kinds(&as_of.left.schema), kinds(&as_of.right.schema));
+        let own = |kinds: &[DataType]| kinds.get(as_of.keys..).unwrap_or_default().to_vec();
+        let sides = [Side::new(&own(&left), !as_of.left.append_only, false)?, Side::new(&own(&right), !as_of.right.append_only, true)?];
+        Ok(Nearby {
+            keys: as_of.keys,
+            times: as_of.times,
+            widths: as_of.widths,
+            newest: as_of.newest,
+            strict: as_of.strict,
+            outer: as_of.outer,
+            schema,
+            closes,
+            index: Index::new(left.get(..as_of.keys).unwrap_or_default())?,
+            sides,
+            others: Vec::new(),
+            is_restored: false,
+            order: RowConverter::new(own(&right).into_iter().map(SortField::new).collect())?,
+            firsts: HashMap::new(),
+            dues: DueKeys::default(),
+        })
+    }
+
+    /// Takes an epoch's rows up; nothing is kept of them yet.
+    pub(super) fn take_up(
+        &mut self,
+        number: u64,
+        (left, right): (&[Updates], &[Updates]),
+        late: &mut Vec<Updates>,
+    ) -> Result<Epoch, ArrowError> {
+        let (left, loose) = self.parts(0, left, number, late)?;
+        let (right, _) = self.parts(1, right, number, late)?;
+        Ok(Epoch { number, parts: [left, right], loose, step: Step::Right })
+    }
+
+    /// The rows of a side that are in time; and apart from them those with a key or a time that is null.
+    fn parts(
+        &mut self,
+        side: usize,
+        batches: &[Updates],
+        number: u64,
+        late: &mut Vec<Updates>,
+    ) -> Result<(Vec<Part>, Vec<Updates>), ArrowError> {
+        let (time, width) = (self.keys + of(&self.times, side), *of(&self.widths, side));
+        let closes = self.closes.clone().map(|(closing, watermarks)| (time, closing, watermarks));
+        let (mut parts, mut loose, mut came_late) = (Vec::with_capacity(batches.len()), Vec::new(), Vec::new());
+        let some =
+            |updates: &Updates, mask: &BooleanArray| keep_where(updates, mask).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()));
+        for updates in batches {
+            let mut updates = in_time(updates, &closes, number, &mut came_late)?;
+            if let Some(null) = with_null(&updates.rows, (0..self.keys).chain([time])) {
+                loose.push(some(&updates, &null)?);
+                updates = some(&updates, &not(&null)?)?;
+            }
+            if updates.rows.num_rows() > 0 {
+                parts.push(self.part(side, updates)?);
+            }
+        }
+        let own: Vec<usize> = (self.keys..self.keys + width).collect();
+        for Updates { rows, diffs } in came_late {
+            late.push(Updates { rows: rows.project(&own)?, diffs });
+        }
+        Ok((parts, loose))
+    }
+
+    /// Rows with their keys and times.
+    pub(super) fn part(&mut self, side: usize, updates: Updates) -> Result<Part, ArrowError> {
+        let count = updates.rows.num_rows();
+        let keys = self.index.assign(updates.rows.columns(), count)?;
+        let rows = updates.rows.project(&(self.keys..updates.rows.num_columns()).collect::<Vec<_>>())?;
+        let times = rows.columns().get(*of(&self.times, side)).map(|c| cast(c, &DataType::Int64)).transpose()?;
+        let times = times.and_then(|times| times.as_primitive_opt::<Int64Type>().map(|t| t.values().to_vec()));
+        let times = times.ok_or_else(|| ArrowError::SchemaError("a join by time has no times".into()))?;
+        let batch = of(&self.sides, side).rows.batch(rows.columns(), count)?;
+        Ok(Part { rows, diffs: updates.diffs, keys, times, batch, slots: Vec::new() })
+    }
+
+    pub(super) fn grow(&mut self) {
+        let keys = self.index.len();
+        self.sides.iter_mut().for_each(|side| side.grow(keys));
+        self.dues.grow(keys);
+    }
+
+    /// Takes in rows of a side; how many were to go and were not there.
+    pub(super) fn take_in(&mut self, side: usize, parts: &mut [Part]) -> usize {
+        self.grow();
+        self.firsts.clear();
+        of_mut(&mut self.sides, side).take_in(parts)
+    }
+
+    /// The row of the right that goes with a time of the left, or none.
+    pub(super) fn other(&mut self, key: u32, time: i64) -> Result<u32, ArrowError> {
+        let [_, right] = &self.sides;
+        let found = match (self.newest, self.strict) {
+            (true, false) => right.until(key, time),
+            (true, true) => right.before(key, time),
+            (false, false) => right.from(key, (time, 0)).next(),
+            (false, true) => right.after(key, time),
+        };
+        match found {
+            Some((at, _)) if right.is_tied(key) => self.first(key, at),
+            found => Ok(found.map_or(NOWHERE, |(_, slot)| slot)),
+        }
+    }
+
+    /// Finds what goes with rows of the left that are kept anew.
+    pub(super) fn find_new(&mut self, parts: &[Part]) -> Result<(), ArrowError> {
+        for part in parts {
+            for ((slot, _), (key, time)) in part.slots.iter().zip(part.keys.iter().zip(&part.times)).filter(|(slot, _)| slot.1) {
+                let other = self.other(*key, *time)?;
+                self.others.resize(self.others.len().max(*slot as usize + 1), NOWHERE);
+                self.others.get_mut(*slot as usize).into_iter().for_each(|own| *own = other);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of several rows of the right at a time the one whose columns are the first in their order.
+    fn first(&mut self, key: u32, at: i64) -> Result<u32, ArrowError> {
+        if let Some(known) = self.firsts.get(&(key, at)) {
+            return Ok(*known);
+        }
+        let [_, right] = &self.sides;
+        let slots: Vec<u32> = right.from(key, (at, 0)).take_while(|place| place.0 == at).map(|place| place.1).collect();
+        let rows = self.order.convert_columns(&right.rows.take(&slots)?)?;
+        let first = slots.iter().zip(rows.iter()).min_by(|a, b| a.1.cmp(&b.1)).map_or(NOWHERE, |(slot, _)| *slot);
+        self.firsts.insert((key, at), first);
+        Ok(first)
+    }
+
+    /// The rows of the left that may be nearest to what has come to the right, or has gone.
+    fn spans(&self, parts: &[Part]) -> Vec<Span> {
+        let mut touched: Vec<(u32, i64)> = parts.iter().flat_map(|p| p.keys.iter().copied().zip(p.times.iter().copied())).collect();
+        touched.sort_unstable();
+        touched.dedup();
+        let mut spans: Vec<Span> = Vec::new();
+        for (key, time) in touched {
+            if of(&self.sides, 0).is_empty(key) {
+                continue;
+            }
+            let Some((mut from, until)) = self.reach(key, time) else { continue };
+            if let Some(last) = spans.last().filter(|last| last.key == key) {
+                let Some(done) = last.until else { continue };
+                from = from.max(done);
+            }
+            if until.is_none_or(|until| from < until) {
+                spans.push(Span { key, from: (from, 0), until });
+            }
+        }
+        spans
+    }
+
+    /// Times of the left, from one on and before another, that no row of the right is nearer to than to one of a time.
+    fn reach(&self, key: u32, time: i64) -> Option<(i64, Option<i64>)> {
+        let [_, right] = &self.sides;
+        let strict = i64::from(self.strict);
+        if self.newest {
+            return Some((time.checked_add(strict)?, right.after(key, time).and_then(|next| next.0.checked_add(strict))));
+        }
+        let from = right.before(key, time).map_or(i64::MIN, |last| last.0 + 1 - strict);
+        Some((from, time.checked_add(1 - strict)))
+    }
+
+    /// Gives rows of the left of a span the row that now goes with them; whether it is through.
+    fn go_through(&mut self, span: &mut Span, pairs: &mut Pairs, enough: usize) -> Result<bool, ArrowError> {
+        let is_within = |place: &Place| span.until.is_none_or(|until| place.0 < until);
+        let [left, _] = &self.sides;
+        let Some((time, _)) = left.from(span.key, span.from).next().filter(is_within) else { return Ok(true) };
+        // No row of the right is between those of a span.
+        let now = self.other(span.key, time)?;
+        let Nearby { sides: [left, _], others, .. } = self;
+        for (count, (time, slot)) in left.from(span.key, span.from).take_while(is_within).enumerate() {
+            if count >= enough {
+                span.from = (time, slot);
+                return Ok(false);
+            }
+            if let Some(other) = others.get_mut(slot as usize).filter(|other| **other != now) {
+                let before = std::mem::replace(other, now);
+                let weight = left.rows.weight_of(slot);
+                pairs.add(slot, before, -weight);
+                pairs.add(slot, now, weight);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Goes on with an epoch; whether it is done.
+    pub(super) fn work(&mut self, epoch: &mut Epoch, out: &mut Given, enough: usize) -> Result<bool, ArrowError> {
+        loop {
+            let [left, right] = &mut epoch.parts;
+            match &mut epoch.step {
+                Step::Right => {
+                    out.missing += self.take_in(1, right);
+                    self.give_loose(&epoch.loose, out)?;
+                    let mut spans = self.spans(right);
+                    spans.reverse();
+                    epoch.step = Step::Spans(spans);
+                }
+                Step::Spans(spans) => {
+                    let mut pairs = Pairs::default();
+                    while let Some(span) = spans.last_mut().filter(|_| pairs.len() < PAIRS) {
+                        if self.go_through(span, &mut pairs, PAIRS)? {
+                            spans.pop();
+                        }
+                    }
+                    let is_through = spans.is_empty();
+                    self.give_pairs(pairs, out)?;
+                    if is_through {
+                        out.missing += self.take_in(0, left);
+                        self.find_new(left)?;
+                        epoch.step = Step::Left(0);
+                    }
+                    if out.looked_at >= enough {
+                        return Ok(false);
+                    }
+                }
+                Step::Left(at) => match left.get(*at) {
+                    Some(part) => {
+                        *at += 1;
+                        self.give_part(part, out)?;
+                        if out.looked_at >= enough {
+                            return Ok(false);
+                        }
+                    }
+                    None => {
+                        let keys = [left, right].into_iter().flatten().flat_map(|part| part.keys.iter().copied()).collect();
+                        self.end(epoch.number, keys)?;
+                        epoch.step = Step::Done;
+                    }
+                },
+                Step::Done => return Ok(true),
+            }
+        }
+    }
+
+    /// Forgets what has gone, and lets go of what a watermark has closed.
+    fn end(&mut self, epoch: u64, mut touched: Vec<u32>) -> Result<(), ArrowError> {
+        touched.sort_unstable();
+        touched.dedup();
+        self.tidy(&touched);
+        let now = self.closes.as_ref().and_then(|(closing, watermarks)| closing.passed(watermarks, epoch));
+        let Some(now) = now else { return Ok(()) };
+        let due = self.dues.take(now);
+        let due = if now == END { self.index.live() } else { due };
+        for key in &due {
+            self.let_go(*key, now)?;
+        }
+        self.firsts.clear();
+        self.tidy(&due);
+        Ok(())
+    }
+
+    /// Lets go of the rows of a key that nothing can change any more, and that nothing that comes can be nearest to.
+    fn let_go(&mut self, key: u32, now: i64) -> Result<(), ArrowError> {
+        let last = of(&self.sides, 1).before(key, now);
+        if now == END {
+            self.sides.iter_mut().for_each(|side| side.let_go(key, END, None));
+        } else if self.newest {
+            let first = last.map(|(at, slot)| if of(&self.sides, 1).is_tied(key) { self.first(key, at) } else { Ok(slot) }).transpose()?;
+            let [left, right] = &mut self.sides;
+            left.let_go(key, now, None);
+            right.let_go(key, now, first);
+        } else if let Some((last, _)) = last {
+            let [left, right] = &mut self.sides;
+            left.let_go(key, if self.strict { last } else { last.saturating_add(1) }, None);
+            right.let_go(key, now, None);
+        }
+        Ok(())
+    }
+
+    /// Sweeps; keys without rows are forgotten, others wait for the next of their rows that can be let go of.
+    pub(super) fn tidy(&mut self, keys: &[u32]) {
+        self.sides.iter_mut().for_each(Side::sweep);
+        for key in keys {
+            let [left, right] = &mut self.sides;
+            if left.is_empty(*key) && right.is_empty(*key) {
+                left.release(*key);
+                right.release(*key);
+                self.dues.forget(*key);
+                self.index.release(*key);
+            } else if self.closes.is_some() {
+                let next = match self.newest {
+                    true => left.all(*key).next().into_iter().chain(right.all(*key).nth(1)).min(),
+                    false => right.all(*key).next(),
+                };
+                next.into_iter().for_each(|(time, _)| self.dues.ask(*key, time.saturating_add(1)));
+            }
+        }
+    }
+
+    /// Bytes beside those of the sides.
+    pub(super) fn bytes(&self) -> usize {
+        self.index.bytes() + self.others.len() * 4 + self.dues.bytes()
+    }
+
+    /// Columns of keys.
+    pub(super) fn key_columns(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        if self.keys == 0 { Ok(Vec::new()) } else { self.index.columns(keys) }
+    }
+}
