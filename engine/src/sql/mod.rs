@@ -16,6 +16,7 @@ mod in_list;
 mod lateral;
 mod lower;
 mod merged;
+mod minutes;
 mod nearest;
 mod orders;
 mod overflow;

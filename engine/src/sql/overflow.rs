@@ -2,7 +2,7 @@
 //! give a wrong number.
 //!
 //! The last rule of the analyser, for streams and for the batch alike, once all types are known; lists, of subqueries too, and orders
-//! are looked at on the way (`in_list.rs`, `orders.rs`). Operators become calls that fail (`expression/checked.rs`). A sum is one
+//! are looked at on the way (`in_list.rs`, `orders.rs`), and times without seconds (`minutes.rs`). Operators become calls that fail (`expression/checked.rs`). A sum is one
 //! of decimals, which has room for 10^38, and is made a number of 64 bits where it is given (`functions/whole.rs`): a group whose
 //! sum leaves 64 bits is a row error for as long as it does. A sum or mean of decimals of 128 bits is one of 256 in the same way.
 
@@ -15,12 +15,15 @@ use datafusion::common::{Column, DFSchema, ExprSchema, Result, TableReference};
 use datafusion::logical_expr::expr::{Alias, InSubquery, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, WindowFunctionDefinition};
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, TryCast, WindowFunctionDefinition,
+};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
 use super::functions::whole;
 use super::in_list::compared;
+use super::minutes;
 use super::orders;
 use super::subqueries::listed;
 use crate::expression::{checked, is_sum, operator_of};
@@ -76,6 +79,14 @@ fn operators(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(Transformed::yes(checked(*left, op, *right)))
         }
         Expr::InList(list) => Ok(compared(list)),
+        Expr::Cast(cast) => match minutes::literal(&cast.expr, cast.field.data_type()) {
+            Some(expr) => Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(expr), ..cast }))),
+            None => Ok(Transformed::no(Expr::Cast(cast))),
+        },
+        Expr::TryCast(cast) => match minutes::literal(&cast.expr, cast.field.data_type()) {
+            Some(expr) => Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(expr), ..cast }))),
+            None => Ok(Transformed::no(Expr::TryCast(cast))),
+        },
         Expr::InSubquery(of) => Ok(listed(of.subquery.clone())?.update_data(|subquery| Expr::InSubquery(InSubquery { subquery, ..of }))),
         Expr::SetComparison(of) => {
             Ok(listed(of.subquery.clone())?.update_data(|subquery| Expr::SetComparison(SetComparison { subquery, ..of })))

@@ -1,7 +1,7 @@
 //! What other engines and other standards write, as queries of DataFusion's SQL: done on the parsed statement, before it is planned.
 //!
 //! A file a kind: `windows` as table functions, joins `by_time`, `first_rows`, joins that merge columns (`using`, `merged_away`), tables made of values (`series`), the parts of a
-//! `recursion`, other `spellings` of expressions; and what would be left out in silence is `refused`. The window functions themselves stand in `window.rs`;
+//! `recursion`, other `spellings` of expressions, several values as one (`tuples`); and what would be left out in silence is `refused`. The window functions themselves stand in `window.rs`;
 //! what they mean for a plan, in `windowing.rs`.
 
 mod by_time;
@@ -14,6 +14,7 @@ mod recursion;
 mod refused;
 mod series;
 mod spellings;
+mod tuples;
 mod using;
 mod windows;
 
@@ -101,6 +102,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
         flow(refused::of_select(select))?;
+        flow(tuples::rewrite(select))?;
         for item in &select.projection {
             if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) = item {
                 flow(refused::of_wildcard(options))?;

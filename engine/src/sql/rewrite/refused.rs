@@ -92,7 +92,6 @@ pub fn of_expression(expr: &Expr) -> Refusal {
     let name = match expr {
         Expr::Collate { .. } => "COLLATE",
         Expr::Convert { .. } => "CONVERT (write CAST)",
-        Expr::InSubquery { expr, .. } if matches!(expr.as_ref(), Expr::Tuple(_)) => "(a, b) IN (SELECT …) (write EXISTS)",
         Expr::MatchAgainst { .. } => "MATCH … AGAINST",
         Expr::OuterJoin(_) => "(+) for an outer join",
         Expr::Prior(_) => "CONNECT BY",

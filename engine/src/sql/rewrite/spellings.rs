@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, UnaryOperator};
 
-use super::{calls, expression};
+use super::{calls, expression, tuples};
 use crate::sql::program::normal;
 
 /// The expression in DataFusion's words; none when it is said so already.
@@ -12,6 +12,10 @@ pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
         Expr::BinaryOp { left, op, right } => match operator(left, op, right) {
             Some(text) => text,
             None => return Ok(None),
+        },
+        Expr::InSubquery { expr, subquery, negated } => match expr.as_ref() {
+            Expr::Tuple(values) => return tuples::value(values, subquery, *negated).map(Some),
+            _ => return Ok(None),
         },
         Expr::RLike { negated, expr, pattern, .. } => format!("{}regexp_like({expr}, {pattern})", not(*negated)),
         Expr::Like { any: true, negated, expr, pattern, escape_char } => any_like("LIKE", *negated, expr, pattern, escape_char.is_some())?,

@@ -25,6 +25,7 @@ use crate::sql::Functions;
 use crate::sql::functions::functions as own_functions;
 use crate::sql::lateral::independent;
 use crate::sql::merged::MergedColumns;
+use crate::sql::minutes;
 use crate::sql::overflow::Overflow;
 use crate::sql::problem::said;
 use crate::sql::pushing::rules;
@@ -179,7 +180,11 @@ pub fn conform(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, St
     let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
     let one = |(c, f): (&ArrayRef, &Arc<Field>)| match c.data_type() == f.data_type() {
         true => Ok(c.clone()),
-        false => arrow::compute::cast_with_options(c, f.data_type(), &options).map_err(|e| format!("column \"{}\": {e}", f.name())),
+        false => {
+            let with_seconds = minutes::column(c, f.data_type());
+            let cast = arrow::compute::cast_with_options(with_seconds.as_ref().unwrap_or(c), f.data_type(), &options);
+            cast.map_err(|e| format!("column \"{}\": {e}", f.name()))
+        }
     };
     let columns: Vec<ArrayRef> = rows.columns().iter().zip(schema.fields()).map(one).collect::<Result<_, _>>()?;
     RecordBatch::try_new(schema.clone(), columns).map_err(|e| e.to_string())

@@ -3,8 +3,10 @@
 //! concerns no more rows of the left than are as near to it as to none else (`state.rs`). Why so: decision 8.
 
 mod keep;
+mod let_go;
 mod pairs;
 mod side;
+mod spans;
 mod state;
 
 use arrow::datatypes::SchemaRef;

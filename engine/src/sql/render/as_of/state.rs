@@ -16,7 +16,8 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 use super::pairs::Pairs;
-use super::side::{Part, Place, Side};
+use super::side::{Part, Side};
+use super::spans::Span;
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
 use crate::sql::plan::AsOf;
@@ -25,7 +26,7 @@ use crate::sql::render::groups::in_time;
 use crate::sql::render::join::{Given, PAIRS, of, of_mut, with_null};
 use crate::sql::render::rows::keep_where;
 use crate::sql::store::{Index, NOWHERE};
-use crate::sql::watermark::{END, Watermarks};
+use crate::sql::watermark::Watermarks;
 
 /// What closes the times of both sides, and what says when.
 pub type Closes = Option<(Closing, Watermarks)>;
@@ -36,11 +37,11 @@ pub struct Nearby {
     /// The time of each side among its own columns.
     times: [usize; 2],
     pub(super) widths: [usize; 2],
-    newest: bool,
-    strict: bool,
+    pub(super) newest: bool,
+    pub(super) strict: bool,
     pub(super) outer: bool,
     pub(super) schema: SchemaRef,
-    closes: Closes,
+    pub(super) closes: Closes,
     pub(super) index: Index,
     pub(super) sides: [Side; 2],
     /// By slot of the left the slot of the right that goes with it.
@@ -49,15 +50,8 @@ pub struct Nearby {
     pub(super) is_restored: bool,
     /// Columns of the right, to tell which of several rows of a time is the first; and those that were found in this epoch.
     order: RowConverter,
-    firsts: HashMap<(u32, i64), u32>,
-    dues: DueKeys,
-}
-
-/// Rows of the left whose other may have changed: those of a key from a place on, before a time.
-struct Span {
-    key: u32,
-    from: Place,
-    until: Option<i64>,
+    pub(super) firsts: HashMap<(u32, i64), u32>,
+    pub(super) dues: DueKeys,
 }
 
 /// What is to be done next.
@@ -201,7 +195,7 @@ impl Nearby {
     }
 
     /// Of several rows of the right at a time the one whose columns are the first in their order.
-    fn first(&mut self, key: u32, at: i64) -> Result<u32, ArrowError> {
+    pub(super) fn first(&mut self, key: u32, at: i64) -> Result<u32, ArrowError> {
         if let Some(known) = self.firsts.get(&(key, at)) {
             return Ok(*known);
         }
@@ -211,62 +205,6 @@ impl Nearby {
         let first = slots.iter().zip(rows.iter()).min_by(|a, b| a.1.cmp(&b.1)).map_or(NOWHERE, |(slot, _)| *slot);
         self.firsts.insert((key, at), first);
         Ok(first)
-    }
-
-    /// The rows of the left that may be nearest to what has come to the right, or has gone.
-    fn spans(&self, parts: &[Part]) -> Vec<Span> {
-        let mut touched: Vec<(u32, i64)> = parts.iter().flat_map(|p| p.keys.iter().copied().zip(p.times.iter().copied())).collect();
-        touched.sort_unstable();
-        touched.dedup();
-        let mut spans: Vec<Span> = Vec::new();
-        for (key, time) in touched {
-            if of(&self.sides, 0).is_empty(key) {
-                continue;
-            }
-            let Some((mut from, until)) = self.reach(key, time) else { continue };
-            if let Some(last) = spans.last().filter(|last| last.key == key) {
-                let Some(done) = last.until else { continue };
-                from = from.max(done);
-            }
-            if until.is_none_or(|until| from < until) {
-                spans.push(Span { key, from: (from, 0), until });
-            }
-        }
-        spans
-    }
-
-    /// Times of the left, from one on and before another, that no row of the right is nearer to than to one of a time.
-    fn reach(&self, key: u32, time: i64) -> Option<(i64, Option<i64>)> {
-        let [_, right] = &self.sides;
-        let strict = i64::from(self.strict);
-        if self.newest {
-            return Some((time.checked_add(strict)?, right.after(key, time).and_then(|next| next.0.checked_add(strict))));
-        }
-        let from = right.before(key, time).map_or(i64::MIN, |last| last.0 + 1 - strict);
-        Some((from, time.checked_add(1 - strict)))
-    }
-
-    /// Gives rows of the left of a span the row that now goes with them; whether it is through.
-    fn go_through(&mut self, span: &mut Span, pairs: &mut Pairs, enough: usize) -> Result<bool, ArrowError> {
-        let is_within = |place: &Place| span.until.is_none_or(|until| place.0 < until);
-        let [left, _] = &self.sides;
-        let Some((time, _)) = left.from(span.key, span.from).next().filter(is_within) else { return Ok(true) };
-        // No row of the right is between those of a span.
-        let now = self.other(span.key, time)?;
-        let Nearby { sides: [left, _], others, .. } = self;
-        for (count, (time, slot)) in left.from(span.key, span.from).take_while(is_within).enumerate() {
-            if count >= enough {
-                span.from = (time, slot);
-                return Ok(false);
-            }
-            if let Some(other) = others.get_mut(slot as usize).filter(|other| **other != now) {
-                let before = std::mem::replace(other, now);
-                let weight = left.rows.weight_of(slot);
-                pairs.add(slot, before, -weight);
-                pairs.add(slot, now, weight);
-            }
-        }
-        Ok(true)
     }
 
     /// Goes on with an epoch; whether it is done.
@@ -308,67 +246,11 @@ impl Nearby {
                         }
                     }
                     None => {
-                        let keys = [left, right].into_iter().flatten().flat_map(|part| part.keys.iter().copied()).collect();
-                        self.end(epoch.number, keys)?;
+                        self.end(epoch.number, &epoch.parts)?;
                         epoch.step = Step::Done;
                     }
                 },
                 Step::Done => return Ok(true),
-            }
-        }
-    }
-
-    /// Forgets what has gone, and lets go of what a watermark has closed.
-    fn end(&mut self, epoch: u64, mut touched: Vec<u32>) -> Result<(), ArrowError> {
-        touched.sort_unstable();
-        touched.dedup();
-        self.tidy(&touched);
-        let now = self.closes.as_ref().and_then(|(closing, watermarks)| closing.passed(watermarks, epoch));
-        let Some(now) = now else { return Ok(()) };
-        let due = self.dues.take(now);
-        let due = if now == END { self.index.live() } else { due };
-        for key in &due {
-            self.let_go(*key, now)?;
-        }
-        self.firsts.clear();
-        self.tidy(&due);
-        Ok(())
-    }
-
-    /// Lets go of the rows of a key that nothing can change any more, and that nothing that comes can be nearest to.
-    fn let_go(&mut self, key: u32, now: i64) -> Result<(), ArrowError> {
-        let last = of(&self.sides, 1).before(key, now);
-        if now == END {
-            self.sides.iter_mut().for_each(|side| side.let_go(key, END, None));
-        } else if self.newest {
-            let first = last.map(|(at, slot)| if of(&self.sides, 1).is_tied(key) { self.first(key, at) } else { Ok(slot) }).transpose()?;
-            let [left, right] = &mut self.sides;
-            left.let_go(key, now, None);
-            right.let_go(key, now, first);
-        } else if let Some((last, _)) = last {
-            let [left, right] = &mut self.sides;
-            left.let_go(key, if self.strict { last } else { last.saturating_add(1) }, None);
-            right.let_go(key, now, None);
-        }
-        Ok(())
-    }
-
-    /// Sweeps; keys without rows are forgotten, others wait for the next of their rows that can be let go of.
-    pub(super) fn tidy(&mut self, keys: &[u32]) {
-        self.sides.iter_mut().for_each(Side::sweep);
-        for key in keys {
-            let [left, right] = &mut self.sides;
-            if left.is_empty(*key) && right.is_empty(*key) {
-                left.release(*key);
-                right.release(*key);
-                self.dues.forget(*key);
-                self.index.release(*key);
-            } else if self.closes.is_some() {
-                let next = match self.newest {
-                    true => left.all(*key).next().into_iter().chain(right.all(*key).nth(1)).min(),
-                    false => right.all(*key).next(),
-                };
-                next.into_iter().for_each(|(time, _)| self.dues.ask(*key, time.saturating_add(1)));
             }
         }
     }

@@ -1,0 +1,76 @@
+//! Several values as one: `(a, b) IN (SELECT …)`, and `GROUP BY ()`.
+//!
+//! Two rows are equal when all their values are, and it is unknown whether they are when none differs and some is null. Where only true
+//! counts, as in `WHERE`, `IN` asks whether an equal row exists, and `NOT IN` whether none exists that is equal or may be; as a value
+//! it has three answers.
+
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, Query, Select, SetExpr, TableFactor, UnaryOperator};
+
+use super::{apart, expression};
+
+/// Rewrites the conditions and the groups of a query.
+///
+/// # Errors
+/// When the list has no columns, which is a defect.
+pub fn rewrite(select: &mut Select) -> Result<(), String> {
+    if let GroupByExpr::Expressions(groups, _) = &mut select.group_by {
+        groups.iter_mut().filter(|group| matches!(group, Expr::Tuple(of) if of.is_empty())).for_each(|group| *group = nothing());
+    }
+    [&mut select.selection, &mut select.having, &mut select.qualify].into_iter().flatten().try_for_each(condition)
+}
+
+/// The one group of all rows.
+fn nothing() -> Expr {
+    Expr::GroupingSets(vec![Vec::new()])
+}
+
+/// Rewrites what is asked in a condition, of which only true counts.
+fn condition(of: &mut Expr) -> Result<(), String> {
+    match of {
+        Expr::Nested(inner) => condition(inner),
+        Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+            condition(left)?;
+            condition(right)
+        }
+        Expr::InSubquery { expr, subquery, negated } => {
+            let Expr::Tuple(values) = expr.as_ref() else { return Ok(()) };
+            let found = exists(values, subquery, *negated)?;
+            *of = if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(found) } } else { found };
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `(a, b) IN (SELECT …)` as a value.
+///
+/// # Errors
+/// When the list has no columns, which is a defect.
+pub fn value(values: &[Expr], subquery: &Query, negated: bool) -> Result<Expr, String> {
+    let [yes, no] = if negated { ["false", "true"] } else { ["true", "false"] };
+    let mut whole = expression(&format!("CASE WHEN true THEN {yes} WHEN true THEN NULL ELSE {no} END"))?;
+    if let Expr::Case { conditions, .. } = &mut whole {
+        for (when, maybe) in conditions.iter_mut().zip([false, true]) {
+            when.condition = exists(values, subquery, maybe)?;
+        }
+    }
+    Ok(Expr::Nested(Box::new(whole)))
+}
+
+/// Whether a row of a subquery is equal to some values, or may be.
+fn exists(values: &[Expr], subquery: &Query, maybe: bool) -> Result<Expr, String> {
+    let columns: Vec<String> = (0..values.len()).map(|at| format!("\"value {at} of list\"")).collect();
+    let equal: Vec<String> = values.iter().zip(&columns).map(|(value, column)| format!("{column} = ({value})")).collect();
+    let equal = equal.join(" AND ");
+    let condition = if maybe { format!("({equal}) IS NOT FALSE") } else { equal };
+    let text = format!("EXISTS (SELECT 1 FROM (SELECT 1) AS \"list\"({}) WHERE {condition})", columns.join(", "));
+    let mut found = expression(&text)?;
+    let Expr::Exists { subquery: of, .. } = &mut found else { return Err(format!("{text} is not understood")) };
+    if let SetExpr::Select(select) = of.body.as_mut()
+        && let Some(TableFactor::Derived { subquery: place, .. }) = select.from.first_mut().map(|table| &mut table.relation)
+    {
+        **place = subquery.clone();
+        apart(place);
+    }
+    Ok(found)
+}

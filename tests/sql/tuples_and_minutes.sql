@@ -1,0 +1,18 @@
+-- Several values as one, the group of all rows, and times without seconds.
+CREATE TABLE t (a BIGINT, b VARCHAR, v BIGINT, ts TIMESTAMP);
+CREATE TABLE u (a BIGINT, b VARCHAR);
+CREATE VIEW found AS SELECT v FROM t WHERE (a, b) IN (SELECT a, b FROM u);
+CREATE VIEW missed AS SELECT v FROM t WHERE (a, b) NOT IN (SELECT a, b FROM u) OR v = 99;
+CREATE VIEW asked AS SELECT v, (a, b) IN (SELECT a, b FROM u) AS y, (a, b) NOT IN (SELECT x.a, x.b FROM u AS x WHERE x.a <= t.v) AS n FROM t;
+CREATE VIEW of_all AS SELECT count(*) AS n FROM t GROUP BY ();
+INSERT INTO t VALUES (1, 'x', 10, '2024-01-01 10:00'), (1, 'y', 20, '2024-01-01T10:01'), (2, 'x', 30, '2024-01-01 10:02:30'), (NULL, 'x', 40, NULL), (NULL, 'z', 50, '2024-01-01 10:03Z');
+SELECT v, ts FROM t WHERE ts >= TIMESTAMP '2024-01-01 10:01' AND ts < '2024-01-01 10:03' ORDER BY v;
+SELECT v FROM t WHERE ts = CAST('2024-01-01T10:03' AS TIMESTAMP) OR TRY_CAST('2024-13-01 10:00' AS TIMESTAMP) IS NOT NULL;
+INSERT INTO u VALUES (1, 'x'), (2, 'y');
+SELECT v FROM t WHERE NOT (a, b) IN (SELECT a, b FROM u) ORDER BY v;
+INSERT INTO u VALUES (NULL, 'y');
+DELETE FROM u WHERE a = 1;
+SELECT * FROM found;
+SELECT * FROM missed;
+SELECT * FROM asked ORDER BY v;
+SELECT * FROM of_all;
