@@ -43,7 +43,15 @@ fn a_join_over_four_times_the_memory_limit_spills_and_is_right() {
         assert_eq!(compare::text(&answer.rows), compare::text(&batch_answer(query, &tables).unwrap()), "{query}");
     }
     groups_over_the_limit(LIMIT);
-    an_interval_over_the_limit(LIMIT);
+    let on = "a.k = b.k AND a.ts BETWEEN b.ts - INTERVAL '40' SECOND AND b.ts + INTERVAL '50' SECOND";
+    let within = [
+        format!("SELECT a.s, b.s AS t, a.ts FROM a FULL JOIN b ON {on}"),
+        format!("SELECT a.s, a.ts FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE {on} AND b.s > a.s AND b.k % 2 = 0)"),
+    ];
+    times_over_the_limit(LIMIT, 1, within);
+    let by_time =
+        [">=", "<"].map(|op| format!("SELECT a.s, a.ts, b.s AS t FROM a ASOF JOIN b MATCH_CONDITION (a.ts {op} b.ts) ON a.k = b.k"));
+    times_over_the_limit(LIMIT, 25, by_time);
 }
 
 /// Groups kept change by change, which hold several times the limit, with keys that come, change and go; and a snapshot of
@@ -81,11 +89,11 @@ fn groups_over_the_limit(limit: u64) {
     }
 }
 
-/// A join within an interval that holds several times the limit while watermarks move: the same rows, and the same late ones.
-fn an_interval_over_the_limit(limit: u64) {
+/// Joins of times that hold several times the limit while watermarks move, some seconds behind: the same rows, and the same late ones.
+fn times_over_the_limit(limit: u64, behind: i64, queries: [String; 2]) {
     const EPOCHS: i64 = 10;
-    const TABLE: &str = "(k BIGINT, ts TIMESTAMP, s VARCHAR, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)";
-    let mut script = format!("CREATE TABLE a {TABLE};\nCREATE TABLE b {TABLE};\n");
+    let table = format!("(k BIGINT, ts TIMESTAMP, s VARCHAR, WATERMARK FOR ts AS ts - INTERVAL '{behind}' SECOND)");
+    let mut script = format!("CREATE TABLE a {table};\nCREATE TABLE b {table};\n");
     for epoch in 0..EPOCHS {
         script += "BEGIN;\n";
         for (table, first) in [("a", 0), ("b", 5)] {
@@ -101,11 +109,7 @@ fn an_interval_over_the_limit(limit: u64) {
         script +=
             &format!("DELETE FROM a WHERE k % 50 = {epoch} AND ts > TIMESTAMP '2024-01-01' + INTERVAL '{}' SECOND;\nCOMMIT;\n", epoch * 10);
     }
-    let on = "a.k = b.k AND a.ts BETWEEN b.ts - INTERVAL '40' SECOND AND b.ts + INTERVAL '50' SECOND";
-    for query in [
-        format!("SELECT a.s, b.s AS t, a.ts FROM a FULL JOIN b ON {on}"),
-        format!("SELECT a.s, a.ts FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE {on} AND b.s > a.s AND b.k % 2 = 0)"),
-    ] {
+    for query in queries {
         let script = format!("{script}CREATE VIEW v AS {query};\nSELECT * FROM v;\nSELECT * FROM late_rows;\n");
         let answers = |bytes: u64| {
             set_memory_limit(bytes);

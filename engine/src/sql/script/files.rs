@@ -43,7 +43,9 @@ impl Script {
             }
             _ => TableFormat::Parquet,
         };
-        let unread = |e: ArrowError| format!("could not read \"{}\": {e}", file.path.display());
+        // Other engines tell a table that is written by what the script does with it.
+        let hint = if file.path.exists() { "" } else { "; a table that is written is of type = 'sink'" };
+        let unread = |e: ArrowError| format!("could not read \"{}\": {e}{hint}", file.path.display());
         let found = TableFile::known(&file.path, format, &given).map_err(unread)?;
         if columns.computed.is_empty() {
             return self.attach_file(name, found, true);

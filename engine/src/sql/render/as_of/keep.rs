@@ -1,5 +1,5 @@
-//! A join by time as the operator of two sides knows it: its epochs, and what is saved of it. What goes with which is not saved, but
-//! found again.
+//! A join by time as the operator of joins knows it: its epochs, and what is saved of it, or goes to disk. What goes with which is not
+//! saved, but found again.
 
 use std::sync::Arc;
 
@@ -9,11 +9,10 @@ use arrow::error::ArrowError;
 
 use super::pairs::Pairs;
 use super::side::Place;
-use super::state::{Epoch, Nearby};
+use super::state::{Epoch, Nearby, Shape};
 use crate::flow::updates::Updates;
 use crate::sql::render::close::{SAVED_ROWS, numbered};
-use crate::sql::render::join::{Given, TwoSided, of};
-use crate::sql::snapshot::Size;
+use crate::sql::render::join::{Given, Sides, of};
 use crate::sql::store::NOWHERE;
 
 impl Nearby {
@@ -39,16 +38,26 @@ impl Nearby {
     }
 }
 
-impl TwoSided for Nearby {
-    type Epoch = Epoch;
+impl Sides for Nearby {
+    type Shape = Shape;
+    type Work = Epoch;
 
-    fn begin(&mut self, epoch: u64, left: &[Updates], right: &[Updates], late: &mut Vec<Updates>) -> Result<Epoch, ArrowError> {
+    fn new(shape: Shape) -> Result<Self, ArrowError> {
+        Self::empty(shape)
+    }
+
+    fn begin(&mut self, epoch: u64, left: &[Updates], right: &[Updates]) -> Result<Epoch, ArrowError> {
         self.find_others()?;
-        self.take_up(epoch, (left, right), late)
+        self.take_up(epoch, left, right)
     }
 
     fn go_on(&mut self, epoch: &mut Epoch, out: &mut Given, enough: usize) -> Result<bool, ArrowError> {
         self.work(epoch, out, enough)
+    }
+
+    fn pass(&mut self, epoch: u64) -> Result<(), ArrowError> {
+        self.find_others()?;
+        self.end(epoch, &Default::default())
     }
 
     fn save<E: From<ArrowError>>(&self, side: usize, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
@@ -86,8 +95,8 @@ impl TwoSided for Nearby {
         Ok(out.rows)
     }
 
-    fn size(&self, side: usize) -> Size {
+    fn size(&self, side: usize) -> (usize, usize) {
         let (rows, bytes) = of(&self.sides, side).size();
-        Size { rows: rows as u64, bytes: (bytes + if side == 0 { self.bytes() } else { 0 }) as u64 }
+        (rows, bytes + if side == 0 { self.bytes() } else { 0 })
     }
 }

@@ -18,7 +18,7 @@ impl Nearby {
             }
         }
         self.tidy(&touched);
-        let now = self.closes.as_ref().and_then(|(closing, watermarks)| closing.passed(watermarks, epoch));
+        let now = self.shape.closes.as_ref().and_then(|(closing, watermarks)| closing.passed(watermarks, epoch));
         let Some(now) = now else { return Ok(()) };
         let due = self.dues.take(now);
         let due = if now == END { self.index.live() } else { due };
@@ -35,14 +35,14 @@ impl Nearby {
         let last = of(&self.sides, 1).before(key, now);
         if now == END {
             self.sides.iter_mut().for_each(|side| side.let_go(key, END, None));
-        } else if self.newest {
+        } else if self.shape.newest {
             let first = last.map(|(at, slot)| if of(&self.sides, 1).is_tied(key) { self.first(key, at) } else { Ok(slot) }).transpose()?;
             let [left, right] = &mut self.sides;
             left.let_go(key, now, None);
             right.let_go(key, now, first);
         } else if let Some((last, _)) = last {
             let [left, right] = &mut self.sides;
-            left.let_go(key, if self.strict { last } else { last.saturating_add(1) }, None);
+            left.let_go(key, if self.shape.strict { last } else { last.saturating_add(1) }, None);
             right.let_go(key, now, None);
         }
         Ok(())
@@ -58,8 +58,8 @@ impl Nearby {
                 right.release(*key);
                 self.dues.forget(*key);
                 self.index.release(*key);
-            } else if self.closes.is_some() {
-                let next = match self.newest {
+            } else if self.shape.closes.is_some() {
+                let next = match self.shape.newest {
                     true => left.all(*key).next().into_iter().chain(right.all(*key).nth(1)).min(),
                     false => right.all(*key).next(),
                 };

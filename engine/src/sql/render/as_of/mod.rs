@@ -11,7 +11,7 @@ mod state;
 
 use arrow::datatypes::SchemaRef;
 
-use self::state::Nearby;
+use self::state::{Nearby, Shape};
 use super::{Changes, Renderer};
 use crate::sql::plan::AsOf;
 
@@ -21,7 +21,18 @@ impl<'s> Renderer<'s> {
         let (left, right) = (self.plan(view, &as_of.left)?, self.plan(view, &as_of.right)?);
         let left = self.by_key(left, &as_of.left.schema, as_of.keys);
         let right = self.by_key(right, &as_of.right.schema, as_of.keys);
-        let closes = as_of.closing.clone().map(|closing| (closing, self.watermarks.clone()));
-        Some(self.two_sided(view, left, right, Nearby::new(as_of, schema.clone(), closes), as_of.keys))
+        let shape = Shape {
+            keys: as_of.keys,
+            times: as_of.times,
+            widths: as_of.widths,
+            newest: as_of.newest,
+            strict: as_of.strict,
+            outer: as_of.outer,
+            layouts: [as_of.left.schema.clone(), as_of.right.schema.clone()],
+            retracts: [!as_of.left.append_only, !as_of.right.append_only],
+            schema: schema.clone(),
+            closes: as_of.closing.clone().map(|closing| (closing, self.watermarks.clone())),
+        };
+        Some(self.two_sided::<Nearby>(view, left, right, shape))
     }
 }

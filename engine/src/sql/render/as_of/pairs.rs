@@ -70,8 +70,8 @@ impl Nearby {
 
     /// Gives rows of the left that go with none: a key or the time is null.
     pub(super) fn give_loose(&self, loose: &[Updates], out: &mut Given) -> Result<(), ArrowError> {
-        for updates in loose.iter().filter(|_| self.outer) {
-            let own: Vec<ArrayRef> = updates.rows.columns().get(self.keys..).unwrap_or_default().to_vec();
+        for updates in loose.iter().filter(|_| self.shape.outer) {
+            let own: Vec<ArrayRef> = updates.rows.columns().get(self.shape.keys..).unwrap_or_default().to_vec();
             let rows: Vec<u32> = (0..updates.rows.num_rows() as u32).collect();
             let diffs: Vec<i64> = (0..rows.len()).map(|row| updates.diff(row)).collect();
             self.give(&rows, &vec![NOWHERE; rows.len()], &diffs, &|_| Ok(own.clone()), out)?;
@@ -81,7 +81,7 @@ impl Nearby {
 
     /// Gives rows of the left, which are picked by number, with slots of the right.
     fn give(&self, left: &[u32], right: &[u32], diffs: &[i64], picked: Picked<'_>, out: &mut Given) -> Result<(), ArrowError> {
-        let is_given = |other: &u32| self.outer || *other != NOWHERE;
+        let is_given = |other: &u32| self.shape.outer || *other != NOWHERE;
         if !right.iter().all(is_given) {
             let given = || right.iter().map(is_given);
             let of = |of: &[u32]| of.iter().zip(given()).filter(|(_, given)| *given).map(|(at, _)| *at).collect::<Vec<u32>>();
@@ -100,7 +100,7 @@ impl Nearby {
                 self.give(left.1, right.1, diffs.1, picked, out)
             }
             columns => {
-                let rows = batch(self.schema.clone(), columns?, left.len());
+                let rows = batch(self.shape.schema.clone(), columns?, left.len());
                 let rows = rows.map_err(|e| ArrowError::ComputeError(e.strip_backtrace()))?;
                 let once = diffs.iter().all(|diff| *diff == 1);
                 out.rows.push(Updates { rows, diffs: (!once).then(|| diffs.to_vec().into()) });
@@ -110,11 +110,11 @@ impl Nearby {
     }
 
     fn columns(&self, left: &[u32], right: &[u32], picked: Picked<'_>) -> Result<Vec<ArrayRef>, ArrowError> {
-        let ([_, others], [left_width, right_width]) = (&self.sides, self.widths);
+        let ([_, others], [left_width, right_width]) = (&self.sides, self.shape.widths);
         let mut columns = picked(left)?;
         columns.truncate(left_width);
         if right.iter().all(|slot| *slot == NOWHERE) {
-            let nulls = self.schema.fields().iter().skip(left_width).map(|f| new_null_array(f.data_type(), right.len()));
+            let nulls = self.shape.schema.fields().iter().skip(left_width).map(|f| new_null_array(f.data_type(), right.len()));
             columns.extend(nulls);
             return Ok(columns);
         }

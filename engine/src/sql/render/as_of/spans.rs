@@ -40,8 +40,8 @@ impl Nearby {
     /// Times of the left, from one on and before another, that no row of the right is nearer to than to one of a time.
     fn reach(&self, key: u32, time: i64) -> Option<(i64, Option<i64>)> {
         let [_, right] = &self.sides;
-        let strict = i64::from(self.strict);
-        if self.newest {
+        let strict = i64::from(self.shape.strict);
+        if self.shape.newest {
             return Some((time.checked_add(strict)?, right.after(key, time).and_then(|next| next.0.checked_add(strict))));
         }
         let from = right.before(key, time).map_or(i64::MIN, |last| last.0 + 1 - strict);

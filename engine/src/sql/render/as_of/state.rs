@@ -8,6 +8,7 @@
 //! way round, rows of the left stay until one of the right has followed them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::compute::{cast, not};
@@ -20,28 +21,56 @@ use super::side::{Part, Side};
 use super::spans::Span;
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
-use crate::sql::plan::AsOf;
+use crate::sql::render::aggregate::Closes;
 use crate::sql::render::close::DueKeys;
-use crate::sql::render::groups::in_time;
-use crate::sql::render::join::{Given, PAIRS, of, of_mut, with_null};
+use crate::sql::render::join::{Given, PAIRS, SidesShape, of, of_mut, with_null};
 use crate::sql::render::rows::keep_where;
 use crate::sql::store::{Index, NOWHERE};
 use crate::sql::watermark::Watermarks;
 
-/// What closes the times of both sides, and what says when.
-pub type Closes = Option<(Closing, Watermarks)>;
+/// What a join by time is.
+#[derive(Clone)]
+pub struct Shape {
+    /// How many columns of each side's layout are keys.
+    pub keys: usize,
+    /// The time of each side among its own columns.
+    pub times: [usize; 2],
+    /// How many of those are given.
+    pub widths: [usize; 2],
+    /// Whether the newest of those before is meant, and not the oldest of those after.
+    pub newest: bool,
+    /// Whether a row of the same time is none.
+    pub strict: bool,
+    /// Whether rows of the left without such a row are given.
+    pub outer: bool,
+    /// The layout of each side: keys, then its own columns.
+    pub layouts: [SchemaRef; 2],
+    /// Whether rows of each side may go.
+    pub retracts: [bool; 2],
+    /// Columns of the output.
+    pub schema: SchemaRef,
+    /// What closes the times of both sides, and what says when.
+    pub closes: Option<(Closing, Watermarks)>,
+}
+
+impl SidesShape for Shape {
+    fn keys(&self) -> usize {
+        self.keys
+    }
+
+    fn own(&self, side: usize) -> Range<usize> {
+        self.keys..self.keys + of(&self.widths, side)
+    }
+
+    fn late_by(&self, side: usize) -> Closes {
+        let time = self.keys + of(&self.times, side);
+        self.closes.clone().map(|(closing, watermarks)| (time, closing, watermarks))
+    }
+}
 
 /// Rows of both sides, and which goes with which.
 pub struct Nearby {
-    pub(super) keys: usize,
-    /// The time of each side among its own columns.
-    times: [usize; 2],
-    pub(super) widths: [usize; 2],
-    pub(super) newest: bool,
-    pub(super) strict: bool,
-    pub(super) outer: bool,
-    pub(super) schema: SchemaRef,
-    pub(super) closes: Closes,
+    pub(super) shape: Shape,
     pub(super) index: Index,
     pub(super) sides: [Side; 2],
     /// By slot of the left the slot of the right that goes with it.
@@ -76,68 +105,45 @@ impl Nearby {
     ///
     /// # Errors
     /// When a type has no row encoding.
-    pub fn new(as_of: &AsOf, schema: SchemaRef, closes: Closes) -> Result<Self, ArrowError> {
-        let kinds = |layout: &SchemaRef| layout.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
-        let (left, right) = (kinds(&as_of.left.schema), kinds(&as_of.right.schema));
-        let own = |kinds: &[DataType]| kinds.get(as_of.keys..).unwrap_or_default().to_vec();
-        let sides = [Side::new(&own(&left), !as_of.left.append_only, false)?, Side::new(&own(&right), !as_of.right.append_only, true)?];
+    pub(super) fn empty(shape: Shape) -> Result<Self, ArrowError> {
+        let kinds = |side: usize| of(&shape.layouts, side).fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
+        let (left, right) = (kinds(0), kinds(1));
+        let own = |kinds: &[DataType]| kinds.get(shape.keys..).unwrap_or_default().to_vec();
+        let [left_goes, right_goes] = shape.retracts;
         Ok(Nearby {
-            keys: as_of.keys,
-            times: as_of.times,
-            widths: as_of.widths,
-            newest: as_of.newest,
-            strict: as_of.strict,
-            outer: as_of.outer,
-            schema,
-            closes,
-            index: Index::new(left.get(..as_of.keys).unwrap_or_default())?,
-            sides,
+            index: Index::new(left.get(..shape.keys).unwrap_or_default())?,
+            sides: [Side::new(&own(&left), left_goes, false)?, Side::new(&own(&right), right_goes, true)?],
             others: Vec::new(),
             is_restored: false,
             order: RowConverter::new(own(&right).into_iter().map(SortField::new).collect())?,
             firsts: HashMap::new(),
             dues: DueKeys::default(),
+            shape,
         })
     }
 
     /// Takes an epoch's rows up; nothing is kept of them yet.
-    pub(super) fn take_up(
-        &mut self,
-        number: u64,
-        (left, right): (&[Updates], &[Updates]),
-        late: &mut Vec<Updates>,
-    ) -> Result<Epoch, ArrowError> {
-        let (left, loose) = self.parts(0, left, number, late)?;
-        let (right, _) = self.parts(1, right, number, late)?;
+    pub(super) fn take_up(&mut self, number: u64, left: &[Updates], right: &[Updates]) -> Result<Epoch, ArrowError> {
+        let (left, loose) = self.parts(0, left)?;
+        let (right, _) = self.parts(1, right)?;
         Ok(Epoch { number, parts: [left, right], loose, step: Step::Right })
     }
 
-    /// The rows of a side that are in time; and apart from them those with a key or a time that is null.
-    fn parts(
-        &mut self,
-        side: usize,
-        batches: &[Updates],
-        number: u64,
-        late: &mut Vec<Updates>,
-    ) -> Result<(Vec<Part>, Vec<Updates>), ArrowError> {
-        let (time, width) = (self.keys + of(&self.times, side), *of(&self.widths, side));
-        let closes = self.closes.clone().map(|(closing, watermarks)| (time, closing, watermarks));
-        let (mut parts, mut loose, mut came_late) = (Vec::with_capacity(batches.len()), Vec::new(), Vec::new());
+    /// The rows of a side; and apart from them those with a key or a time that is null.
+    fn parts(&mut self, side: usize, batches: &[Updates]) -> Result<(Vec<Part>, Vec<Updates>), ArrowError> {
+        let time = self.shape.keys + of(&self.shape.times, side);
+        let (mut parts, mut loose) = (Vec::with_capacity(batches.len()), Vec::new());
         let some =
             |updates: &Updates, mask: &BooleanArray| keep_where(updates, mask).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()));
         for updates in batches {
-            let mut updates = in_time(updates, &closes, number, &mut came_late)?;
-            if let Some(null) = with_null(&updates.rows, (0..self.keys).chain([time])) {
+            let mut updates = updates.clone();
+            if let Some(null) = with_null(&updates.rows, (0..self.shape.keys).chain([time])) {
                 loose.push(some(&updates, &null)?);
                 updates = some(&updates, &not(&null)?)?;
             }
             if updates.rows.num_rows() > 0 {
                 parts.push(self.part(side, updates)?);
             }
-        }
-        let own: Vec<usize> = (self.keys..self.keys + width).collect();
-        for Updates { rows, diffs } in came_late {
-            late.push(Updates { rows: rows.project(&own)?, diffs });
         }
         Ok((parts, loose))
     }
@@ -146,8 +152,8 @@ impl Nearby {
     pub(super) fn part(&mut self, side: usize, updates: Updates) -> Result<Part, ArrowError> {
         let count = updates.rows.num_rows();
         let keys = self.index.assign(updates.rows.columns(), count)?;
-        let rows = updates.rows.project(&(self.keys..updates.rows.num_columns()).collect::<Vec<_>>())?;
-        let times = rows.columns().get(*of(&self.times, side)).map(|c| cast(c, &DataType::Int64)).transpose()?;
+        let rows = updates.rows.project(&(self.shape.keys..updates.rows.num_columns()).collect::<Vec<_>>())?;
+        let times = rows.columns().get(*of(&self.shape.times, side)).map(|c| cast(c, &DataType::Int64)).transpose()?;
         let times = times.and_then(|times| times.as_primitive_opt::<Int64Type>().map(|t| t.values().to_vec()));
         let times = times.ok_or_else(|| ArrowError::SchemaError("a join by time has no times".into()))?;
         let batch = of(&self.sides, side).rows.batch(rows.columns(), count)?;
@@ -170,7 +176,7 @@ impl Nearby {
     /// The row of the right that goes with a time of the left, or none.
     pub(super) fn other(&mut self, key: u32, time: i64) -> Result<u32, ArrowError> {
         let [_, right] = &self.sides;
-        let found = match (self.newest, self.strict) {
+        let found = match (self.shape.newest, self.shape.strict) {
             (true, false) => right.until(key, time),
             (true, true) => right.before(key, time),
             (false, false) => right.from(key, (time, 0)).next(),
@@ -262,6 +268,6 @@ impl Nearby {
 
     /// Columns of keys.
     pub(super) fn key_columns(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        if self.keys == 0 { Ok(Vec::new()) } else { self.index.columns(keys) }
+        if self.shape.keys == 0 { Ok(Vec::new()) } else { self.index.columns(keys) }
     }
 }

@@ -11,6 +11,7 @@ mod operator;
 mod pairs;
 mod saved;
 mod side;
+mod sides;
 mod state;
 
 use std::cell::RefCell;
@@ -18,16 +19,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use arrow::error::ArrowError;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
 
 use self::divided::Divided;
-pub use self::operator::TwoSided;
 pub use self::pairs::PAIRS;
 use self::saved::SavedSide;
-use self::state::Shape;
+pub use self::sides::{Shape as SidesShape, Sides};
 pub use self::state::{Given, of, of_mut, with_null};
+use self::state::{JoinState, Shape};
 use super::close::own_rows;
 use super::{Changes, Renderer, rows};
 use crate::sql::plan::{Expression, Join, JoinKind, Plan};
@@ -66,22 +66,22 @@ impl<'s> Renderer<'s> {
             closes: join.closing.clone().map(|(key, closing)| (key, closing, self.watermarks.clone())),
             within: join.within.clone().map(|within| (within, self.watermarks.clone())),
         };
-        Some(self.two_sided(view, left, right, Divided::new(shape), join.keys.len()))
+        Some(self.two_sided::<JoinState>(view, left, right, shape))
     }
 
-    /// Runs a state over two sides, with what was saved of it.
-    pub(super) fn two_sided<S: TwoSided + 'static>(
+    /// Runs a state of two sides, with what was saved of it.
+    pub(super) fn two_sided<S: Sides + 'static>(
         &mut self,
         view: &str,
         left: Changes<'s>,
         right: Changes<'s>,
-        state: Result<S, ArrowError>,
-        keys: usize,
+        shape: S::Shape,
     ) -> Changes<'s> {
         let places = [self.giving_place(), self.place()];
         let [left_place, right_place] = &places;
         let (index, peers) = (self.scope.worker().index(), self.scope.worker().peers());
-        let made = state.map(|state| kept(state, keys, [left_place, right_place], index, peers));
+        let keys = shape.keys();
+        let made = Divided::<S>::new(shape).map(|state| kept(state, keys, [left_place, right_place], index, peers));
         let made = made.map_err(|error| crate::flow::defect::tell("a join cannot be kept", &error)).ok();
         let state = made.map(|state| Rc::new(RefCell::new(state)));
         let mut before = Vec::new();
@@ -113,7 +113,7 @@ impl<'s> Renderer<'s> {
 }
 
 /// A state with what was saved of it.
-fn kept<S: TwoSided>(mut state: S, keys: usize, places: [&Place; 2], index: usize, peers: usize) -> S {
+fn kept<S: Sides>(mut state: Divided<S>, keys: usize, places: [&Place; 2], index: usize, peers: usize) -> Divided<S> {
     for (side, at) in places.into_iter().enumerate() {
         for (_, part) in at.parts() {
             for saved in at.read(&part) {

@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use timely::container::NoopBuilder;
 use timely::dataflow::channels::pact::Pipeline;
@@ -15,12 +14,13 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+use super::divided::{Divided, Epoch};
+use super::sides::Sides;
 use super::state::Given;
 use crate::flow::updates::Updates;
 use crate::sql::render::Changes;
 use crate::sql::render::close::late_rows;
 use crate::sql::render::rows::error_rows;
-use crate::sql::snapshot::Size;
 
 /// Rows that are looked at before others may run.
 const ROWS_AT_ONCE: usize = 1 << 18;
@@ -28,53 +28,14 @@ const ROWS_AT_ONCE: usize = 1 << 18;
 /// What is told of rows that were taken away and were not there, once for each.
 const NEVER_CAME: &str = "a row of a join was taken away that had not come";
 
-/// State of two sides that takes in epochs in order.
-pub trait TwoSided {
-    /// An epoch on its way.
-    type Epoch;
-
-    /// Takes an epoch's rows up; those that came too late are put to others of their kind.
-    ///
-    /// # Errors
-    /// When rows are not of the layout.
-    fn begin(&mut self, epoch: u64, left: &[Updates], right: &[Updates], late: &mut Vec<Updates>) -> Result<Self::Epoch, ArrowError>;
-
-    /// Goes on with an epoch until it is done or enough is given for once; whether it is done.
-    ///
-    /// # Errors
-    /// When rows cannot be put together, or the disk fails.
-    fn go_on(&mut self, epoch: &mut Self::Epoch, out: &mut Given, enough: usize) -> Result<bool, ArrowError>;
-
-    /// Hands a side over, some rows at a time: keys, its own columns, and what else is kept of each.
-    ///
-    /// # Errors
-    /// When it cannot be read, written, or taken.
-    fn save<E: From<ArrowError>>(&self, side: usize, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E>;
-
-    /// Takes in some rows of a side that were saved, before the first epoch.
-    ///
-    /// # Errors
-    /// When they are not of its columns.
-    fn restore(&mut self, side: usize, saved: &RecordBatch) -> Result<(), ArrowError>;
-
-    /// All rows that it has given and not taken back, before the first epoch.
-    ///
-    /// # Errors
-    /// When rows cannot be put together, which is a defect.
-    fn given(&mut self) -> Result<Vec<Updates>, ArrowError>;
-
-    /// Rows and bytes of a side, in memory and on disk.
-    fn size(&self, side: usize) -> Size;
-}
-
 /// An epoch that waits: its capabilities for rows, errors and late rows, and the rows of both sides.
-struct Waiting<E> {
+struct Waiting<S: Sides> {
     rows: Capability<u64>,
     errors: Capability<u64>,
     late: Capability<u64>,
     left: Vec<Updates>,
     right: Vec<Updates>,
-    work: Option<E>,
+    work: Option<Epoch<S>>,
 }
 
 /// What a join gives.
@@ -88,11 +49,11 @@ pub struct Streams<'s> {
 }
 
 /// Runs a join over two streams. What it has given before, when that is wanted, comes at the epoch that the run begins with.
-pub fn operate<'s, S: TwoSided + 'static>(
+pub fn operate<'s, S: Sides + 'static>(
     left: Changes<'s>,
     right: Changes<'s>,
     view: &str,
-    state: Option<Rc<RefCell<S>>>,
+    state: Option<Rc<RefCell<Divided<S>>>>,
     mut before: Vec<Updates>,
     begins_at: u64,
 ) -> Streams<'s> {
@@ -110,7 +71,7 @@ pub fn operate<'s, S: TwoSided + 'static>(
     builder.build(move |capabilities| {
         let mut held = capabilities.first().filter(|_| !before.is_empty()).map(|c| c.delayed(&begins_at));
         drop(capabilities);
-        let mut waiting: BTreeMap<u64, Waiting<S::Epoch>> = BTreeMap::new();
+        let mut waiting: BTreeMap<u64, Waiting<S>> = BTreeMap::new();
         move |frontiers| {
             left.for_each_stamp(|cap, data| {
                 if let Some(&time) = cap.least() {
@@ -134,7 +95,7 @@ pub fn operate<'s, S: TwoSided + 'static>(
             while let Some(mut entry) = waiting.first_entry().filter(|e| least.is_none_or(|f| *e.key() < f)) {
                 let mut out = Given::default();
                 let epoch = *entry.key();
-                let done = entry.get_mut().go_on(epoch, &mut *state.borrow_mut(), &mut out);
+                let done = entry.get_mut().go_on(epoch, &mut state.borrow_mut(), &mut out);
                 let mut session = rows.session_with_builder(&entry.get().rows);
                 out.rows.iter_mut().for_each(|updates| session.give_container(updates));
                 drop(session);
@@ -165,12 +126,12 @@ fn told<T>(view: &str, result: Result<T, ArrowError>) -> Option<T> {
         .ok()
 }
 
-impl<E> Waiting<E> {
+impl<S: Sides> Waiting<S> {
     fn new([rows, errors, late]: [Capability<u64>; 3]) -> Self {
         Waiting { rows, errors, late, left: Vec::new(), right: Vec::new(), work: None }
     }
 
-    fn go_on(&mut self, epoch: u64, state: &mut impl TwoSided<Epoch = E>, out: &mut Given) -> Result<bool, ArrowError> {
+    fn go_on(&mut self, epoch: u64, state: &mut Divided<S>, out: &mut Given) -> Result<bool, ArrowError> {
         let work = match &mut self.work {
             Some(work) => work,
             None => {

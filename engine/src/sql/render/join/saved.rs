@@ -9,19 +9,20 @@ use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 
-use super::operator::TwoSided;
-use super::state::{Given, JoinState, of, of_mut};
+use super::divided::Divided;
+use super::sides::Sides;
+use super::state::{Given, JoinState, Shape, Work, of, of_mut};
 use crate::flow::updates::Updates;
 use crate::sql::render::close::{SAVED_ROWS, numbered};
 use crate::sql::snapshot::{Handover, Size, SnapshotError, State};
 
 /// One side of a join, for snapshots.
-pub struct SavedSide<S> {
-    pub state: Rc<RefCell<S>>,
+pub struct SavedSide<S: Sides> {
+    pub state: Rc<RefCell<Divided<S>>>,
     pub side: usize,
 }
 
-impl<S: TwoSided> State for SavedSide<S> {
+impl<S: Sides> State for SavedSide<S> {
     fn save(&mut self, _: u64, out: &mut Handover) -> Result<(), SnapshotError> {
         self.state.borrow().save(self.side, &mut |rows| out.write(&rows))
     }
@@ -30,22 +31,39 @@ impl<S: TwoSided> State for SavedSide<S> {
     fn settle(&mut self, _: u64) {}
 
     fn size(&self) -> Size {
-        self.state.borrow().size(self.side)
+        let (rows, bytes) = self.state.borrow().size(self.side);
+        Size { rows, bytes }
     }
 }
 
-impl JoinState {
-    /// Rows of a side, or groups where only their number is kept, and bytes. The index is of both; it counts with the left.
-    pub fn size(&self, side: usize) -> (usize, usize) {
+impl Sides for JoinState {
+    type Shape = Shape;
+    type Work = Work;
+
+    fn new(shape: Shape) -> Result<Self, ArrowError> {
+        Self::empty(shape)
+    }
+
+    fn begin(&mut self, epoch: u64, left: &[Updates], right: &[Updates]) -> Result<Work, ArrowError> {
+        self.take_up(epoch, left, right)
+    }
+
+    fn go_on(&mut self, work: &mut Work, out: &mut Given, enough: usize) -> Result<bool, ArrowError> {
+        self.work(work, out, enough)
+    }
+
+    fn pass(&mut self, epoch: u64) -> Result<(), ArrowError> {
+        self.let_go_of_closed(epoch);
+        Ok(())
+    }
+
+    // The index is of both sides; it counts with the left.
+    fn size(&self, side: usize) -> (usize, usize) {
         let (rows, bytes) = of(&self.sides, side).size();
         (rows, bytes + if side == 0 { self.index.bytes() } else { 0 })
     }
 
-    /// Hands a side over, some rows at a time.
-    ///
-    /// # Errors
-    /// When it cannot be written, or taken.
-    pub fn save<E: From<ArrowError>>(&self, side: usize, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
+    fn save<E: From<ArrowError>>(&self, side: usize, out: &mut dyn FnMut(RecordBatch) -> Result<(), E>) -> Result<(), E> {
         let own = of(&self.sides, side);
         match &own.rows {
             Some(rows) => {
@@ -74,11 +92,7 @@ impl JoinState {
         Ok(())
     }
 
-    /// Takes in some rows of a side that were saved.
-    ///
-    /// # Errors
-    /// When they are not of its columns.
-    pub fn restore(&mut self, side: usize, saved: &RecordBatch) -> Result<(), ArrowError> {
+    fn restore(&mut self, side: usize, saved: &RecordBatch) -> Result<(), ArrowError> {
         let bad = || ArrowError::SchemaError("saved rows of a join are not those of its plan".into());
         let by_hits = of(&self.sides, side).counts_hits();
         let own = saved.num_columns().checked_sub(1 + usize::from(by_hits)).ok_or_else(bad)?;
@@ -93,11 +107,7 @@ impl JoinState {
         Ok(())
     }
 
-    /// All rows that the join has given and not taken back.
-    ///
-    /// # Errors
-    /// When rows cannot be put together, which is a defect.
-    pub fn given(&self) -> Result<Vec<Updates>, ArrowError> {
+    fn given(&mut self) -> Result<Vec<Updates>, ArrowError> {
         let mut out = Given::default();
         self.give_all_pairs(&mut out)?;
         self.give_all(0, &mut out)?;

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::dues::Dues;
 use super::side::{Side, Taken};
@@ -129,21 +130,30 @@ impl Shape {
         }
     }
 
-    /// What tells whether rows of a side come too late: rows that they would meet have then been let go of.
-    pub fn late_by(&self, side: usize) -> Closes {
-        let Some((within, watermarks)) = &self.within else { return self.closes.clone() };
-        Some((self.keys + of(&within.columns, side), within.closing.clone(), watermarks.clone()))
-    }
-
     /// When rows of a side are let go of one by one.
     fn dues(&self, side: usize) -> Option<Dues> {
         let (within, _) = self.within.as_ref()?;
         Some(Dues::new(within.partners_until(side), within.extent()))
     }
 
-    fn own(&self, side: usize) -> Vec<DataType> {
+    fn own_types(&self, side: usize) -> Vec<DataType> {
         let fields = self.layouts.get(side).map(|l| l.fields().iter().skip(self.keys));
         fields.into_iter().flatten().map(|f| f.data_type().clone()).collect()
+    }
+}
+
+impl super::sides::Shape for Shape {
+    fn keys(&self) -> usize {
+        self.keys
+    }
+
+    fn own(&self, side: usize) -> Range<usize> {
+        self.keys..of(&self.layouts, side).fields().len()
+    }
+
+    fn late_by(&self, side: usize) -> Closes {
+        let Some((within, watermarks)) = &self.within else { return self.closes.clone() };
+        Some((self.keys + of(&within.columns, side), within.closing.clone(), watermarks.clone()))
     }
 }
 
@@ -152,14 +162,14 @@ impl JoinState {
     ///
     /// # Errors
     /// When a type has no row encoding.
-    pub fn new(shape: Shape) -> Result<Self, ArrowError> {
+    pub(super) fn empty(shape: Shape) -> Result<Self, ArrowError> {
         let [left, _] = &shape.layouts;
         let key_types: Vec<DataType> = left.fields().iter().take(shape.keys).map(|f| f.data_type().clone()).collect();
         let by_row = shape.residual.is_some();
         let side = |side: usize, retracts: bool| {
             // Where the key decides, and rows of the other side alone are given, their number is enough.
             let rows = shape.gives_pairs() || by_row || side == 0;
-            Side::new(rows.then(|| shape.own(side)).as_deref(), retracts, by_row && shape.asks_for_partners(side), shape.dues(side))
+            Side::new(rows.then(|| shape.own_types(side)).as_deref(), retracts, by_row && shape.asks_for_partners(side), shape.dues(side))
         };
         let [left_goes, right_goes] = shape.retracts;
         let sides = [side(0, left_goes)?, side(1, right_goes)?];
@@ -181,7 +191,7 @@ impl JoinState {
     ///
     /// # Errors
     /// When rows are not of the layout.
-    pub fn begin(&mut self, epoch: u64, left: &[Updates], right: &[Updates]) -> Result<Work, ArrowError> {
+    pub(super) fn take_up(&mut self, epoch: u64, left: &[Updates], right: &[Updates]) -> Result<Work, ArrowError> {
         self.round = self.round.wrapping_add(1).max(1);
         if let Some((within, watermarks)) = &self.shape.within {
             let passed = within.closing.passed_before(watermarks, epoch);
@@ -200,7 +210,7 @@ impl JoinState {
     ///
     /// # Errors
     /// When rows cannot be put together, which is a defect.
-    pub fn go_on(&mut self, work: &mut Work, out: &mut Given, enough: usize) -> Result<bool, ArrowError> {
+    pub(super) fn work(&mut self, work: &mut Work, out: &mut Given, enough: usize) -> Result<bool, ArrowError> {
         while work.phase != Phase::Done {
             match work.phase {
                 Phase::Before => {
@@ -225,7 +235,7 @@ impl JoinState {
                     self.give_turning(work, true, out)?;
                     self.give_others(work, out)?;
                     self.give_touched(out)?;
-                    self.pass(work.epoch);
+                    self.let_go_of_closed(work.epoch);
                     work.phase = Phase::Done;
                 }
                 Phase::Done => {}
@@ -292,7 +302,7 @@ impl JoinState {
     }
 
     /// Lets go of what an epoch has closed.
-    pub fn pass(&mut self, epoch: u64) {
+    pub(super) fn let_go_of_closed(&mut self, epoch: u64) {
         self.let_go_by_row(epoch);
         self.sweep();
         self.let_go(epoch);
