@@ -235,6 +235,28 @@ const STATEMENTS: &[(&str, &str)] = &[
         "FOR SYSTEM_TIME AS OF table \"n\" is not supported yet: its PRIMARY KEY keeps only the newest version of a row",
     ),
     (
+        "CREATE TABLE n (a BIGINT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts); CREATE VIEW nv AS SELECT * FROM n; \
+         SELECT * FROM t JOIN nv FOR SYSTEM_TIME AS OF t.ts ON nv.a = t.id",
+        "FOR SYSTEM_TIME AS OF table \"nv\" is not supported yet: its PRIMARY KEY keeps only the newest version of a row",
+    ),
+    (
+        "CREATE TABLE n (a BIGINT); INSERT INTO n SELECT t.id FROM t ASOF JOIN u MATCH_CONDITION (t.id >= u.k) ON t.g = u.w",
+        "a join by time in a statement that changes a table is not supported yet: make a view of it, and read that",
+    ),
+    (
+        "SELECT * FROM t ASOF JOIN u MATCH_CONDITION (t.id >= u.k) USING (id)",
+        "ASOF JOIN with USING or NATURAL is not supported yet: write ON",
+    ),
+    (
+        "SELECT * FROM t ASOF JOIN u MATCH_CONDITION (t.id >= 3) ON t.g = u.w",
+        "a join by time whose condition does not compare a time of each side",
+    ),
+    (
+        "CREATE TABLE n (a BIGINT, ts TIMESTAMP, WATERMARK FOR ts); \
+         SELECT l.ts FROM n AS l ASOF JOIN n AS r MATCH_CONDITION (l.ts <= r.ts) ON l.a = r.a EMIT FINAL",
+        "EMIT FINAL needs a column that a watermark closes",
+    ),
+    (
         "SELECT * FROM t JOIN u FOR SYSTEM_TIME AS OF PROCTIME() ON t.id = u.k",
         "FOR SYSTEM_TIME AS OF PROCTIME() is not supported yet: times are given by rows",
     ),

@@ -31,6 +31,7 @@ use super::functions::functions;
 use super::lateral::{independent, typed};
 use super::lower::OwnResult;
 use super::merged::MergedColumns;
+use super::nearest::WholeRows;
 use super::orders;
 use super::overflow::Overflow;
 use super::pushing::{NUMBERS_RIGHT, rules};
@@ -133,6 +134,11 @@ impl Catalog {
     /// Says which column of a table its watermark is of.
     pub fn set_event_time(&mut self, table: &str, column: &str, keeps_versions: bool) {
         self.event_times.insert(table.to_string(), EventTime { column: column.to_string(), keeps_versions });
+    }
+
+    /// Whether a row of a table leaves those before it there, as far as its event time tells.
+    pub fn keeps_versions(&self, table: &str) -> bool {
+        self.event_times.get(table).is_none_or(|time| time.keeps_versions)
     }
 
     /// For each column of a table or view whether it is the event time that a watermark closes.
@@ -242,6 +248,7 @@ impl Catalog {
         let place = place(&plan)?;
         let plan = with_clock(independent(plan)?)?;
         let mut analyzer = Analyzer::new();
+        analyzer.rules.push(Arc::new(WholeRows));
         analyzer.rules.push(Arc::new(Overflow));
         let plan = analyzer.execute_and_check(plan, &self.options, |_, _| {});
         let plan = plan.map_err(|error| match place.filter(|_| error.strip_backtrace().contains("subquery")) {

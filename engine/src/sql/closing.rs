@@ -240,15 +240,19 @@ fn of_pairs(
     beneath: &[Closing],
 ) -> [Vec<Option<Closing>>; 2] {
     let (tables, behind) = together(left.iter().chain(&right).flatten().chain(beneath));
-    let nearest = Nearest::of(join).ok().flatten().filter(|n| n.newest).and_then(|n| n.closing(join, &left, &right));
-    let ties = match (&nearest, of_join(join, &left, &right)) {
-        (Some((_, held)), _) => [Some((*held, 0)), None],
+    let by_time = Nearest::of(join).ok().flatten();
+    let held = by_time.as_ref().filter(|n| n.newest).and_then(|n| n.closing(join, &left, &right)).map(|(_, [held, _])| held);
+    let ties = match (held, of_join(join, &left, &right)) {
+        (Some(held), _) => [Some((held, 0)), None],
         (None, LetGo::ByKey(_, _, Some(ties))) => ties.map(Some),
         (None, LetGo::Within(within, _)) => within.tie().map(Some),
         (None, LetGo::ByKey(_, _, None) | LetGo::Never) => [None, None],
     };
-    if nearest.is_some() {
-        // A row of the right may be the newest for as long as none follows.
+    if by_time.is_some() {
+        // The other of a row of the left may be another for as long as rows come to the right; a row of the right may be the newest for as
+        // long as none follows.
+        let stays = held.is_some() || !changes(&join.right);
+        left = left.into_iter().map(|closing| closing.filter(|_| stays)).collect();
         right = loosened(right, |_| true);
     } else if ties == [None, None] {
         let [of_left, of_right] = closed_keys(join, &left, &right);

@@ -52,7 +52,7 @@ pub fn title(plan: &Plan) -> String {
                 (false, false) => "the oldest not before it",
                 (false, true) => "the oldest after it",
             };
-            format!("{kind} join by time, {which} by {} columns", a.keys)
+            format!("{kind} join by time, {which} by {} columns", a.keys.len())
         }
         Node::Aggregate { keys, aggregates, once, hop, .. } => {
             let slices = if hop.is_some() { ", sliding windows of slices" } else { "" };

@@ -161,9 +161,9 @@ pub struct AsOf {
     pub left: Plan,
     /// The right side, alike.
     pub right: Plan,
-    /// Number of keys. Null equals nothing.
-    pub keys: usize,
-    /// The time of each side among its own columns; the last of them, where it is given for nothing else.
+    /// Of each key whether null equals null.
+    pub keys: Vec<bool>,
+    /// The time of each side among its own columns; the last of them, where it is given for nothing else. A row without has no other.
     pub times: [usize; 2],
     /// How many own columns of each side are given.
     pub widths: [usize; 2],
@@ -173,8 +173,8 @@ pub struct AsOf {
     pub strict: bool,
     /// Whether rows of the left without such a row are given, with nulls.
     pub outer: bool,
-    /// How watermarks close the times of both sides, which lets go of rows.
-    pub closing: Option<Closing>,
+    /// How watermarks close the times of both sides, which lets go of rows; and where those stand.
+    pub closing: Option<(Closing, [usize; 2])>,
 }
 
 /// Rows of equal keys that follow one another in less than a gap are a session.
@@ -288,7 +288,7 @@ impl Plan {
             | Node::Group { closing: Some((_, closing)), .. }
             | Node::Final { closing, .. } => Some(closing),
             Node::Sessions(sessions) => sessions.closing.as_ref(),
-            Node::AsOf(as_of) => as_of.closing.as_ref(),
+            Node::AsOf(as_of) => as_of.closing.as_ref().map(|(closing, _)| closing),
             Node::Join(join) => join.closing.as_ref().map(|(_, c)| c).or(join.within.as_ref().map(|w| &w.closing)),
             _ => None,
         }

@@ -266,7 +266,11 @@ impl Program {
         catalog.add_table(name, plan.schema.clone());
         let times = closings.iter().zip(plan.schema.fields()).filter(|(c, _)| c.as_ref().is_some_and(|c| c.shape == Shape::Time));
         if let [(_, time)] = times.collect::<Vec<_>>().as_slice() {
-            catalog.set_event_time(name, time.name(), true);
+            // What reads a table without versions has none.
+            let mut reads = Vec::new();
+            plan.reads(&mut reads);
+            let keeps_versions = reads.iter().all(|read| catalog.keeps_versions(read));
+            catalog.set_event_time(name, time.name(), keeps_versions);
         }
         self.views.push(View { name: name.to_string(), plan, closings, written: None });
         Ok(())

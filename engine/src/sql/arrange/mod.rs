@@ -114,15 +114,19 @@ pub fn equal_columns(
     Ok((0..left.len()).map(|i| Some(compare(i, i).is_eq())).collect())
 }
 
+/// Whether values of a type can be kept as state.
+pub fn is_kept(kind: &arrow::datatypes::DataType) -> bool {
+    let empty = arrow::array::new_empty_array(kind);
+    make_comparator(&empty, &empty, SortOptions::default()).and_then(|_| hash_rows(&[empty], 0)).is_ok()
+}
+
 /// Whether rows of a schema can be arranged: the first column that cannot, by name and type.
 ///
 /// # Errors
 /// With that column.
 pub fn check(schema: &SchemaRef) -> Result<(), String> {
     for field in schema.fields() {
-        let empty = arrow::array::new_empty_array(field.data_type());
-        let comparable = make_comparator(&empty, &empty, SortOptions::default());
-        if comparable.and_then(|_| hash_rows(&[empty], 0)).is_err() {
+        if !is_kept(field.data_type()) {
             return Err(format!("column \"{}\" of type {} cannot be kept as state; this", field.name(), field.data_type()));
         }
     }

@@ -28,7 +28,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::dialect::Sql;
-pub use by_time::{EventTime, NEAREST, VERSION};
+pub use by_time::{EventTime, NEAREST, VERSION, is_in as has_join_by_time};
 pub use merged_away::name_of;
 pub use names::{ambiguous, apart, numbered};
 pub use refused::of_calls;
@@ -81,6 +81,12 @@ impl VisitorMut for Rewriter<'_> {
             && names::given(alias.as_ref())
         {
             apart(subquery);
+        }
+        if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
+            for join in &mut table_with_joins.joins {
+                flow(by_time::join(join, self.event_times))?;
+                flow(plain_join(join))?;
+            }
         }
         ControlFlow::Continue(())
     }

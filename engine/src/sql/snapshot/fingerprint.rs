@@ -42,7 +42,7 @@ fn node(plan: &Plan, named: &dyn Fn(&str) -> Option<Fingerprint>, out: &mut Stri
             write!(out, "join {:?} {keys:?} {} {residual:?} {:?} {:?}", join.kind, join.null_equal, join.closing, join.within)?;
         }
         Node::AsOf(a) => {
-            write!(out, "as of {} {:?} {:?} {} {} {} {:?}", a.keys, a.times, a.widths, a.newest, a.strict, a.outer, a.closing)?;
+            write!(out, "as of {:?} {:?} {:?} {} {} {} {:?}", a.keys, a.times, a.widths, a.newest, a.strict, a.outer, a.closing)?;
         }
         Node::Aggregate { keys, aggregates, closing, hop, once, .. } => {
             let key = |key: &HopKey| match key {

@@ -6,6 +6,9 @@ use std::cmp::Ordering;
 /// Slots of a part at most: moving them costs about what finding the place in it does.
 const PART_SLOTS_MAX: usize = 512;
 
+/// Room of a list that is not given back.
+const ROOM_MIN: usize = 8;
+
 /// Slots in order.
 #[derive(Clone, Debug)]
 pub enum Ordered<T = u32> {
@@ -64,7 +67,11 @@ impl<T: Copy + PartialEq> Ordered<T> {
     /// Takes those at the front away for which something holds.
     pub fn take_before(&mut self, is_before: impl Fn(T) -> bool) -> Vec<T> {
         let holds = |slot: &T| is_before(*slot);
-        let out_of = |slots: &mut Vec<T>| slots.drain(..slots.partition_point(holds)).collect::<Vec<T>>();
+        let out_of = |slots: &mut Vec<T>| {
+            let taken = slots.drain(..slots.partition_point(holds)).collect::<Vec<T>>();
+            shrink(slots);
+            taken
+        };
         match self {
             Ordered::Few(slots) => out_of(slots),
             Ordered::Many(parts) => {
@@ -119,6 +126,7 @@ impl<T: Copy + PartialEq> Ordered<T> {
                 && slots.get(at) == Some(&slot)
             {
                 slots.remove(at);
+                shrink(slots);
             }
         };
         match self {
@@ -159,6 +167,13 @@ impl<T: Copy + PartialEq> Ordered<T> {
     pub fn bytes(&self) -> usize {
         let outer = if let Ordered::Many(parts) = self { parts.capacity() * size_of::<Vec<T>>() } else { 0 };
         outer + self.parts().iter().map(|p| p.capacity() * size_of::<T>()).sum::<usize>()
+    }
+}
+
+/// Gives room back that is not used any more: there are many lists, and most have been longer.
+fn shrink<T>(slots: &mut Vec<T>) {
+    if slots.capacity() > ROOM_MIN && slots.len() < slots.capacity() / 4 {
+        slots.shrink_to(slots.len() * 2);
     }
 }
 

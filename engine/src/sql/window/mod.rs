@@ -108,7 +108,7 @@ impl Window {
             Kind::Hop | Kind::HopList | Kind::HopCalendar => ("hop(time, slide, size [, offset] [, zone])", 3..=5),
             Kind::Cumulate | Kind::CumulateList | Kind::CumulateCalendar => ("cumulate(time, step, size [, offset] [, zone])", 3..=5),
             Kind::Session => ("session(time, gap [, key …])", 2..=64),
-            Kind::Nearest => ("nearest_before(condition [, inner])", 1..=2),
+            Kind::Nearest => ("nearest_before(times, condition, inner [, column …])", 3..=usize::MAX),
         }
     }
 }

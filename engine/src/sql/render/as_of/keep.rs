@@ -79,7 +79,7 @@ impl Sides for Nearby {
         let weights = weights.ok_or_else(|| ArrowError::SchemaError("saved rows of a join by time are not those of its plan".into()))?;
         let rows = saved.project(&(0..saved.num_columns() - 1).collect::<Vec<_>>())?;
         let part = self.part(side, Updates::changes(rows, weights))?;
-        self.take_in(side, &mut [part]);
+        self.take_in(side, &mut [part])?;
         self.is_restored = true;
         Ok(())
     }

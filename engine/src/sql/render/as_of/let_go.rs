@@ -2,7 +2,7 @@
 
 use arrow::error::ArrowError;
 
-use super::side::{Part, Side};
+use super::side::{Part, Place, Side};
 use super::state::Nearby;
 use crate::sql::render::join::of;
 use crate::sql::watermark::END;
@@ -18,14 +18,13 @@ impl Nearby {
             }
         }
         self.tidy(&touched);
-        let now = self.shape.closes.as_ref().and_then(|(closing, watermarks)| closing.passed(watermarks, epoch));
+        let now = self.shape.closes.as_ref().and_then(|(closing, _, watermarks)| closing.passed(watermarks, epoch));
         let Some(now) = now else { return Ok(()) };
         let due = self.dues.take(now);
         let due = if now == END { self.index.live() } else { due };
         for key in &due {
             self.let_go(*key, now)?;
         }
-        self.firsts.clear();
         self.tidy(&due);
         Ok(())
     }
@@ -33,6 +32,15 @@ impl Nearby {
     /// Lets go of the rows of a key that nothing can change any more, and that nothing that comes can be nearest to.
     fn let_go(&mut self, key: u32, now: i64) -> Result<(), ArrowError> {
         let last = of(&self.sides, 1).before(key, now);
+        self.let_go_of_rows(key, now, last)?;
+        // Of those before it at most one is left.
+        if let Some(firsts) = self.firsts.get_mut(&key) {
+            *firsts = firsts.split_off(&now);
+        }
+        Ok(())
+    }
+
+    fn let_go_of_rows(&mut self, key: u32, now: i64, last: Option<Place>) -> Result<(), ArrowError> {
         if now == END {
             self.sides.iter_mut().for_each(|side| side.let_go(key, END, None));
         } else if self.shape.newest {
@@ -57,6 +65,7 @@ impl Nearby {
                 left.release(*key);
                 right.release(*key);
                 self.dues.forget(*key);
+                self.firsts.remove(key);
                 self.index.release(*key);
             } else if self.shape.closes.is_some() {
                 let next = match self.shape.newest {

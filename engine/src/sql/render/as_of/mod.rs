@@ -19,10 +19,10 @@ impl<'s> Renderer<'s> {
     /// Renders a join by time.
     pub(super) fn as_of(&mut self, view: &str, as_of: &AsOf, schema: &SchemaRef) -> Option<Changes<'s>> {
         let (left, right) = (self.plan(view, &as_of.left)?, self.plan(view, &as_of.right)?);
-        let left = self.by_key(left, &as_of.left.schema, as_of.keys);
-        let right = self.by_key(right, &as_of.right.schema, as_of.keys);
+        let left = self.by_key(left, &as_of.left.schema, as_of.keys.len());
+        let right = self.by_key(right, &as_of.right.schema, as_of.keys.len());
         let shape = Shape {
-            keys: as_of.keys,
+            keys: as_of.keys.clone(),
             times: as_of.times,
             widths: as_of.widths,
             newest: as_of.newest,
@@ -31,7 +31,7 @@ impl<'s> Renderer<'s> {
             layouts: [as_of.left.schema.clone(), as_of.right.schema.clone()],
             retracts: [!as_of.left.append_only, !as_of.right.append_only],
             schema: schema.clone(),
-            closes: as_of.closing.clone().map(|closing| (closing, self.watermarks.clone())),
+            closes: as_of.closing.clone().map(|(closing, held)| (closing, held, self.watermarks.clone())),
         };
         Some(self.two_sided::<Nearby>(view, left, right, shape))
     }

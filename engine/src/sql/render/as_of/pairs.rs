@@ -71,7 +71,7 @@ impl Nearby {
     /// Gives rows of the left that go with none: a key or the time is null.
     pub(super) fn give_loose(&self, loose: &[Updates], out: &mut Given) -> Result<(), ArrowError> {
         for updates in loose.iter().filter(|_| self.shape.outer) {
-            let own: Vec<ArrayRef> = updates.rows.columns().get(self.shape.keys..).unwrap_or_default().to_vec();
+            let own: Vec<ArrayRef> = updates.rows.columns().get(self.shape.keys.len()..).unwrap_or_default().to_vec();
             let rows: Vec<u32> = (0..updates.rows.num_rows() as u32).collect();
             let diffs: Vec<i64> = (0..rows.len()).map(|row| updates.diff(row)).collect();
             self.give(&rows, &vec![NOWHERE; rows.len()], &diffs, &|_| Ok(own.clone()), out)?;

@@ -53,9 +53,9 @@ impl Side {
         self.tied.iter_mut().for_each(|tied| tied.resize(keys, false));
     }
 
-    /// Takes in what comes, then what goes; how many rows were to go and were not there. Those that have gone can be read until they
-    /// are swept.
-    pub fn take_in(&mut self, parts: &mut [Part]) -> usize {
+    /// Takes in what comes, then what goes; how many rows were to go and were not there, and the places that were touched of keys with
+    /// several rows of one time. Rows that have gone can be read until they are swept.
+    pub fn take_in(&mut self, parts: &mut [Part]) -> (usize, Vec<(u32, Place)>) {
         let (mut changed, mut missing) = (Vec::new(), 0);
         let mut change = |keys: &[u32], times: &[i64], row: usize, slot: u32| {
             changed.extend(keys.get(row).zip(times.get(row)).map(|(key, time)| (*key, (*time, slot))));
@@ -76,8 +76,9 @@ impl Side {
                 change(keys, times, row, slot);
             });
         }
-        changed.into_iter().for_each(|(key, place)| self.put(key, place));
-        missing
+        changed.iter().for_each(|(key, place)| self.put(*key, *place));
+        changed.retain(|(key, _)| self.is_tied(*key));
+        (missing, changed)
     }
 
     /// Puts a row into the order of its key, or takes it out, as it is there or not.

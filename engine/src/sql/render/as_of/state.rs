@@ -7,7 +7,7 @@
 //! and are let go of; of the right the newest before it stays, as those of the left that are to come may be nearest to it. The other
 //! way round, rows of the left stay until one of the right has followed them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
@@ -17,7 +17,7 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 use super::pairs::Pairs;
-use super::side::{Part, Side};
+use super::side::{Part, Place, Side};
 use super::spans::Span;
 use crate::flow::updates::Updates;
 use crate::sql::closing::Closing;
@@ -31,8 +31,8 @@ use crate::sql::watermark::Watermarks;
 /// What a join by time is.
 #[derive(Clone)]
 pub struct Shape {
-    /// How many columns of each side's layout are keys.
-    pub keys: usize,
+    /// Of each key, the first columns of each side's layout, whether null equals null.
+    pub keys: Vec<bool>,
     /// The time of each side among its own columns.
     pub times: [usize; 2],
     /// How many of those are given.
@@ -49,22 +49,22 @@ pub struct Shape {
     pub retracts: [bool; 2],
     /// Columns of the output.
     pub schema: SchemaRef,
-    /// What closes the times of both sides, and what says when.
-    pub closes: Option<(Closing, Watermarks)>,
+    /// What closes times of both sides, where those stand among own columns, and what says when.
+    pub closes: Option<(Closing, [usize; 2], Watermarks)>,
 }
 
 impl SidesShape for Shape {
     fn keys(&self) -> usize {
-        self.keys
+        self.keys.len()
     }
 
     fn own(&self, side: usize) -> Range<usize> {
-        self.keys..self.keys + of(&self.widths, side)
+        self.keys()..self.keys() + of(&self.widths, side)
     }
 
     fn late_by(&self, side: usize) -> Closes {
-        let time = self.keys + of(&self.times, side);
-        self.closes.clone().map(|(closing, watermarks)| (time, closing, watermarks))
+        let (closing, held, watermarks) = self.closes.clone()?;
+        Some((self.keys() + of(&held, side), closing, watermarks))
     }
 }
 
@@ -77,9 +77,9 @@ pub struct Nearby {
     pub(super) others: Vec<u32>,
     /// Whether it is still to be found what goes with which.
     pub(super) is_restored: bool,
-    /// Columns of the right, to tell which of several rows of a time is the first; and those that were found in this epoch.
+    /// Columns of the right, to tell which of several rows of a time is the first; and those that were found so far, by key and time.
     order: RowConverter,
-    pub(super) firsts: HashMap<(u32, i64), u32>,
+    pub(super) firsts: HashMap<u32, BTreeMap<i64, u32>>,
     pub(super) dues: DueKeys,
 }
 
@@ -108,10 +108,10 @@ impl Nearby {
     pub(super) fn empty(shape: Shape) -> Result<Self, ArrowError> {
         let kinds = |side: usize| of(&shape.layouts, side).fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
         let (left, right) = (kinds(0), kinds(1));
-        let own = |kinds: &[DataType]| kinds.get(shape.keys..).unwrap_or_default().to_vec();
+        let own = |kinds: &[DataType]| kinds.get(shape.keys()..).unwrap_or_default().to_vec();
         let [left_goes, right_goes] = shape.retracts;
         Ok(Nearby {
-            index: Index::new(left.get(..shape.keys).unwrap_or_default())?,
+            index: Index::new(left.get(..shape.keys()).unwrap_or_default())?,
             sides: [Side::new(&own(&left), left_goes, false)?, Side::new(&own(&right), right_goes, true)?],
             others: Vec::new(),
             is_restored: false,
@@ -131,13 +131,15 @@ impl Nearby {
 
     /// The rows of a side; and apart from them those with a key or a time that is null.
     fn parts(&mut self, side: usize, batches: &[Updates]) -> Result<(Vec<Part>, Vec<Updates>), ArrowError> {
-        let time = self.shape.keys + of(&self.shape.times, side);
+        let time = self.shape.keys() + of(&self.shape.times, side);
+        let known = self.shape.keys.iter().enumerate().filter(|(_, null_equal)| !**null_equal).map(|(at, _)| at).chain([time]);
+        let known: Vec<usize> = known.collect();
         let (mut parts, mut loose) = (Vec::with_capacity(batches.len()), Vec::new());
         let some =
             |updates: &Updates, mask: &BooleanArray| keep_where(updates, mask).map_err(|e| ArrowError::ComputeError(e.strip_backtrace()));
         for updates in batches {
             let mut updates = updates.clone();
-            if let Some(null) = with_null(&updates.rows, (0..self.shape.keys).chain([time])) {
+            if let Some(null) = with_null(&updates.rows, known.iter().copied()) {
                 loose.push(some(&updates, &null)?);
                 updates = some(&updates, &not(&null)?)?;
             }
@@ -152,7 +154,7 @@ impl Nearby {
     pub(super) fn part(&mut self, side: usize, updates: Updates) -> Result<Part, ArrowError> {
         let count = updates.rows.num_rows();
         let keys = self.index.assign(updates.rows.columns(), count)?;
-        let rows = updates.rows.project(&(self.shape.keys..updates.rows.num_columns()).collect::<Vec<_>>())?;
+        let rows = updates.rows.project(&(self.shape.keys()..updates.rows.num_columns()).collect::<Vec<_>>())?;
         let times = rows.columns().get(*of(&self.shape.times, side)).map(|c| cast(c, &DataType::Int64)).transpose()?;
         let times = times.and_then(|times| times.as_primitive_opt::<Int64Type>().map(|t| t.values().to_vec()));
         let times = times.ok_or_else(|| ArrowError::SchemaError("a join by time has no times".into()))?;
@@ -167,10 +169,11 @@ impl Nearby {
     }
 
     /// Takes in rows of a side; how many were to go and were not there.
-    pub(super) fn take_in(&mut self, side: usize, parts: &mut [Part]) -> usize {
+    pub(super) fn take_in(&mut self, side: usize, parts: &mut [Part]) -> Result<usize, ArrowError> {
         self.grow();
-        self.firsts.clear();
-        of_mut(&mut self.sides, side).take_in(parts)
+        let (missing, tied) = of_mut(&mut self.sides, side).take_in(parts);
+        self.compare(tied)?;
+        Ok(missing)
     }
 
     /// The row of the right that goes with a time of the left, or none.
@@ -202,15 +205,50 @@ impl Nearby {
 
     /// Of several rows of the right at a time the one whose columns are the first in their order.
     pub(super) fn first(&mut self, key: u32, at: i64) -> Result<u32, ArrowError> {
-        if let Some(known) = self.firsts.get(&(key, at)) {
-            return Ok(*known);
+        if let Some(known) = self.known_first(key, at) {
+            return Ok(known);
         }
         let [_, right] = &self.sides;
         let slots: Vec<u32> = right.from(key, (at, 0)).take_while(|place| place.0 == at).map(|place| place.1).collect();
-        let rows = self.order.convert_columns(&right.rows.take(&slots)?)?;
-        let first = slots.iter().zip(rows.iter()).min_by(|a, b| a.1.cmp(&b.1)).map_or(NOWHERE, |(slot, _)| *slot);
-        self.firsts.insert((key, at), first);
+        let first = self.least(&slots)?;
+        if slots.len() > 1 {
+            self.firsts.entry(key).or_default().insert(at, first);
+        }
         Ok(first)
+    }
+
+    fn known_first(&self, key: u32, at: i64) -> Option<u32> {
+        self.firsts.get(&key)?.get(&at).copied()
+    }
+
+    fn least(&self, slots: &[u32]) -> Result<u32, ArrowError> {
+        if let [one] = slots {
+            return Ok(*one);
+        }
+        let [_, right] = &self.sides;
+        let rows = self.order.convert_columns(&right.rows.take(slots)?)?;
+        Ok(slots.iter().zip(rows.iter()).min_by(|a, b| a.1.cmp(&b.1)).map_or(NOWHERE, |(slot, _)| *slot))
+    }
+
+    /// Holds what has come to the right against the first rows of its times; where such a one has gone, another is to be found.
+    fn compare(&mut self, mut tied: Vec<(u32, Place)>) -> Result<(), ArrowError> {
+        tied.retain(|(key, place)| self.known_first(*key, place.0).is_some());
+        tied.sort_unstable();
+        tied.dedup();
+        for of_time in tied.chunk_by(|a, b| (a.0, a.1.0) == (b.0, b.1.0)) {
+            let Some((key, (at, _))) = of_time.first().copied() else { continue };
+            let Some(known) = self.known_first(key, at) else { continue };
+            let [_, right] = &self.sides;
+            let is_there = |slot: &u32| right.rows.weight_of(*slot) > 0;
+            let slots: Vec<u32> = std::iter::once(known).chain(of_time.iter().map(|(_, place)| place.1)).filter(is_there).collect();
+            let first = if slots.first() == Some(&known) { Some(self.least(&slots)?) } else { None };
+            let Some(firsts) = self.firsts.get_mut(&key) else { continue };
+            match first {
+                Some(first) => firsts.insert(at, first),
+                None => firsts.remove(&at),
+            };
+        }
+        Ok(())
     }
 
     /// Goes on with an epoch; whether it is done.
@@ -219,7 +257,7 @@ impl Nearby {
             let [left, right] = &mut epoch.parts;
             match &mut epoch.step {
                 Step::Right => {
-                    out.missing += self.take_in(1, right);
+                    out.missing += self.take_in(1, right)?;
                     self.give_loose(&epoch.loose, out)?;
                     let mut spans = self.spans(right);
                     spans.reverse();
@@ -235,7 +273,7 @@ impl Nearby {
                     let is_through = spans.is_empty();
                     self.give_pairs(pairs, out)?;
                     if is_through {
-                        out.missing += self.take_in(0, left);
+                        out.missing += self.take_in(0, left)?;
                         self.find_new(left)?;
                         epoch.step = Step::Left(0);
                     }
@@ -268,6 +306,6 @@ impl Nearby {
 
     /// Columns of keys.
     pub(super) fn key_columns(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        if self.shape.keys == 0 { Ok(Vec::new()) } else { self.index.columns(keys) }
+        if self.shape.keys.is_empty() { Ok(Vec::new()) } else { self.index.columns(keys) }
     }
 }
