@@ -22,6 +22,9 @@ use super::within::time;
 /// What is said of a condition that is none of a join by time.
 const NO_TIMES: &str = "a join by time whose condition does not compare a time of each side";
 
+/// Digits of decimals that all have room in 64 bits.
+const DIGITS_MAX: u8 = 18;
+
 /// Arguments before the columns that are kept.
 const ARGUMENTS: usize = 3;
 
@@ -168,9 +171,9 @@ impl Nearest {
         }
     }
 
-    /// Whether rows can be kept in the order of their times: whole numbers, each of one side alone, and all that a pair must fit by.
+    /// Whether rows can be kept in the order of their times: numbers, each of one side alone, and all that a pair must fit by.
     pub fn is_by_order(&self, join: &Join) -> bool {
-        let kind = |e: &Expr, frame: &DFSchema| e.get_type(frame).ok().filter(is_whole);
+        let kind = |e: &Expr, frame: &DFSchema| e.get_type(frame).ok().filter(is_number);
         let (left, right) = (kind(&self.left, join.left.schema()), kind(&self.right, join.right.schema()));
         self.others.is_empty() && is_over(&self.left, join.left.schema()) && left.is_some() && left == right
     }
@@ -192,8 +195,12 @@ fn is_over(e: &Expr, schema: &Arc<DFSchema>) -> bool {
     e.column_refs().iter().all(|c| schema.has_column(c))
 }
 
-/// Whether values of a type are in the order of the numbers that they are.
-fn is_whole(kind: &DataType) -> bool {
-    use DataType::{Date32, Int8, Int16, Int32, Int64, Timestamp, UInt8, UInt16, UInt32};
-    matches!(kind, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | Date32 | Timestamp(..))
+/// Whether values of a type are numbers of 64 bits, or in the order of such.
+fn is_number(kind: &DataType) -> bool {
+    use DataType::{Date32, Decimal128, Float16, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp, UInt8, UInt16, UInt32};
+    match kind {
+        Decimal128(digits, _) => *digits <= DIGITS_MAX,
+        Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | Date32 | Timestamp(..) => true,
+        other => matches!(other, Float16 | Float32 | Float64),
+    }
 }

@@ -68,7 +68,14 @@ pub fn random_case(seed: u64, history: &History) -> Option<Case> {
     let filters = [(20, format!(" AND b.{other} IS NOT NULL")), (5, " AND 1 = 0".to_string())];
     let filters: String = filters.into_iter().filter(|(percent, _)| dice.percent(*percent)).map(|(_, filter)| filter).collect();
     on += &filters;
-    let matches = if dice.percent(30) { format!("b.ts {turned} a.ts") } else { format!("a.ts {op} b.ts") };
+    // Whole seconds, so that it says the same.
+    let number = if closes { None } else { dice.pick(&[None, None, None, Some("DOUBLE"), Some("DECIMAL(18, 2)"), Some("BIGINT")]) };
+    let time = |side: &str| match number {
+        Some(kind) => format!("CAST(date_part('epoch', {side}.ts) AS {kind})"),
+        None => format!("{side}.ts"),
+    };
+    let (of_left, of_right) = (time("a"), time("b"));
+    let matches = if dice.percent(30) { format!("{of_right} {turned} {of_left}") } else { format!("{of_left} {op} {of_right}") };
     let joined = match (versions, inner) {
         (false, _) => format!("{} AS a ASOF JOIN {} AS b MATCH_CONDITION ({matches}) ON {on}", left.name, right.name),
         (true, inner) => {

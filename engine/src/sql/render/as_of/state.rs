@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::compute::{cast, not};
-use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
@@ -155,8 +155,7 @@ impl Nearby {
         let count = updates.rows.num_rows();
         let keys = self.index.assign(updates.rows.columns(), count)?;
         let rows = updates.rows.project(&(self.shape.keys()..updates.rows.num_columns()).collect::<Vec<_>>())?;
-        let times = rows.columns().get(*of(&self.shape.times, side)).map(|c| cast(c, &DataType::Int64)).transpose()?;
-        let times = times.and_then(|times| times.as_primitive_opt::<Int64Type>().map(|t| t.values().to_vec()));
+        let times = rows.columns().get(*of(&self.shape.times, side)).and_then(numbers);
         let times = times.ok_or_else(|| ArrowError::SchemaError("a join by time has no times".into()))?;
         let batch = of(&self.sides, side).rows.batch(rows.columns(), count)?;
         Ok(Part { rows, diffs: updates.diffs, keys, times, batch, slots: Vec::new() })
@@ -307,5 +306,43 @@ impl Nearby {
     /// Columns of keys.
     pub(super) fn key_columns(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         if self.shape.keys.is_empty() { Ok(Vec::new()) } else { self.index.columns(keys) }
+    }
+}
+
+/// Times as numbers in the same order. Of floats NaN is the greatest, as it is where they are compared, and there is one zero.
+fn numbers(times: &ArrayRef) -> Option<Vec<i64>> {
+    match times.data_type() {
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => {
+            let wide = cast(times, &DataType::Float64).ok()?;
+            let number = |time: &f64| {
+                let bits = (time + 0.0).to_bits().cast_signed();
+                // The other bits of what is below zero are turned, as their order is.
+                bits ^ (((bits >> 63).cast_unsigned()) >> 1).cast_signed()
+            };
+            Some(wide.as_primitive_opt::<Float64Type>()?.values().iter().map(number).collect())
+        }
+        DataType::Decimal128(..) => {
+            let number = |time: &i128| i64::try_from(*time).unwrap_or(i64::MAX);
+            Some(times.as_primitive_opt::<Decimal128Type>()?.values().iter().map(number).collect())
+        }
+        _ => Some(cast(times, &DataType::Int64).ok()?.as_primitive_opt::<Int64Type>()?.values().to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Float64Array};
+
+    #[test]
+    fn floats_are_in_the_order_in_which_they_compare() {
+        let floats = [f64::NEG_INFINITY, -1e300, -1.5, -f64::MIN_POSITIVE, -0.0, 0.0, f64::MIN_POSITIVE, 2.0, f64::INFINITY, f64::NAN];
+        let numbers = super::numbers(&(Arc::new(Float64Array::from(floats.to_vec())) as ArrayRef)).unwrap_or_default();
+        assert_eq!(numbers.len(), floats.len());
+        assert!(
+            numbers.windows(2).enumerate().all(|(at, pair)| if at == 4 { pair[0] == pair[1] } else { pair[0] < pair[1] }),
+            "{numbers:?}"
+        );
     }
 }
