@@ -55,7 +55,7 @@ impl AnalyzerRule for WholeRows {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Done<LogicalPlan> {
         let one = |node: LogicalPlan| match node {
             LogicalPlan::Join(mut join) => match &mut join.filter {
-                Some(Expr::ScalarFunction(mark)) if mark.func.name() == NEAREST => {
+                Some(Expr::ScalarFunction(mark)) if mark.name() == NEAREST => {
                     mark.args.truncate(ARGUMENTS);
                     let right = join.right.schema();
                     let columns = right.columns().into_iter().zip(right.fields()).filter(|(_, field)| is_kept(field.data_type()));

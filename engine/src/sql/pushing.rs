@@ -19,7 +19,6 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinType, Result};
-use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
@@ -95,7 +94,7 @@ fn has_wide_key(plan: &LogicalPlan) -> Result<bool> {
 /// Whether some join is by time.
 fn has_join_by_time(plan: &LogicalPlan) -> Result<bool> {
     let is = |node: &LogicalPlan| match node {
-        LogicalPlan::Join(join) => join.filter.iter().flat_map(split_conjunction).any(Nearest::is_mark),
+        LogicalPlan::Join(join) => join.filter.as_ref().is_some_and(Nearest::is_mark),
         _ => false,
     };
     plan.exists(|node| Ok(is(node)))

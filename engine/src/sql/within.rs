@@ -73,7 +73,7 @@ struct Bounds {
 pub fn of(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> Option<(Within, Expr)> {
     let frame = join.left.schema().join(join.right.schema()).ok()?;
     let parts = split_conjunction(join.filter.as_ref()?);
-    if parts.iter().any(|e| Nearest::is_mark(e)) {
+    if join.filter.as_ref().is_some_and(Nearest::is_mark) {
         return None;
     }
     let found: Vec<Option<Bounds>> = parts

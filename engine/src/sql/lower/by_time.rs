@@ -10,11 +10,10 @@ use datafusion::logical_expr::{Expr, JoinType, Operator, binary_expr, when};
 use datafusion::physical_expr::expressions::Column;
 
 use super::join::{Sides, both, unbounded};
-use super::{Lowering, Refused, all, column, distinct, physical, project, temporal};
-use crate::sql::arrange;
+use super::{Lowering, Refused, all, column, distinct, laid_out, physical, project, temporal};
 use crate::sql::closing;
 use crate::sql::nearest::{Key, Nearest};
-use crate::sql::plan::{AsOf, Expression, Join, JoinKind, Node, Plan, Top};
+use crate::sql::plan::{AsOf, Join, JoinKind, Node, Plan, Top};
 
 impl Lowering<'_> {
     /// A join by time.
@@ -47,29 +46,24 @@ impl Lowering<'_> {
         let widths = [left.schema.fields().len(), right.schema.fields().len()];
         let null_equal = keys.iter().map(|key| key.null_equal).collect();
         let (left_keys, right_keys): (Vec<_>, Vec<_>) = keys.into_iter().map(|key| (key.left, key.right)).unzip();
-        let (left, of_left) = laid_out(left, &left_keys, &left_time, join.left.schema())?;
-        let (right, of_right) = laid_out(right, &right_keys, &right_time, join.right.schema())?;
+        let (left, of_left) = with_time(left, &left_keys, &left_time, join.left.schema())?;
+        let (right, of_right) = with_time(right, &right_keys, &right_time, join.right.schema())?;
         let as_of = AsOf { left, right, keys: null_equal, times: [of_left, of_right], widths, newest, strict, outer, closing };
         Ok(Plan { node: Node::AsOf(Box::new(as_of)), schema, append_only: false })
     }
 }
 
 /// A side with its keys first and its time among its own columns; and where that is.
-fn laid_out(plan: Plan, keys: &[Expr], time: &Expr, frame: &DFSchema) -> Result<(Plan, usize), Refused> {
+fn with_time(plan: Plan, keys: &[Expr], time: &Expr, frame: &DFSchema) -> Result<(Plan, usize), Refused> {
     let (width, keys, time) = (plan.schema.fields().len(), all(keys, frame)?, physical(time, frame)?);
-    let known = time.downcast_ref::<Column>().map(Column::index);
-    let key = |(i, e): (usize, &Expression)| e.data_type(&plan.schema).map(|kind| Arc::new(Field::new(format!("key {i}"), kind, true)));
-    let mut fields = keys.iter().enumerate().map(key).collect::<Result<Vec<_>, _>>().map_err(|e| e.strip_backtrace())?;
-    fields.extend(plan.schema.fields().iter().cloned());
-    let mut columns: Vec<Expression> = keys.into_iter().chain((0..width).map(|at| column(&plan.schema, at))).collect();
-    if known.is_none() {
-        let kind = time.data_type(&plan.schema).map_err(|e| e.strip_backtrace())?;
-        fields.push(Arc::new(Field::new("time", kind, true)));
-        columns.push(time);
+    if let Some(known) = time.downcast_ref::<Column>().map(Column::index) {
+        return Ok((laid_out(plan, &keys, &(0..width).collect::<Vec<_>>())?, known));
     }
-    let schema = Arc::new(Schema::new(fields));
-    arrange::check(&schema)?;
-    Ok((project(plan, columns, schema), known.unwrap_or(width)))
+    let kind = time.data_type(&plan.schema).map_err(|e| e.strip_backtrace())?;
+    let own = plan.schema.fields().iter().cloned().chain([Arc::new(Field::new("time", kind, true))]).collect::<Vec<_>>();
+    let columns = (0..width).map(|at| column(&plan.schema, at)).chain([time]).collect();
+    let timed = project(plan, columns, Arc::new(Schema::new(own)));
+    Ok((laid_out(timed, &keys, &(0..=width).collect::<Vec<_>>())?, width))
 }
 
 /// The same made of pairs: of each distinct row of the left the first pair is taken, and rows of the left join what is theirs.

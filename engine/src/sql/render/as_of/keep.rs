@@ -27,10 +27,8 @@ impl Nearby {
         if !std::mem::take(&mut self.is_restored) {
             return Ok(());
         }
-        for (key, (time, slot)) in self.all() {
-            let other = self.other(key, time)?;
-            self.others.resize(self.others.len().max(slot as usize + 1), NOWHERE);
-            self.others.get_mut(slot as usize).into_iter().for_each(|own| *own = other);
+        for (key, place) in self.all() {
+            self.find(key, place)?;
         }
         let live = self.index.live();
         self.tidy(&live);
@@ -66,7 +64,7 @@ impl Sides for Nearby {
         for part in all.chunks(SAVED_ROWS) {
             let slots: Vec<u32> = part.iter().map(|row| row.0).collect();
             let keys: Vec<u32> = slots.iter().map(|slot| own.rows.group_of(*slot)).collect();
-            let mut columns = self.key_columns(&keys)?;
+            let mut columns = self.index.columns(&keys)?;
             columns.extend(own.rows.take(&slots)?);
             columns.push(Arc::new(Int64Array::from_iter_values(part.iter().map(|row| row.1))));
             out(numbered(columns)?)?;

@@ -10,13 +10,9 @@ use crate::sql::watermark::END;
 impl Nearby {
     /// Forgets what has gone, and lets go of what a watermark has closed.
     pub(super) fn end(&mut self, epoch: u64, parts: &[Vec<Part>; 2]) -> Result<(), ArrowError> {
-        let (mut is_touched, mut touched) = (vec![false; self.index.len()], Vec::new());
-        for key in parts.iter().flatten().flat_map(|part| &part.keys) {
-            if let Some(is_touched @ false) = is_touched.get_mut(*key as usize) {
-                *is_touched = true;
-                touched.push(*key);
-            }
-        }
+        let mut touched: Vec<u32> = parts.iter().flatten().flat_map(|part| part.keys.iter().copied()).collect();
+        touched.sort_unstable();
+        touched.dedup();
         self.tidy(&touched);
         let now = self.shape.closes.as_ref().and_then(|(closing, _, watermarks)| closing.passed(watermarks, epoch));
         let Some(now) = now else { return Ok(()) };

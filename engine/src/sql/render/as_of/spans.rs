@@ -17,14 +17,12 @@ pub struct Span {
 impl Nearby {
     /// The rows of the left that may be nearest to what has come to the right, or has gone.
     pub(super) fn spans(&self, parts: &[Part]) -> Vec<Span> {
-        let mut touched: Vec<(u32, i64)> = parts.iter().flat_map(|p| p.keys.iter().copied().zip(p.times.iter().copied())).collect();
+        let all = parts.iter().flat_map(|part| part.keys.iter().copied().zip(part.times.iter().copied()));
+        let mut touched: Vec<(u32, i64)> = all.filter(|(key, _)| !of(&self.sides, 0).is_empty(*key)).collect();
         touched.sort_unstable();
         touched.dedup();
         let mut spans: Vec<Span> = Vec::new();
         for (key, time) in touched {
-            if of(&self.sides, 0).is_empty(key) {
-                continue;
-            }
             let Some((mut from, until)) = self.reach(key, time) else { continue };
             if let Some(last) = spans.last().filter(|last| last.key == key) {
                 let Some(done) = last.until else { continue };

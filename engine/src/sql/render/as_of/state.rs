@@ -194,11 +194,17 @@ impl Nearby {
     pub(super) fn find_new(&mut self, parts: &[Part]) -> Result<(), ArrowError> {
         for part in parts {
             for ((slot, _), (key, time)) in part.slots.iter().zip(part.keys.iter().zip(&part.times)).filter(|(slot, _)| slot.1) {
-                let other = self.other(*key, *time)?;
-                self.others.resize(self.others.len().max(*slot as usize + 1), NOWHERE);
-                self.others.get_mut(*slot as usize).into_iter().for_each(|own| *own = other);
+                self.find(*key, (*time, *slot))?;
             }
         }
+        Ok(())
+    }
+
+    /// Finds what goes with a row of the left.
+    pub(super) fn find(&mut self, key: u32, (time, slot): Place) -> Result<(), ArrowError> {
+        let other = self.other(key, time)?;
+        self.others.resize(self.others.len().max(slot as usize + 1), NOWHERE);
+        self.others.get_mut(slot as usize).into_iter().for_each(|own| *own = other);
         Ok(())
     }
 
@@ -301,11 +307,6 @@ impl Nearby {
     /// Bytes beside those of the sides.
     pub(super) fn bytes(&self) -> usize {
         self.index.bytes() + self.others.len() * 4 + self.dues.bytes()
-    }
-
-    /// Columns of keys.
-    pub(super) fn key_columns(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        if self.shape.keys.is_empty() { Ok(Vec::new()) } else { self.index.columns(keys) }
     }
 }
 
