@@ -17,7 +17,7 @@ use random::history::{History, history};
 use random::kept::KEPT;
 use random::query::random_query;
 use random::shrink::{Failing, shrink, smallest};
-use random::{by_time, correlated, derived, floats, intervals, large, merged, sessions, watermark};
+use random::{by_time, correlated, derived, floats, intervals, large, merged, modelled, over, sessions, watermark};
 
 /// Seeds that share a history.
 const SHARE: u64 = 8;
@@ -203,7 +203,7 @@ fn joins_by_time_equal_their_meaning() {
     with_times(false, |seed, own| {
         let case = by_time::random_case(seed, own)?;
         let workers = [1, 2, 4][(seed % 3) as usize];
-        Some((case.engine_query(), move |history: &History| by_time::check(&case, history, workers)))
+        Some((case.engine_query(), move |history: &History| modelled::check(&case, history, workers)))
     });
 }
 
@@ -212,7 +212,25 @@ fn joins_by_time_equal_a_model_of_what_is_late() {
     with_times(true, |seed, own| {
         let case = by_time::random_case(seed, own)?;
         let workers = [1, 2, 4][(seed % 3) as usize];
-        Some((case.engine_query(), move |history: &History| by_time::check_late(&case, history, workers)))
+        Some((case.engine_query(), move |history: &History| modelled::check_late(&case, history, workers)))
+    });
+}
+
+#[test]
+fn calls_over_partitions_equal_the_batch() {
+    with_times(false, |seed, own| {
+        let case = over::random_case(seed, own);
+        let workers = [1, 2, 4][(seed % 3) as usize];
+        Some((case.engine_query(), move |history: &History| modelled::check(&case, history, workers)))
+    });
+}
+
+#[test]
+fn calls_over_partitions_equal_a_model_of_what_is_late() {
+    with_times(true, |seed, own| {
+        let case = over::random_case(seed, own);
+        let workers = [1, 2, 4][(seed % 3) as usize];
+        Some((case.engine_query(), move |history: &History| modelled::check_late(&case, history, workers)))
     });
 }
 

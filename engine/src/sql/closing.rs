@@ -16,7 +16,8 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, NullEquality, ScalarValue};
 use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator};
 
-use super::lower::asks_now;
+use super::frames::Frames;
+use super::lower::{asks_now, number_bound};
 use super::nearest::Nearest;
 use super::watermark::{END, Watermarks};
 use super::window::calendar::{Calendar, DAY, Length};
@@ -136,7 +137,8 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
         | LogicalPlan::Limit(_)
         | LogicalPlan::Distinct(Distinct::All(_)) => {
             let changes = match plan {
-                LogicalPlan::Filter(f) => asks_now(&f.predicate),
+                // First rows of partitions change with any row.
+                LogicalPlan::Filter(f) => asks_now(&f.predicate) || number_bound(f).is_some(),
                 LogicalPlan::Sort(s) => s.fetch.is_some(),
                 LogicalPlan::Limit(_) => true,
                 _ => false,
@@ -152,7 +154,8 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
             let input = next();
             let calls = through(&w.window_expr, w.input.schema(), &input);
             let partitions: Vec<Vec<usize>> = w.window_expr.iter().map(|e| partition(e, w.input.schema())).collect();
-            let stays = |at: usize| partitions.iter().all(|columns| columns.contains(&at));
+            let in_order = Frames::of(w).and_then(|frames| frames.stays(w, &input));
+            let stays = |at: usize| in_order == Some(at) || partitions.iter().all(|columns| columns.contains(&at));
             changing(loosened(input, |at| !stays(at)).into_iter().chain(calls).collect())
         }
         LogicalPlan::Unnest(u) => {

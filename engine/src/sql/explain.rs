@@ -70,6 +70,10 @@ pub fn title(plan: &Plan) -> String {
             }
         }
         Node::Group { keys, .. } => format!("compute each group anew, by {keys} columns"),
+        Node::Over(over) => {
+            let how = if over.reach.onward { "on from the row that changes" } else { "around rows that change" };
+            format!("calls over partitions by {} columns, {how}", over.keys)
+        }
         Node::Top(top) => format!("first {} rows by {} columns", top.fetch.map_or("all".to_string(), |n| n.to_string()), top.keys.len()),
         Node::Union { inputs } => format!("union of {}", inputs.len()),
         Node::Final { .. } => "hold until final".into(),
@@ -84,6 +88,7 @@ fn state(plan: &Plan) -> Option<String> {
         let besides = match &plan.node {
             Node::AsOf(a) if a.newest => ", and the newest row of the right of each key",
             Node::AsOf(_) => ", and rows of the left until one of the right follows",
+            Node::Over(_) => ", and what calls look at before it",
             _ => "",
         };
         return Some(by_watermark(closing) + besides);
@@ -104,7 +109,7 @@ fn state(plan: &Plan) -> Option<String> {
                 "by number of groups".into()
             }
         }
-        Node::Join(_) | Node::AsOf(_) | Node::Group { .. } | Node::Sessions(_) | Node::Top(_) | Node::Recursive { .. } => {
+        Node::Join(_) | Node::AsOf(_) | Node::Group { .. } | Node::Over(_) | Node::Sessions(_) | Node::Top(_) | Node::Recursive { .. } => {
             if plan.inputs().iter().all(|i| !grows(i)) {
                 "by rows of its inputs, which are bounded".into()
             } else {

@@ -11,6 +11,7 @@ mod closing;
 mod dialect;
 mod evaluate;
 mod explain;
+mod frames;
 mod functions;
 mod in_list;
 mod lateral;

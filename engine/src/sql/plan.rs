@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::closing::Closing;
 use super::evaluate::Compute;
+use super::frames::Reach;
 use super::within::Within;
 
 /// An expression over the columns of a node's input.
@@ -70,6 +71,8 @@ pub enum Node {
         /// The key that a watermark closes, which lets go of the group's rows.
         closing: Option<(usize, Closing)>,
     },
+    /// Rows with what calls OVER their partition say of them.
+    Over(Box<Over>),
     /// Rows with their session, or aggregates of sessions.
     Sessions(Box<Sessions>),
     /// The first rows of each group in an order.
@@ -177,6 +180,85 @@ pub struct AsOf {
     pub closing: Option<(Closing, [usize; 2])>,
 }
 
+/// Calls OVER partitions, computed of slices: each change concerns rows around it only, or all after it.
+#[derive(Clone, Debug)]
+pub struct Over {
+    /// Keys of the partition, then what is kept of a row: the order columns, then what else there is.
+    pub input: Plan,
+    /// Number of keys.
+    pub keys: usize,
+    /// How far calls look around their row.
+    pub reach: Reach,
+    /// The order of the first columns that are kept.
+    pub order: Vec<SortOptions>,
+    /// Which of those that are kept are handed to the computation; the order columns are the first.
+    pub handed: Vec<usize>,
+    /// What the row before a slice carries into it; handed behind those.
+    pub totals: Vec<Total>,
+    /// What is computed of slices, totals first.
+    pub compute: Compute,
+    /// Where the columns of the input are.
+    pub own: Vec<Own>,
+    /// What is given behind them.
+    pub answers: Vec<Answer>,
+    /// How a watermark closes the first order column, which lets go of rows.
+    pub closing: Option<Closing>,
+}
+
+/// A total of all rows of a partition up to one.
+#[derive(Clone, Debug)]
+pub struct Total {
+    /// What each row adds.
+    pub of: TotalOf,
+    /// The type of the total, and of what is handed for it.
+    pub kind: DataType,
+}
+
+/// What a row adds to a total. Columns count among those that are handed.
+#[derive(Clone, Copy, Debug)]
+pub enum TotalOf {
+    /// One.
+    Rows,
+    /// One, if it is the first of its place in the order.
+    Peers,
+    /// One, if a column has a value.
+    Known(usize),
+    /// The value of a column.
+    Value(usize),
+    /// Nothing: the value of the first row stays.
+    First(usize),
+}
+
+/// Where a column of a row is kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Own {
+    /// Among the keys.
+    Key(usize),
+    /// With the row.
+    Place(usize),
+}
+
+/// How an answer is made of computed columns.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    /// It is one.
+    Call(usize),
+    /// The rows up to the last of its peers, less these, and one.
+    Rank {
+        /// Rows up to the last of its peers.
+        all: usize,
+        /// Its peers, itself too.
+        peers: usize,
+    },
+    /// A sum divided by a count.
+    Mean {
+        /// The sum.
+        sum: usize,
+        /// The count.
+        count: usize,
+    },
+}
+
 /// Rows of equal keys that follow one another in less than a gap are a session.
 #[derive(Clone, Debug)]
 pub struct Sessions {
@@ -252,6 +334,7 @@ impl Plan {
             | Node::Final { input, .. }
             | Node::Temporal { input, .. }
             | Node::Group { input, .. } => vec![input],
+            Node::Over(over) => vec![&over.input],
             Node::Sessions(sessions) => vec![&sessions.input],
             Node::Top(top) => vec![&top.input],
             Node::Join(join) => vec![&join.left, &join.right],
@@ -272,6 +355,7 @@ impl Plan {
             | Node::Final { input, .. }
             | Node::Temporal { input, .. }
             | Node::Group { input, .. } => vec![input],
+            Node::Over(over) => vec![&mut over.input],
             Node::Sessions(sessions) => vec![&mut sessions.input],
             Node::Top(top) => vec![&mut top.input],
             Node::Join(join) => vec![&mut join.left, &mut join.right],
@@ -287,6 +371,7 @@ impl Plan {
             Node::Aggregate { closing: Some((_, closing)), .. }
             | Node::Group { closing: Some((_, closing)), .. }
             | Node::Final { closing, .. } => Some(closing),
+            Node::Over(over) => over.closing.as_ref(),
             Node::Sessions(sessions) => sessions.closing.as_ref(),
             Node::AsOf(as_of) => as_of.closing.as_ref().map(|(closing, _)| closing),
             Node::Join(join) => join.closing.as_ref().map(|(_, c)| c).or(join.within.as_ref().map(|w| &w.closing)),

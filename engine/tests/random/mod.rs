@@ -15,6 +15,8 @@ pub mod intervals;
 pub mod kept;
 pub mod large;
 pub mod merged;
+pub mod modelled;
+pub mod over;
 pub mod query;
 pub mod sessions;
 pub mod shrink;

@@ -1,9 +1,10 @@
 //! What is computed: an operator of DataFusion's logical algebra over a handed batch.
 
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, UnnestOptions};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, col};
 
 /// The column of a round that numbers its groups, or of a batch that carries its diffs.
 pub const TAG: &str = "tag";
@@ -26,6 +27,8 @@ pub enum Compute {
         input: SchemaRef,
         /// The calls.
         calls: Vec<Expr>,
+        /// How the batch is ordered: by its tag, then by its first columns. None where it is not.
+        order: Option<Vec<SortOptions>>,
     },
     /// A row for each element of lists; gives some columns of the input and the elements.
     Unnest {
@@ -68,6 +71,13 @@ impl Compute {
         let columns = input.fields().iter().enumerate().map(|(i, f)| Field::new(column_name(i), f.data_type().clone(), true));
         let fields: Vec<Field> = std::iter::once(Field::new(TAG, tag, false)).chain(columns).collect();
         std::sync::Arc::new(Schema::new(fields))
+    }
+
+    /// How the batch is ordered; by nothing where that is not known.
+    pub fn order(&self) -> Vec<SortExpr> {
+        let Compute::Window { order: Some(order), .. } = self else { return Vec::new() };
+        let columns = order.iter().enumerate().map(|(i, o)| col(column_name(i)).sort(!o.descending, o.nulls_first));
+        std::iter::once(col(TAG).sort(true, true)).chain(columns).collect()
     }
 
     /// The operator over a scan of the handed batch. Its first column is the tag.

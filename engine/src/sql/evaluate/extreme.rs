@@ -15,13 +15,14 @@ pub fn total(call: Expr, output: &DataType) -> Expr {
     let Expr::AggregateFunction(mut f) = call else { return call };
     let least = f.func.name() == "min";
     if (least || f.func.name() == "max") && output.is_floating() {
-        f.func = Arc::new(function(least, output));
+        f.func = Arc::new(extreme_of_floats(least, output));
         f.params.distinct = false;
     }
     Expr::AggregateFunction(f)
 }
 
-fn function(least: bool, kind: &DataType) -> AggregateUDF {
+/// The least or the greatest of floats of a type.
+pub fn extreme_of_floats(least: bool, kind: &DataType) -> AggregateUDF {
     let of = kind.clone();
     let state = Arc::new(vec![kind.clone()]);
     let fresh = move |_: AccumulatorArgs<'_>| Ok(Box::new(Extreme { least, kind: of.clone(), best: None }) as Box<dyn Accumulator>);

@@ -6,10 +6,12 @@
 
 mod compute;
 mod extreme;
+mod frame;
 mod groups;
 mod runner;
 
-pub use compute::{Compute, column_name, columns_by_number};
-pub use extreme::total;
+pub use compute::{Compute, TAG, column_name, columns_by_number};
+pub use extreme::{extreme_of_floats, total};
+pub use frame::over_frames;
 pub use groups::GroupEvaluator;
 pub use runner::Runner;

@@ -7,11 +7,12 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::streaming::StreamingTable;
-use datafusion::common::Result;
+use datafusion::common::{Result, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::memory::MemoryStream;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -55,6 +56,11 @@ impl PartitionStream for Handed {
     }
 }
 
+/// Whether rows are sorted somewhere in a plan: of rows that compare alike another may then be the first each time.
+fn is_sorted_again(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.downcast_ref::<SortExec>().is_some() || plan.children().into_iter().any(is_sorted_again)
+}
+
 impl Runner {
     /// Plans a computation.
     ///
@@ -64,12 +70,18 @@ impl Runner {
         let schema = compute.handed();
         let handed = Arc::new(Handed { schema: schema.clone(), batch: Mutex::new(RecordBatch::new_empty(schema.clone())) });
         let table = StreamingTable::try_new(schema, vec![handed.clone() as Arc<dyn PartitionStream>])?;
+        let order = compute.order();
+        let in_order = !order.is_empty();
+        let table = table.with_sort_order(order);
         let scan = LogicalPlanBuilder::scan("handed", provider_as_source(Arc::new(table)), None)?;
         let logical = compute.over(scan)?;
         let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let state = session.state();
         let plan = runtime.block_on(state.query_planner().create_physical_plan(&logical, &state))?;
+        if in_order && is_sorted_again(&plan) {
+            return plan_err!("rows that are in order would be sorted again");
+        }
         Ok(Runner { schema: plan.schema(), plan, handed, context: session.task_ctx(), runtime })
     }
 

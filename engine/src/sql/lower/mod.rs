@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod by_time;
+mod frames;
 mod hop;
 mod join;
 mod last;
@@ -32,6 +33,7 @@ use crate::expression::physical as compiled;
 pub use last::{closed, keep_loose};
 pub use recursive::OwnResult;
 pub use temporal::asks_now;
+pub use window::number_bound;
 
 /// Why a query has no plan: the name of what is missing.
 pub type Refused = String;

@@ -54,7 +54,7 @@ fn refused(step: &Plan, name: &str, distinct: bool) -> Option<&'static str> {
     let own = match &step.node {
         // Each row counts once in the end anyway.
         Node::Aggregate { aggregates, .. } if aggregates.is_empty() && distinct => None,
-        Node::Aggregate { .. } | Node::Group { .. } | Node::Sessions(_) => Some("aggregates, or computes over,"),
+        Node::Aggregate { .. } | Node::Group { .. } | Node::Over(_) | Node::Sessions(_) => Some("aggregates, or computes over,"),
         Node::Top(_) => Some("orders or limits"),
         Node::AsOf(_) => Some("asks for the nearest in time of"),
         Node::Final { .. } | Node::Temporal { .. } => Some("waits for time in"),

@@ -13,16 +13,20 @@ use datafusion::scalar::ScalarValue;
 use super::{Lowering, Refused, all, checked, column, laid_out, physical, project, schema_of};
 use crate::sql::arrange;
 use crate::sql::evaluate::{Compute, columns_by_number};
+use crate::sql::frames::Frames;
 use crate::sql::plan::{Expression, Node, Plan, Top};
 
 /// Rows of a top-n: all of them are looked at when one changes.
 const TOP_ROWS_MAX: usize = 1 << 20;
 
 impl Lowering<'_> {
-    /// Window functions, each partition computed anew when it changes.
+    /// Window functions: of slices of partitions where that can be, else each partition computed anew when it changes.
     pub(super) fn window(&mut self, window: &Window, schema: SchemaRef) -> Result<Plan, Refused> {
         if let Some(plan) = self.sessions(window, &schema)? {
             return Ok(plan);
+        }
+        if let Some(frames) = Frames::of(window) {
+            return self.framed(window, frames, schema);
         }
         let frame = window.input.schema();
         let input = self.plan(&window.input)?;
@@ -34,7 +38,7 @@ impl Lowering<'_> {
         let shifted = shifted(frame, keys.len()).map_err(|e| e.strip_backtrace())?;
         let calls = window.window_expr.iter().map(|e| columns_by_number(&e.clone().unalias(), &shifted));
         let calls: Vec<Expr> = calls.collect::<Result<_, _>>().map_err(|e| e.strip_backtrace())?;
-        let compute = Compute::Window { input: layout.schema.clone(), calls };
+        let compute = Compute::Window { input: layout.schema.clone(), calls, order: None };
         checked(&compute)?;
         let given = schema.fields().iter().skip(width).cloned();
         let wide: SchemaRef = Arc::new(Schema::new(layout.schema.fields().iter().cloned().chain(given).collect::<Vec<_>>()));
@@ -165,7 +169,7 @@ fn shifted(frame: &DFSchema, by: usize) -> datafusion::common::Result<DFSchema> 
 }
 
 /// The greatest `ROW_NUMBER()` that a filter lets through, when its input numbers rows so and does nothing else.
-pub(super) fn number_bound(filter: &Filter) -> Option<usize> {
+pub fn number_bound(filter: &Filter) -> Option<usize> {
     let mut bounds = Vec::new();
     conjuncts(&filter.predicate, &mut bounds);
     bounds.into_iter().filter(|(name, _)| is_row_number(&filter.input, name)).map(|(_, n)| n).min()

@@ -27,6 +27,7 @@ mod groups;
 mod join;
 mod last;
 mod node;
+mod over;
 mod recursive;
 mod rows;
 mod sessions;
@@ -139,6 +140,7 @@ impl<'s> Renderer<'s> {
                 let stream = self.plan(view, input)?;
                 self.last(view, stream, *column, closing, schema)
             }
+            Node::Over(over) => self.over(view, over, &schema)?,
             Node::Sessions(sessions) => self.sessions(view, sessions, &schema)?,
             Node::Top(top) => self.top(view, top, &schema)?,
             Node::Temporal { input, from, until } => self.temporal(view, input, (from, until))?,

@@ -46,6 +46,7 @@ fn can_give(plan: &Plan) -> bool {
     match &plan.node {
         // Groups that a watermark has closed are gone, and so are rows that were held until then.
         Node::Aggregate { closing, .. } | Node::Group { closing, .. } => closing.is_none(),
+        Node::Over(over) => over.closing.is_none(),
         Node::Sessions(sessions) => sessions.closing.is_none(),
         Node::Final { .. } | Node::Temporal { .. } => false,
         // Rows of the left that surely have no other are not kept.

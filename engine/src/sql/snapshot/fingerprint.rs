@@ -61,6 +61,14 @@ fn node(plan: &Plan, named: &dyn Fn(&str) -> Option<Fingerprint>, out: &mut Stri
             }
             compute(c, out)?;
         }
+        Node::Over(o) => {
+            write!(
+                out,
+                "over {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} ",
+                o.keys, o.reach, o.order, o.handed, o.totals, o.own, o.answers, o.closing
+            )?;
+            compute(&o.compute, out)?;
+        }
         Node::Sessions(s) => {
             write!(out, "sessions {} {} {:?} {} {}", s.keys, s.gap, s.closing, s.once, s.totals.is_some())?;
             s.totals.iter().flatten().try_for_each(|a| call(a, out))?;

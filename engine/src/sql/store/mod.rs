@@ -5,6 +5,7 @@
 //! and a row is found, read and overwritten where it lies. Time is an epoch after the other here: nothing is versioned.
 //! Not here: what joins and aggregates do with it (`render`), arrangements of differential dataflow (`arrange`).
 
+mod along;
 mod column;
 mod columns;
 mod hashed;
@@ -15,6 +16,7 @@ mod rows;
 mod spans;
 mod words;
 
+pub use columns::Columns;
 pub use index::{Dated, Index};
 pub use order::Ordered;
 pub use places::{Given, Places};

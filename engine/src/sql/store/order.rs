@@ -49,10 +49,17 @@ impl<T: Copy + PartialEq> Ordered<T> {
 
     /// The last of those at the front for which something holds.
     pub fn before(&self, is_before: impl Fn(T) -> bool) -> Option<T> {
+        self.back(is_before).next()
+    }
+
+    /// Those at the front for which something holds, from the last to the first.
+    pub fn back(&self, is_before: impl Fn(T) -> bool) -> impl Iterator<Item = T> + '_ {
         let holds = |slot: &T| is_before(*slot);
         let parts = self.parts();
-        let part = parts.get(parts.partition_point(|p| p.first().is_some_and(holds)).checked_sub(1)?)?;
-        part.get(part.partition_point(holds).checked_sub(1)?).copied()
+        let whole = parts.partition_point(|p| p.first().is_some_and(holds)).saturating_sub(1);
+        let last = parts.get(whole).and_then(|p| p.get(..p.partition_point(holds))).unwrap_or_default();
+        let others = parts.get(..whole).unwrap_or_default().iter().rev().flat_map(|p| p.iter().rev());
+        last.iter().rev().chain(others).copied()
     }
 
     /// Those behind the ones at the front for which something holds.
@@ -200,6 +207,7 @@ mod tests {
         assert!(ordered.iter().eq(model.iter().copied()));
         for value in (0..6_100).step_by(7) {
             assert_eq!(ordered.before(|slot| slot < value), model.range(..value).next_back().copied());
+            assert!(ordered.back(|slot| slot < value).take(600).eq(model.range(..value).rev().take(600).copied()));
             assert!(ordered.from(|slot| slot < value).take(600).eq(model.range(value..).take(600).copied()));
         }
         for value in (0..2_000).step_by(171) {

@@ -15,23 +15,23 @@ use super::spans::Spans;
 /// Rows in order, by group.
 pub struct Places {
     converter: Option<RowConverter>,
-    bytes: Spans,
-    weights: Vec<i64>,
+    pub(super) bytes: Spans,
+    pub(super) weights: Vec<i64>,
     /// The group of each slot.
     owners: Vec<u32>,
     free: Vec<u32>,
-    groups: Vec<Group>,
+    pub(super) groups: Vec<Group>,
     /// Rows from the front that are kept, where none can go.
     bound: Option<i64>,
     /// Slots that may have lost their row, with their groups, until they are swept.
     emptied: Vec<(u32, u32)>,
     /// Slots that are no longer in their group.
-    dropped: Vec<u32>,
+    pub(super) dropped: Vec<u32>,
 }
 
 #[derive(Clone, Default)]
-struct Group {
-    slots: Ordered,
+pub(super) struct Group {
+    pub(super) slots: Ordered,
     /// How many rows there are, where that bounds them.
     weight: i64,
 }
@@ -59,21 +59,26 @@ impl Places {
         })
     }
 
-    /// Takes rows into their groups.
+    /// Takes rows into their groups; `touch` is told each row, its slot, and how often it was there before.
     ///
     /// # Errors
     /// When they have other columns.
-    pub fn take_in(&mut self, columns: &[ArrayRef], groups: &[u32], diff: impl Fn(usize) -> i64) -> Result<(), ArrowError> {
+    pub fn take_in(
+        &mut self,
+        columns: &[ArrayRef],
+        groups: &[u32],
+        diff: impl Fn(usize) -> i64,
+        mut touch: impl FnMut(usize, u32, i64),
+    ) -> Result<(), ArrowError> {
         if self.weights.len() + groups.len() >= NOWHERE as usize {
             return Err(ArrowError::ComputeError("an order holds more than 4,294,967,294 rows".into()));
         }
         let encoded = self.converter.as_mut().map(|c| c.convert_columns(columns)).transpose()?;
         self.grow(groups.iter().max().map_or(0, |g| *g as usize + 1));
         for (row, group) in groups.iter().enumerate() {
-            match &encoded {
-                Some(rows) => self.change(*group, rows.row(row).data(), diff(row)),
-                None => self.change(*group, &[], diff(row)),
-            }
+            let place = encoded.as_ref().map(|rows| rows.row(row));
+            let of = |slot, before| touch(row, slot, before);
+            self.change(*group, place.as_ref().map_or(&[], |place| place.data()), diff(row), of);
         }
         Ok(())
     }
@@ -97,7 +102,7 @@ impl Places {
         }
     }
 
-    fn change(&mut self, at: u32, place: &[u8], diff: i64) {
+    fn change(&mut self, at: u32, place: &[u8], diff: i64, mut touch: impl FnMut(u32, i64)) {
         let Places { bytes, weights, owners, free, groups, .. } = self;
         let Some(group) = groups.get_mut(at as usize) else { return };
         if let (Some(bound), Some(last)) = (self.bound, group.slots.last())
@@ -122,6 +127,7 @@ impl Places {
             }
         };
         let Some(weight) = weights.get_mut(slot as usize) else { return };
+        touch(slot, *weight);
         *weight += diff;
         match self.bound {
             None if *weight == 0 => self.emptied.push((at, slot)),

@@ -156,11 +156,16 @@ impl Accumulator for ByBytes {
         let mut there = Vec::with_capacity(groups.len());
         each(values, diffs, groups, |row, _, _| there.push(row as u32));
         if there.len() == groups.len() {
-            return self.0.take_in(std::slice::from_ref(values), groups, |row| diffs.and_then(|d| d.get(row)).copied().unwrap_or(1));
+            return self.0.take_in(
+                std::slice::from_ref(values),
+                groups,
+                |row| diffs.and_then(|d| d.get(row)).copied().unwrap_or(1),
+                |_, _, _| (),
+            );
         }
         let of: Vec<u32> = there.iter().filter_map(|row| groups.get(*row as usize)).copied().collect();
         let diff = |row: usize| there.get(row).and_then(|row| diffs?.get(*row as usize)).copied().unwrap_or(1);
-        self.0.take_in(&[take(values, &UInt32Array::from(there.clone()), None)?], &of, diff)
+        self.0.take_in(&[take(values, &UInt32Array::from(there.clone()), None)?], &of, diff, |_, _, _| ())
     }
     fn values(&self, groups: &[u32]) -> Result<ArrayRef, ArrowError> {
         let best: Vec<Option<u32>> = groups.iter().map(|g| self.0.first(*g)).collect();
@@ -184,7 +189,7 @@ impl Accumulator for ByBytes {
     fn restore(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<usize, ArrowError> {
         each_list(columns, |row, values, counts| {
             let group = groups.get(row).copied().ok_or_else(|| missing(0))?;
-            self.0.take_in(&[values], &vec![group; counts.len()], |at| counts.values().get(at).copied().unwrap_or(0))
+            self.0.take_in(&[values], &vec![group; counts.len()], |at| counts.values().get(at).copied().unwrap_or(0), |_, _, _| ())
         })?;
         Ok(2)
     }

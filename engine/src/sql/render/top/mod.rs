@@ -133,7 +133,7 @@ impl TopRows {
             }
         }
         let columns = updates.rows.columns().get(self.keys..).unwrap_or_default();
-        self.places.take_in(columns, &groups, |row| updates.diff(row))
+        self.places.take_in(columns, &groups, |row| updates.diff(row), |_, _, _| ())
     }
 
     /// Rows that are given.
@@ -220,7 +220,7 @@ impl Keeper for TopRows {
     fn restore(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
         let updates = from_diffs(rows)?;
         let groups = self.index.assign(updates.rows.columns(), updates.rows.num_rows())?;
-        self.places.take_in(updates.rows.columns().get(self.keys..).unwrap_or_default(), &groups, |row| updates.diff(row))?;
+        self.places.take_in(updates.rows.columns().get(self.keys..).unwrap_or_default(), &groups, |row| updates.diff(row), |_, _, _| ())?;
         self.let_go(&groups);
         Ok(())
     }
