@@ -192,14 +192,16 @@ fn far(by: &ScalarValue, units: WindowFrameUnits, order: &[DataType]) -> Option<
         (WindowFrameUnits::Rows, _) => whole(by),
         (WindowFrameUnits::Range, [kind]) if kind.is_integer() && *kind != DataType::UInt64 => whole(by),
         (WindowFrameUnits::Range, [DataType::Date32]) => i64::try_from(nanos(by)? / DAY + 1).ok(),
-        (WindowFrameUnits::Range, [DataType::Timestamp(unit, _)]) => {
+        (WindowFrameUnits::Range, [DataType::Timestamp(unit, zone)]) => {
+            // Days and months are counted on the clock of the zone, which may be put back by a day at most.
+            let moved = if zone.is_some() { DAY } else { 0 };
             let unit = match unit {
                 TimeUnit::Second => 1_000_000_000,
                 TimeUnit::Millisecond => 1_000_000,
                 TimeUnit::Microsecond => 1_000,
                 TimeUnit::Nanosecond => 1,
             };
-            i64::try_from(nanos(by)? / unit + 1).ok()
+            i64::try_from((nanos(by)? + moved) / unit + 1).ok()
         }
         _ => None,
     }

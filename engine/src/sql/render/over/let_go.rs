@@ -26,7 +26,7 @@ impl Framed {
                     None => {}
                 }
             }
-            self.ask(&groups, passed.as_deref().unwrap_or_default())?;
+            self.ask(&groups, passed.as_deref().unwrap_or_default(), moved)?;
         }
         for group in groups {
             if self.places.is_empty(group) {
@@ -72,26 +72,48 @@ impl Framed {
         Ok(first.filter(|first| *first < place).unwrap_or(place).to_vec())
     }
 
-    /// Groups wait for the next of their rows that a watermark passes.
-    fn ask(&mut self, groups: &[u32], passed: &[u8]) -> Result<(), ArrowError> {
-        let next: Vec<(u32, u32)> = groups.iter().filter_map(|group| Some((*group, self.places.along(*group, passed).next()?))).collect();
-        let columns = self.places.columns(next.iter().map(|(_, slot)| *slot))?;
+    /// Groups wait for the next of their rows that a watermark passes; and for the first of all to be looked at by value no more.
+    fn ask(&mut self, groups: &[u32], passed: &[u8], moved: Option<i64>) -> Result<(), ArrowError> {
+        let mut waits: Vec<(u32, u32, i64)> = Vec::with_capacity(groups.len());
+        for group in groups {
+            waits.extend(self.places.along(*group, passed).next().map(|slot| (*group, slot, 1)));
+            if let Some([behind, ahead]) = self.over.reach.range {
+                let far = self.micros(behind.saturating_add(ahead)).saturating_add(1);
+                waits.extend(self.places.along(*group, &[]).next().map(|slot| (*group, slot, far)));
+            }
+        }
+        let columns = self.places.columns(waits.iter().map(|(_, slot, _)| *slot))?;
         let times = columns.first().map(|times| cast(times, &DataType::Timestamp(TimeUnit::Microsecond, None))).transpose()?;
         let times = times.as_ref().and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
-        for ((group, _), time) in next.iter().zip(times.into_iter().flatten()) {
-            time.into_iter().for_each(|time| self.dues.ask(*group, time.saturating_add(1)));
+        for ((group, _, after), time) in waits.iter().zip(times.into_iter().flatten()) {
+            // What is kept beyond that, for its totals or as one of so many rows, waits for rows to come.
+            let due = time.map(|time| time.saturating_add(*after)).filter(|due| moved.is_none_or(|now| *due > now));
+            due.into_iter().for_each(|due| self.dues.ask(*group, due));
         }
         Ok(())
     }
 
-    /// A watermark in the units of the order column: times before it have been passed.
-    fn unit(&self, now: i64) -> Int64Array {
-        let unit = match self.over.input.schema.field(self.over.keys).data_type() {
+    fn time_unit(&self) -> TimeUnit {
+        match self.over.input.schema.field(self.over.keys).data_type() {
             DataType::Timestamp(unit, _) => *unit,
             _ => TimeUnit::Microsecond,
-        };
+        }
+    }
+
+    /// A length of time in the units of the order column as microseconds, not less.
+    fn micros(&self, length: i64) -> i64 {
+        match self.time_unit() {
+            TimeUnit::Second => length.saturating_mul(1_000_000),
+            TimeUnit::Millisecond => length.saturating_mul(1_000),
+            TimeUnit::Microsecond => length,
+            TimeUnit::Nanosecond => length / 1_000 + 1,
+        }
+    }
+
+    /// A watermark in the units of the order column: times before it have been passed.
+    fn unit(&self, now: i64) -> Int64Array {
         let up = |by: i64| now.div_euclid(by) + i64::from(now.rem_euclid(by) > 0);
-        Int64Array::from(vec![match unit {
+        Int64Array::from(vec![match self.time_unit() {
             TimeUnit::Second => up(1_000_000),
             TimeUnit::Millisecond => up(1_000),
             TimeUnit::Microsecond => now,
