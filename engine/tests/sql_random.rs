@@ -239,7 +239,7 @@ fn joins_within_an_interval_equal_a_model_of_what_is_late() {
     with_times(true, |seed, own| {
         let case = intervals::random_case(seed, own);
         let workers = [1, 2, 4][(seed % 3) as usize];
-        Some((case.engine_query(), move |history: &History| intervals::check(&case, history, workers)))
+        Some((case.engine_query(), move |history: &History| modelled::check_late(&case, history, workers)))
     });
 }
 

@@ -5,7 +5,7 @@ INSERT INTO t VALUES (3, '2024-11-03T05:25:00', 100);
 CREATE VIEW w AS SELECT id, v, sum(v) OVER (ORDER BY z RANGE BETWEEN INTERVAL '1 day' PRECEDING AND CURRENT ROW) AS a
 FROM (SELECT id, v, arrow_cast(arrow_cast(ts, 'Timestamp(Microsecond, Some("UTC"))'), 'Timestamp(Microsecond, Some("America/New_York"))') AS z FROM t) AS q;
 SELECT * FROM w ORDER BY id;
--- Rows of a key that has gone quiet are let go of once nothing can be near enough to them.
+-- A row is late for its time alone, though the frame of its key is open for ten minutes more.
 CREATE TABLE u (k BIGINT, ts TIMESTAMP, v BIGINT, WATERMARK FOR ts AS ts);
 INSERT INTO u VALUES (1, '2024-01-01T00:00:00', 1);
 INSERT INTO u VALUES (2, '2024-01-01T00:01:00', 1), (2, '2024-01-01T00:01:00', 1);

@@ -119,5 +119,13 @@ pub fn random_case(seed: u64, history: &History) -> Option<Case> {
     );
     let engine = format!("SELECT {selected} FROM {joined}{by}{}", if once { " EMIT FINAL" } else { "" });
     let batch = format!("SELECT {of_pairs} FROM (SELECT k, ts, n, t, x FROM ({pairs}) AS p WHERE place = 1) AS p{of_those}");
-    Some(Case { tables: tables.to_vec(), engine, batch, last: once.then_some(last), unfiltered, restored: closes && dice.percent(30) })
+    Some(Case {
+        tables: tables.to_vec(),
+        engine,
+        batch,
+        last: once.then_some(last),
+        late_after: vec![Some(0); 2],
+        unfiltered,
+        restored: closes && dice.percent(30),
+    })
 }

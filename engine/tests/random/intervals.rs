@@ -2,17 +2,10 @@
 //! is late: a change is left out when the other side's rows are let go of and its time is below the watermark of an earlier epoch
 //! (where the condition is a key, its own time and that of its partners), and the batch joins what is left. Also with windows over what they give, which close so much later as partners may be.
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
-use littoral_engine::sql::script::Answer;
-
-use super::answers::{Lines, add, counted, difference, state};
-use super::check::{Feeds, Verdict, batch, run_restored};
 use super::dice::Dice;
 use super::expression::{Column, Expressions};
 use super::history::{History, Kind, Table};
-use super::taken::{Taken, ended, told};
-use super::watermark::{Steps, beginning_idle, steps_and_answers};
+use super::modelled::Case;
 
 const MILLI: i64 = 1_000;
 const SECOND: i64 = 1_000_000;
@@ -27,24 +20,6 @@ enum Join {
     Semi,
     Anti,
     Mark,
-}
-
-/// A query over a join.
-pub struct Case {
-    tables: [Table; 2],
-    /// Bounds of `a.ts - b.ts` in microseconds.
-    least: Option<i64>,
-    greatest: Option<i64>,
-    /// Whether the bounds are one, and a key: rows then stay until the watermark passes the later of both times.
-    keyed: bool,
-    /// The query with `{0}` and `{1}` where its tables stand.
-    query: String,
-    /// With EMIT FINAL: the side whose time closes the column `w`, and how long after it the column ends.
-    last: Option<(usize, i64)>,
-    /// Whether every change comes to the join, so that late rows can be counted.
-    unfiltered: bool,
-    /// Whether it is also stopped and gone on with.
-    restored: bool,
 }
 
 fn interval(micros: i64) -> String {
@@ -171,7 +146,21 @@ pub fn random_case(seed: u64, history: &History) -> Case {
         }
     };
     let query = format!("{query}{grouping}");
-    Case { tables, least, greatest, keyed, query, last, unfiltered: !filtered, restored: dice.percent(30) }
+    // How far what a side's time closes is behind the watermark.
+    let delays = [least.map_or(0, |l| -l).max(0), greatest.unwrap_or(0).max(0)];
+    // With one bound alone all rows stay, and none is late. Where the bounds are a key rows stay until the later of both times.
+    let lets_go = least.is_some() && greatest.is_some();
+    let late_after = delays.map(|delay| lets_go.then_some(if keyed { delay } else { 0 })).to_vec();
+    let named = tables.iter().enumerate().fold(query.clone(), |text, (at, table)| text.replace(&format!("{{{at}}}"), &table.name));
+    Case {
+        engine: named + if last.is_some() { " EMIT FINAL" } else { "" },
+        batch: query,
+        last: last.map(|(side, after)| after + delays[side]),
+        late_after,
+        unfiltered: !filtered,
+        restored: dice.percent(30),
+        tables: tables.to_vec(),
+    }
 }
 
 /// What is selected, with a grouping by windows at times; and what closes it where it is given once only.
@@ -207,103 +196,5 @@ fn given(dice: &mut Dice, kind: Join, (left, right): (&[String], &[String]), clo
             let named: String = columns.iter().enumerate().map(|(i, c)| format!(", {c} AS c{i}")).collect();
             Given { selected: format!("{time} AS w{named}"), grouping: String::new(), last: once.then_some((side, 1)) }
         }
-    }
-}
-
-impl Case {
-    fn text(&self, names: [&str; 2]) -> String {
-        self.query.replace("{0}", names[0]).replace("{1}", names[1])
-    }
-
-    /// The query as it is given to the engine.
-    pub fn engine_query(&self) -> String {
-        let [left, right] = &self.tables;
-        let text = self.text([&left.name, &right.name]);
-        if self.last.is_some() { text + " EMIT FINAL" } else { text }
-    }
-
-    fn script(&self, history: &History) -> String {
-        let late = if self.unfiltered { "SELECT * FROM late_rows;\n" } else { "" };
-        format!("{}CREATE VIEW v AS {};\nSELECT * FROM v;\n{late}", history.script(false), self.engine_query())
-    }
-
-    /// How far what a side's time closes is behind the watermark.
-    fn delay(&self, side: usize) -> i64 {
-        if side == 0 { self.least.map_or(0, |l| -l).max(0) } else { self.greatest.unwrap_or(0).max(0) }
-    }
-}
-
-/// What becomes of a case.
-pub fn check(case: &Case, history: &History, workers: usize) -> Verdict {
-    match case.restored {
-        true => check_whole(case, &beginning_idle(history, &case.tables), workers),
-        false => check_whole(case, history, workers),
-    }
-}
-
-fn check_whole(case: &Case, history: &History, workers: usize) -> Verdict {
-    let (steps, answers) = match steps_and_answers(history, &case.script(history), workers) {
-        Ok(both) => both,
-        Err(verdict) => return verdict,
-    };
-    match against_model(case, history, &steps, &answers) {
-        Verdict::Clean if case.restored && history.epochs.len() > 1 => {
-            gone_on_with(|history| case.script(history), history, &answers, workers)
-        }
-        verdict => verdict,
-    }
-}
-
-/// Stops half way, and goes on with another number of workers.
-pub fn gone_on_with(script: impl Fn(&History) -> String, history: &History, whole: &[Answer], workers: usize) -> Verdict {
-    let half = History { epochs: history.epochs[..history.epochs.len().div_ceil(2)].to_vec(), ..history.clone() };
-    let (short, long) = (script(&half), script(history));
-    match run_restored((&short, Feeds::new()), (&long, Feeds::new()), (workers, 1 + workers % 4), false) {
-        Err(stopped) => Verdict::Wrong(format!("snapshot or restore: {}", stopped.message)),
-        Ok(resumed) => {
-            let other = resumed.iter().zip(whole).map(|(r, w)| (counted(&r.rows), counted(&w.rows))).find(|(r, w)| r != w);
-            other.map_or(Verdict::Clean, |(r, w)| Verdict::Wrong(format!("restored:\n{}", difference(&r, &w))))
-        }
-    }
-}
-
-fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answer]) -> Verdict {
-    let places = case.tables.each_ref().map(|table| history.tables.iter().position(|t| t.name == table.name).unwrap());
-    let mut sides = places.map(|at| Taken::new(steps.answers[at].schema.clone()));
-    let query = case.text(["m0", "m1"]);
-    let (mut view, mut passed) = (Lines::new(), None);
-    let epochs = history.epochs.len();
-    for epoch in 0..=epochs + 1 {
-        answers[0].changes.iter().filter(|(e, _)| *e == epoch as u64).for_each(|(_, updates)| add(&mut view, updates));
-        let mut marks = Vec::new();
-        for (at, side) in sides.iter_mut().enumerate().filter(|_| epoch <= epochs) {
-            let (place, table) = (places[at], &case.tables[at]);
-            // With one bound alone all rows stay, and none is late.
-            let lets_go = case.least.is_some() && case.greatest.is_some();
-            let answer = &steps.answers[place];
-            let later = if case.keyed { case.delay(at) } else { 0 };
-            let before = passed.filter(|_| lets_go).map(|w| w - later);
-            let rows = state(&answer.changes, steps.ends[epoch], &answer.schema);
-            let times = rows.column_by_name("ts").unwrap().as_primitive::<TimestampMicrosecondType>();
-            side.epoch(rows.columns(), times.iter(), |time| before.is_some_and(|w| time < w));
-            if !steps.is_idle(place, table.idle, epoch) {
-                marks.push(steps.watermark(place, table.watermark.unwrap_or(0), epoch));
-            }
-        }
-        passed = passed.max(marks.into_iter().min().flatten());
-        let tables: Vec<(String, RecordBatch)> = sides.iter().enumerate().map(|(i, side)| (format!("m{i}"), side.table())).collect();
-        let expected = match (batch(&query, &tables), case.last) {
-            (Ok(rows), Some((side, after))) => ended(&rows, ("w", after), passed.map(|w| w - case.delay(side)), epoch > epochs),
-            (Ok(rows), None) => counted(&rows),
-            (Err(error), _) => return Verdict::BatchFails(error),
-        };
-        if view != expected {
-            return Verdict::Wrong(format!("epoch {epoch}:\n{}", difference(&view, &expected)));
-        }
-    }
-    let late: i64 = sides.iter().map(|side| side.late).sum();
-    match answers.get(1).map(told) {
-        Some(told) if told != late => Verdict::Wrong(format!("{told} rows are told as late, but {late} are\n")),
-        _ => Verdict::Clean,
     }
 }

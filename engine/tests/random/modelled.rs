@@ -1,14 +1,13 @@
 //! Queries over tables with watermarks, held against the batch over what a small model takes in of them: a change is late, and left out,
-//! when its time is below the joint watermark of an earlier epoch.
+//! when its time, and more where partners may be later, is below the joint watermark of an earlier epoch.
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use littoral_engine::sql::script::Answer;
 
 use super::answers::{Lines, add, counted, difference, state};
-use super::check::{Feeds, States, Verdict, batch, compare, run_script, states_of};
+use super::check::{Feeds, States, Verdict, batch, compare, run_restored, run_script, states_of};
 use super::history::{History, Table};
-use super::intervals::gone_on_with;
 use super::taken::{Taken, ended, told};
 use super::watermark::{Steps, beginning_idle, steps_and_answers};
 
@@ -20,8 +19,10 @@ pub struct Case {
     pub engine: String,
     /// With `{0}`, `{1}` where its tables stand.
     pub batch: String,
-    /// With EMIT FINAL: how long after it the column `w` ends.
+    /// With EMIT FINAL: how long after it the column `w` is closed.
     pub last: Option<i64>,
+    /// How far the watermark must be past a row of each table for it to be late; none where no row is.
+    pub late_after: Vec<Option<i64>>,
     /// Whether every change comes to what lets go of rows, so that late ones can be counted.
     pub unfiltered: bool,
     /// Whether it is also stopped and gone on with.
@@ -71,6 +72,19 @@ pub fn check_late(case: &Case, history: &History, workers: usize) -> Verdict {
     }
 }
 
+/// Stops half way, and goes on with another number of workers.
+fn gone_on_with(script: impl Fn(&History) -> String, history: &History, whole: &[Answer], workers: usize) -> Verdict {
+    let half = History { epochs: history.epochs[..history.epochs.len().div_ceil(2)].to_vec(), ..history.clone() };
+    let (short, long) = (script(&half), script(history));
+    match run_restored((&short, Feeds::new()), (&long, Feeds::new()), (workers, 1 + workers % 4), false) {
+        Err(stopped) => Verdict::Wrong(format!("snapshot or restore: {}", stopped.message)),
+        Ok(resumed) => {
+            let other = resumed.iter().zip(whole).map(|(r, w)| (counted(&r.rows), counted(&w.rows))).find(|(r, w)| r != w);
+            other.map_or(Verdict::Clean, |(r, w)| Verdict::Wrong(format!("restored:\n{}", difference(&r, &w))))
+        }
+    }
+}
+
 fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answer]) -> Verdict {
     let place = |table: &Table| history.tables.iter().position(|t| t.name == table.name).unwrap();
     let places: Vec<usize> = case.tables.iter().map(place).collect();
@@ -84,7 +98,7 @@ fn against_model(case: &Case, history: &History, steps: &Steps, answers: &[Answe
         for (at, side) in sides.iter_mut().enumerate().filter(|_| epoch <= epochs) {
             let (place, table) = (places[at], &case.tables[at]);
             let answer = &steps.answers[place];
-            let before = passed;
+            let before = passed.zip(case.late_after[at]).map(|(w, after): (i64, i64)| w - after);
             let rows = state(&answer.changes, steps.ends[epoch], &answer.schema);
             let times = rows.column_by_name("ts").unwrap().as_primitive::<TimestampMicrosecondType>();
             side.epoch(rows.columns(), times.iter(), |time| before.is_some_and(|w| time < w));

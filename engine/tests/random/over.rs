@@ -66,6 +66,7 @@ pub fn random_case(seed: u64, history: &History) -> Case {
         engine: query(&table.name) + emit,
         batch: query("{0}"),
         last: once.then_some(1),
+        late_after: vec![Some(0)],
         unfiltered: true,
         restored: table.watermark.is_some() && dice.percent(30),
         tables: vec![table],

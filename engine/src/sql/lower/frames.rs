@@ -34,7 +34,7 @@ struct Calls<'a> {
     /// Which of it are handed to the computation.
     handed: Vec<usize>,
     totals: Vec<Total>,
-    /// The calls of totals, each over its own column, which stands behind those that are handed.
+    /// The calls of totals, each over its own column, which will stand behind those that are handed.
     of_totals: Vec<WindowFunction>,
     written: Vec<WindowFunction>,
     answers: Vec<Made>,
@@ -157,9 +157,8 @@ impl Calls<'_> {
     }
 
     fn total(&mut self, of: TotalOf, kind: &DataType, function: WindowFunction) -> usize {
-        let name = format!("total {}", self.totals.len());
         self.totals.push(Total { of, kind: kind.clone() });
-        let function = self.framed(function, vec![col(name)]);
+        let function = self.framed(function, Vec::new());
         self.of_totals.push(function);
         self.totals.len() - 1
     }
@@ -194,11 +193,9 @@ impl Calls<'_> {
             }
             Call::Total => self.running(f)?,
             Call::Written => {
-                let call = self.of_floats(f)?;
+                let mut call = self.of_floats(f)?;
                 let args = call.params.args.iter().map(|e| self.hand(e)).collect();
-                let filter = call.params.filter.as_ref().map(|e| Box::new(self.hand(e)));
-                let mut call = call;
-                call.params.filter = filter;
+                call.params.filter = call.params.filter.map(|e| Box::new(self.hand(&e)));
                 Made::Written(self.write(call, args))
             }
         };
@@ -207,19 +204,15 @@ impl Calls<'_> {
     }
 
     /// A sum, an extreme or a first value of all rows up to one.
-    fn running(&mut self, f: WindowFunction) -> Result<Made, Refused> {
-        let fills = f.fun.name() == "first_value";
-        let kind = self.kind(&f)?;
-        let at = self.value(&f)?;
-        let of = if fills { TotalOf::First(at) } else { TotalOf::Value(at) };
+    fn running(&mut self, mut f: WindowFunction) -> Result<Made, Refused> {
+        let (kind, at) = (self.kind(&f)?, self.value(&f)?);
+        let of = if f.fun.name() == "first_value" { TotalOf::First(at) } else { TotalOf::Value(at) };
         let least = f.fun.name() == "min";
-        let extreme = (least || f.fun.name() == "max") && kind.is_floating();
-        let mut call = WindowFunction { params: f.params.clone(), ..f };
-        if extreme {
-            call.fun = WindowFunctionDefinition::AggregateUDF(Arc::new(extreme_of_floats(least, &kind)));
+        if (least || f.fun.name() == "max") && kind.is_floating() {
+            f.fun = WindowFunctionDefinition::AggregateUDF(Arc::new(extreme_of_floats(least, &kind)));
         }
-        call.params.filter = None;
-        Ok(Made::Total(self.total(of, &kind, call)))
+        f.params.filter = None;
+        Ok(Made::Total(self.total(of, &kind, f)))
     }
 
     fn kind(&self, f: &WindowFunction) -> Result<DataType, Refused> {

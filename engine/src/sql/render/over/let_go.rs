@@ -57,10 +57,9 @@ impl Framed {
     fn earlier(&self, group: u32, place: &[u8], rows: usize, by: i64) -> Result<Vec<u8>, ArrowError> {
         let by_rows = self.rows_before(group, place, rows, &Changed::default()).pop();
         let by_value = match &self.first {
-            // A place begins with the one column that is looked at by value, which has a fixed width.
-            Some(first) if by > 0 => {
-                let width = self.at_values(&Int64Array::from(vec![0]))?.first().map_or(0, |zero| zero.len());
-                let value = first.convert_rows([first.parser().parse(place.get(..width).unwrap_or(place))])?;
+            // A place begins with the one column that is looked at by value.
+            Some((first, width)) if by > 0 => {
+                let value = first.convert_rows([first.parser().parse(place.get(..*width).unwrap_or(place))])?;
                 let value = value.first().map(|value| cast(value, &DataType::Int64)).transpose()?;
                 let least = value.and_then(|v| v.as_primitive_opt::<Int64Type>().map(|v| v.unary(|v: i64| v.saturating_sub(by))));
                 let least = least.map(|least: Int64Array| self.at_values(&least)).transpose()?.and_then(|mut least| least.pop());

@@ -14,6 +14,8 @@ pub struct Region {
     pub group: u32,
     pub first: u32,
     pub last: u32,
+    /// Places up to which its first and its last row look by value.
+    pub context: [Option<Box<[u8]>>; 2],
 }
 
 impl Framed {
@@ -37,16 +39,27 @@ impl Framed {
             let first = self.first_of(group, slot, least.get(at).map(|place| &**place), changed);
             match regions.last_mut().filter(|region| region.group == group && self.is_until(first, region.last)) {
                 Some(region) => region.last = last,
-                None => regions.push(Region { group, first, last }),
+                None => regions.push(Region { group, first, last, context: [None, None] }),
             }
+        }
+        self.with_context(regions)
+    }
+
+    /// The regions with what their rows look at by value.
+    fn with_context(&self, mut regions: Vec<Region>) -> Result<Vec<Region>, ArrowError> {
+        let ends = |end: fn(&Region) -> u32| regions.iter().map(end).collect::<Vec<u32>>();
+        let [behind, ahead] = self.over.reach.range.unwrap_or_default();
+        let (from, until) = (self.bounds(&ends(|r| r.first), -behind)?, self.bounds(&ends(|r| r.last), ahead)?);
+        for (region, (from, until)) in regions.iter_mut().zip(from.into_iter().zip(until)) {
+            region.context = [Some(from), Some(until)];
         }
         Ok(regions)
     }
 
-    /// All rows of a group.
+    /// All rows of a group, which look at no others.
     pub(super) fn whole(&self, group: u32) -> Option<Region> {
         let first = self.places.along(group, &[]).next()?;
-        Some(Region { group, first, last: self.places.last(group)? })
+        Some(Region { group, first, last: self.places.last(group)?, context: [None, None] })
     }
 
     /// Whether a slot is not behind another.
@@ -125,7 +138,7 @@ impl Framed {
 
     /// The places of values of the first order column. What is beyond its type is at its end.
     pub(super) fn at_values(&self, values: &Int64Array) -> Result<Vec<Box<[u8]>>, ArrowError> {
-        let Some(converter) = &self.first else { return Ok(Vec::new()) };
+        let Some((converter, _)) = &self.first else { return Ok(Vec::new()) };
         let kind = self.over.input.schema.field(self.over.keys).data_type();
         let (least, greatest) = match kind {
             DataType::Int8 => (i64::from(i8::MIN), i64::from(i8::MAX)),

@@ -14,7 +14,7 @@ use arrow::error::ArrowError;
 use super::regions::Region;
 use super::state::{Changed, Framed};
 use crate::flow::updates::Updates;
-use crate::sql::plan::{Answer, Own, TotalOf};
+use crate::sql::plan::{Answer, Own, Total, TotalOf};
 use crate::sql::render::groups::zero_behind_nulls;
 use crate::sql::render::rows::batch;
 use crate::sql::store::NOWHERE;
@@ -47,18 +47,18 @@ pub struct Kept {
 
 impl Framed {
     /// Cuts the slice of a region: as it is, and where something has changed as it was.
-    pub(super) fn cut(&self, region: &Region, changed: Option<&Changed>, slices: &mut Slices) -> Result<(), ArrowError> {
+    pub(super) fn cut(&self, region: &Region, changed: Option<&Changed>, slices: &mut Slices) {
         let none = Changed::default();
         let changes = changed.unwrap_or(&none);
         let reach = &self.over.reach;
         let before = reach.before.max(usize::from(!self.over.totals.is_empty()));
         let mut first = self.rows_before(region.group, self.places.place(region.first), before, changes).pop().unwrap_or(region.first);
         let mut last = self.rows_after(region.group, region.last, reach.after, None, changes).pop().unwrap_or(region.last);
-        let [behind, ahead] = reach.range.unwrap_or_default();
-        if let Some(slot) = self.bounds(&[region.first], -behind)?.first().and_then(|place| self.places.along(region.group, place).next()) {
+        let [from, until] = &region.context;
+        if let Some(slot) = from.as_ref().and_then(|place| self.places.along(region.group, place).next()) {
             first = if self.is_until(slot, first) { slot } else { first };
         }
-        if let Some(slot) = self.bounds(&[region.last], ahead)?.first().and_then(|place| self.places.until(region.group, place)) {
+        if let Some(slot) = until.as_ref().and_then(|place| self.places.until(region.group, place)) {
             last = if self.is_until(last, slot) { slot } else { last };
         }
         if changed.is_some() {
@@ -66,7 +66,6 @@ impl Framed {
             self.view(region, [first, last], -1, was, slices);
         }
         self.view(region, [first, last], 1, |slot| self.places.weight(slot), slices);
-        Ok(())
     }
 
     /// The rows of a slice, each as often as it is there.
@@ -109,8 +108,8 @@ impl Framed {
         slices.tag += 1;
     }
 
-    /// What is handed for a total: what each of a slice's own rows adds, and before them what is carried.
-    fn handed(&self, slices: &Slices, of: TotalOf, kind: &DataType, at: usize, columns: &[ArrayRef]) -> Result<ArrayRef, ArrowError> {
+    /// What each row adds to a total.
+    fn added(&self, slices: &Slices, of: TotalOf, columns: &[ArrayRef]) -> Result<ArrayRef, ArrowError> {
         let column = |at: usize| {
             let place = self.over.handed.get(at).and_then(|place| columns.get(*place));
             place.ok_or_else(|| ArrowError::SchemaError("a total is of no column".into()))
@@ -118,16 +117,26 @@ impl Framed {
         let ones = |is_one: &dyn Fn(usize) -> bool| -> ArrayRef {
             Arc::new(Int64Array::from_iter_values((0..slices.slots.len()).map(|row| i64::from(is_one(row)))))
         };
-        let added = match of {
+        Ok(match of {
             TotalOf::Rows => ones(&|_| true),
             TotalOf::Peers => ones(&|row| self.begins_place(slices, row)),
             TotalOf::Known(at) => cast(&is_not_null(column(at)?)?, &DataType::Int64)?,
             TotalOf::Value(at) | TotalOf::First(at) => column(at)?.clone(),
+        })
+    }
+
+    /// What is handed for totals: what each of a slice's own rows adds, and before them what is carried.
+    fn with_carried(&self, slices: &Slices, columns: &[ArrayRef]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let own = slices.mask();
+        let fills = |of: TotalOf| matches!(of, TotalOf::First(_));
+        let filled = if self.over.totals.iter().any(|t| fills(t.of)) { self.totals.take(&slices.filled)? } else { Vec::new() };
+        let carried = self.totals.take(&slices.carried)?;
+        let one = |(at, total): (usize, &Total)| {
+            let before = if fills(total.of) { filled.get(at) } else { carried.get(at) };
+            let before = before.ok_or_else(|| ArrowError::SchemaError("a total is not kept".into()))?;
+            zip(&own, &cast(&self.added(slices, total.of, columns)?, &total.kind)?, before)
         };
-        let slots = if matches!(of, TotalOf::First(_)) { &slices.filled } else { &slices.carried };
-        let carried = self.totals.take(slots)?.get(at).cloned();
-        let carried = carried.ok_or_else(|| ArrowError::SchemaError("a total is not kept".into()))?;
-        zip(&slices.mask(), &cast(&added, kind)?, &carried)
+        self.over.totals.iter().enumerate().map(one).collect()
     }
 
     /// Whether a row is the first of its slice at its place in the order.
@@ -172,9 +181,7 @@ impl Slices {
         let columns: Vec<ArrayRef> = of.places.columns(self.slots.iter().copied())?.into_iter().map(zero_behind_nulls).collect();
         let mut handed: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(self.tags.clone()))];
         handed.extend(of.over.handed.iter().filter_map(|at| columns.get(*at)).cloned());
-        for (at, total) in of.over.totals.iter().enumerate() {
-            handed.push(of.handed(self, total.of, &total.kind, at, &columns)?);
-        }
+        handed.extend(of.with_carried(self, &columns)?);
         let schema = of.over.compute.handed();
         let typed = |(c, f): (&ArrayRef, &Arc<arrow::datatypes::Field>)| cast(c, f.data_type());
         let typed: Vec<ArrayRef> = handed.iter().zip(schema.fields()).map(typed).collect::<Result<_, _>>()?;
@@ -193,7 +200,7 @@ impl Slices {
     fn give(&mut self, of: &Framed, columns: &[ArrayRef], calls: &[ArrayRef]) -> Result<(), ArrowError> {
         let mask = self.mask();
         let is_by_key = of.over.own.iter().any(|own| matches!(own, Own::Key(_)));
-        let keys = if is_by_key { of.keys_of(&self.groups)? } else { Vec::new() };
+        let keys = if is_by_key { of.index.columns(&self.groups)? } else { Vec::new() };
         let own = |own: &Own| match own {
             Own::Key(at) => keys.get(*at),
             Own::Place(at) => columns.get(*at),
@@ -213,11 +220,9 @@ impl Slices {
     /// The totals up to the last row of each slot.
     fn kept(&self, of: &Framed, calls: &[ArrayRef]) -> Result<Kept, ArrowError> {
         let totals = of.over.totals.iter().zip(calls).map(|(total, c)| cast(c, &total.kind)).collect::<Result<_, _>>()?;
-        let is_last = |row: &usize| {
-            let same = |of: &[u32]| of.get(*row) == of.get(row + 1);
-            self.diffs.get(*row).is_some_and(|diff| *diff > 0) && !(same(&self.slots) && same(&self.tags))
-        };
-        let rows: Vec<usize> = (0..self.slots.len()).filter(is_last).collect();
+        let is_now = |row: &usize| self.diffs.get(*row).is_some_and(|diff| *diff > 0);
+        // Of several rows of a slot the last is put there last.
+        let rows: Vec<usize> = (0..self.slots.len()).filter(is_now).collect();
         let slots = rows.iter().filter_map(|row| self.slots.get(*row)).copied().collect();
         Ok(Kept { totals, rows: rows.into_iter().map(|row| row as u32).collect(), slots })
     }

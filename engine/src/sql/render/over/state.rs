@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
@@ -30,8 +30,8 @@ pub struct Framed {
     /// Totals by slot, up to the last of its rows.
     pub(super) totals: Columns,
     pub(super) runner: Runner,
-    /// The first order column as bytes of places, where it is looked at by value.
-    pub(super) first: Option<RowConverter>,
+    /// The first order column as bytes of places, where it is looked at by value; and how many these are.
+    pub(super) first: Option<(RowConverter, usize)>,
     /// All order columns, where it is asked which rows are peers; and how many bytes of a place they are, by slot.
     order: Option<RowConverter>,
     heads: Vec<u32>,
@@ -58,7 +58,8 @@ impl Framed {
         let options = |at: usize| over.order.get(at).copied().unwrap_or_default();
         let fields: Vec<SortField> =
             kept.iter().enumerate().map(|(at, kind)| SortField::new_with_options(kind.clone(), options(at))).collect();
-        let first = fields.first().filter(|_| over.reach.range.is_some() || over.closing.is_some()).cloned();
+        let by_value = over.reach.range.is_some() || over.closing.is_some();
+        let first = fields.first().zip(kept.first()).filter(|_| by_value).map(|(field, kind)| by_bytes(field, kind)).transpose()?;
         let order = fields.get(..over.order.len()).filter(|_| over.reach.peers).map(<[SortField]>::to_vec);
         let totals: Vec<_> = over.totals.iter().map(|t| t.kind.clone()).collect();
         // It was planned once before, when the view was made.
@@ -68,7 +69,7 @@ impl Framed {
             places: Places::new(fields, None)?,
             totals: Columns::new(&totals)?,
             runner,
-            first: first.map(|field| RowConverter::new(vec![field])).transpose()?,
+            first,
             order: order.map(RowConverter::new).transpose()?,
             heads: Vec::new(),
             dues: DueKeys::default(),
@@ -129,7 +130,7 @@ impl Framed {
         let regions = self.regions(&changed)?;
         let mut slices = Slices::default();
         for region in &regions {
-            self.cut(region, Some(&changed), &mut slices)?;
+            self.cut(region, Some(&changed), &mut slices);
             if slices.len() >= MANY {
                 let kept = slices.compute(self)?;
                 self.keep_totals(&kept)?;
@@ -151,15 +152,10 @@ impl Framed {
     /// The rows of groups with their totals, and how often they are there.
     fn saved(&self, rows: &[(u32, u32, i64)]) -> Result<RecordBatch, ArrowError> {
         let slots: Vec<u32> = rows.iter().map(|r| r.1).collect();
-        let mut columns = self.keys_of(&rows.iter().map(|r| r.0).collect::<Vec<_>>())?;
+        let mut columns = self.index.columns(&rows.iter().map(|r| r.0).collect::<Vec<_>>())?;
         columns.extend(self.places.columns(slots.iter().copied())?.into_iter().map(zero_behind_nulls));
         columns.extend(self.totals.take(&slots)?);
         with_diffs(&numbered(columns)?, rows.iter().map(|r| r.2).collect::<Vec<i64>>().into())
-    }
-
-    /// The keys of groups.
-    pub(super) fn keys_of(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        if self.over.keys == 0 { Ok(Vec::new()) } else { self.index.columns(groups) }
     }
 
     /// Late rows with the columns that they came with.
@@ -180,6 +176,13 @@ impl Framed {
         self.totals.put(&incoming, &kept.rows, &kept.slots, room);
         Ok(())
     }
+}
+
+/// Values of a type of fixed width as bytes of places, and how many these are.
+fn by_bytes(field: &SortField, kind: &DataType) -> Result<(RowConverter, usize), ArrowError> {
+    let converter = RowConverter::new(vec![field.clone()])?;
+    let width = converter.convert_columns(&[new_null_array(kind, 1)])?.row(0).data().len();
+    Ok((converter, width))
 }
 
 impl Keeper for Framed {
@@ -231,7 +234,7 @@ impl Keeper for Framed {
         let mut slices = Slices::default();
         for group in self.index.live() {
             if let Some(region) = self.whole(group) {
-                self.cut(&region, None, &mut slices)?;
+                self.cut(&region, None, &mut slices);
             }
             if slices.len() >= MANY {
                 slices.compute(self)?;
