@@ -51,13 +51,13 @@ impl Script {
             None => {}
         }
         let definition = definition::of(&self.catalog, create, &parsed.taken, self.tables.around())?;
-        if definition.schema.fields().is_empty() && definition.file.as_ref().is_none_or(|f| !f.sink) {
+        if definition.schema.fields().is_empty() && definition.sink.is_none() {
             return Err(format!("table \"{name}\" has no columns"));
         }
         let (schema, file, columns) = (definition.schema.clone(), definition.file.clone(), definition.columns.clone());
-        match file {
-            Some(file) if file.sink => self.add_sink(&name, definition, file),
-            file => {
+        match definition.sink.clone() {
+            Some(to) => self.add_sink(&name, definition, to),
+            None => {
                 file.iter().try_for_each(|file| self.reads_file(&name, &file.path))?;
                 self.add_table(&name, definition);
                 file.map_or(Ok(()), |file| self.load_file(&name, &file, &columns, &schema))

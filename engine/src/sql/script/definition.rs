@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, CreateTable, Expr
 
 use super::batch::micros;
 use super::event_time::EventTime;
-use super::options::{self, FileOptions, Idle};
+use super::options::{self, FileOptions, Idle, To};
 use super::tables::columns::{Around, Columns, computed};
 use crate::sql::catalog::Catalog;
 use crate::sql::problem::said;
@@ -34,14 +34,17 @@ pub struct Definition {
     pub idle: Option<Idle>,
     /// Whether rows only come.
     pub append_only: bool,
-    /// The file.
+    /// The file that is read.
     pub file: Option<FileOptions>,
+    /// Where rows go, if it is a sink.
+    pub sink: Option<To>,
 }
 
 impl Definition {
     /// Columns alone.
     pub fn plain(schema: SchemaRef) -> Self {
-        Definition { schema, columns: Columns::default(), key: Vec::new(), event_time: None, idle: None, append_only: false, file: None }
+        let columns = Columns::default();
+        Definition { schema, columns, key: Vec::new(), event_time: None, idle: None, append_only: false, file: None, sink: None }
     }
 }
 
@@ -66,7 +69,7 @@ pub fn of(catalog: &Catalog, create: &CreateTable, taken: &Taken, around: Around
         None => {}
     }
     let append_only = taken.append_only || options.append_only;
-    Ok(Definition { schema, columns, key, event_time, idle: options.idle, append_only, file: options.file })
+    Ok(Definition { schema, columns, key, event_time, idle: options.idle, append_only, file: options.file, sink: options.sink })
 }
 
 /// The first name that is there twice.
@@ -106,22 +109,20 @@ fn key(create: &CreateTable, schema: &SchemaRef) -> Result<Vec<usize>, String> {
 
 /// Whether a `CREATE TABLE` makes a sink.
 pub fn is_sink(create: &CreateTable, taken: &Taken) -> bool {
-    options::of(create, taken.format.as_deref(), "CREATE TABLE").is_ok_and(|o| o.file.is_some_and(|f| f.sink))
+    options::of(create, taken.format.as_deref(), "CREATE TABLE").is_ok_and(|o| o.sink.is_some())
 }
 
-/// Reads what a `CREATE SINK` says of its file.
+/// Reads what a `CREATE SINK` says of where rows go.
 ///
 /// # Errors
 /// With what is wrong or not known in it.
-pub fn sink(create: &CreateTable, taken: &Taken) -> Result<FileOptions, String> {
+pub fn sink(create: &CreateTable, taken: &Taken) -> Result<To, String> {
     let options = options::of(create, taken.format.as_deref(), "CREATE SINK")?;
     if options.jump.is_some() || options.idle.is_some() || options.event_time.is_some() || taken.watermark.is_some() {
         return Err("a sink has no watermark".into());
     }
-    match options.file {
-        Some(file) => Ok(FileOptions { sink: true, ..file }),
-        None => Err("CREATE SINK needs WITH (connector = 'file', path = '…')".into()),
-    }
+    let to = options.sink.or(options.file.map(To::File));
+    to.ok_or_else(|| "CREATE SINK needs WITH (connector = 'file', path = '…')".into())
 }
 
 /// Computed columns and defaults.

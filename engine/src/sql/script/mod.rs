@@ -152,7 +152,7 @@ struct Script {
     open: Option<bool>,
 }
 
-/// Runs a script; gives the answer of each `SELECT`, or of the last view when there is none.
+/// Runs a script; gives the answer of each `SELECT`, or of the last view when there is none and no sink was written.
 ///
 /// # Errors
 /// With the first statement that cannot be run.
@@ -212,18 +212,18 @@ fn run_all(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
 }
 
 impl Script {
-    /// Ends the script: sinks are written. Where there was no query, the last view is answered.
-    fn end(&mut self, without_query: bool) -> Result<Option<Answer>, String> {
+    /// Ends the script: sinks are written. Where there was no query, not for a sink either, the last view is answered.
+    fn end(&mut self, without_query: bool) -> Result<Vec<Answer>, String> {
         if self.open.is_some() {
             self.commit()?;
         }
         self.tables.ended = true;
-        let wrote = !self.fed.is_empty();
-        self.write_fed()?;
-        match self.views.last().cloned() {
-            Some(last) if without_query && !wrote => self.answer(&last, &[], 0, None).map(Some),
-            _ => Ok(None),
+        let mut answers = self.write_fed()?;
+        let wrote = self.sinks.values().any(|sink| sink.begun);
+        if let Some(last) = self.views.last().cloned().filter(|_| without_query && !wrote) {
+            answers.push(self.answer(&last, &[], 0, None)?);
         }
+        Ok(answers)
     }
 
     /// Runs a view.
@@ -249,7 +249,7 @@ impl Script {
             Statement::CreateTable(create) => self.create_table(create, parsed).map(nothing),
             Statement::CreateView(view) => self.create_view(view, parsed.emit_final).map(nothing),
             Statement::Query(_) => self.query(parsed.statement.clone(), parsed.emit_final).map(Some),
-            Statement::Insert(insert) if self.sink_of(insert).is_some() => self.write(insert, parsed.emit_final).map(nothing),
+            Statement::Insert(insert) if self.sink_of(insert).is_some() => self.write(insert, parsed.emit_final),
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) | Statement::Truncate(_) => {
                 self.change(&parsed.statement).map(nothing)
             }

@@ -1,15 +1,17 @@
-//! What `WITH (…)` says of a table or sink: its file, its event time, and when it is idle. Keys may be quoted; what is not known is
+//! What `WITH (…)` says of a table or sink: its file or where else rows go, its event time, and when it is idle. Keys may be quoted; what is not known is
 //! refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use datafusion::sql::sqlparser::ast::{CreateTable, CreateTableOptions, SqlOption};
 
 /// All that options say.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The file.
+    /// The file that is read.
     pub file: Option<FileOptions>,
+    /// Where rows go, if it is a sink.
+    pub sink: Option<To>,
     /// How far a row may be ahead of the newest one and still move the watermark, in microseconds.
     pub jump: Option<i64>,
     /// For how long a table without rows still counts for watermarks.
@@ -38,8 +40,36 @@ pub struct FileOptions {
     pub path: PathBuf,
     /// How rows are written in it.
     pub format: Format,
-    /// Whether rows that are put into the table go to the file.
-    pub sink: bool,
+}
+
+/// Where the rows of a sink go.
+#[derive(Clone, Debug)]
+pub enum To {
+    /// Into a file.
+    File(FileOptions),
+    /// Among the answers of the script.
+    Shown,
+    /// Nowhere: the query is computed and no more.
+    Nowhere,
+}
+
+impl To {
+    /// What a connector that is no file does with rows.
+    fn of(connector: &str) -> Option<Self> {
+        Some(match connector {
+            "print" | "stdout" | "preview" => To::Shown,
+            "blackhole" => To::Nowhere,
+            _ => return None,
+        })
+    }
+
+    /// The path of the file.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            To::File(file) => Some(&file.path),
+            To::Shown | To::Nowhere => None,
+        }
+    }
 }
 
 /// How rows are written in a file.
@@ -69,7 +99,7 @@ impl Format {
         })
     }
 
-    fn by_ending(path: &std::path::Path) -> Option<Self> {
+    fn by_ending(path: &Path) -> Option<Self> {
         match path.extension().and_then(|e| e.to_str()) {
             Some("csv") => Some(Format::Csv),
             Some("json" | "jsonl" | "ndjson") => Some(Format::Json),
@@ -95,7 +125,7 @@ const KNOWN: [&str; 10] = [
 
 /// Values of options that take few.
 const VALUES: [(&str, &[&str]); 6] = [
-    ("connector", &["file", "filesystem", "single_file"]),
+    ("connector", &["file", "filesystem", "single_file", "print", "stdout", "preview", "blackhole"]),
     ("type", &["source", "sink"]),
     ("format", &["csv", "json", "parquet", "debezium_json", "raw_string"]),
     ("append_only", &["true", "false"]),
@@ -138,7 +168,7 @@ pub fn of(create: &CreateTable, encoded: Option<&str>, statement: &str) -> Resul
         CreateTableOptions::With(options) | CreateTableOptions::Options(options) => options,
         _ => return Err(format!("these options of {statement} are not supported yet")),
     };
-    let (mut out, mut path, mut format, mut sink, mut lines) = (Options::default(), None, None, false, false);
+    let (mut out, mut path, mut format, mut sink, mut lines, mut to) = (Options::default(), None, None, false, false, None);
     if let Some(name) = encoded {
         format = Format::of(name);
     }
@@ -147,6 +177,7 @@ pub fn of(create: &CreateTable, encoded: Option<&str>, statement: &str) -> Resul
         let (key, value) = (key.value.to_lowercase(), value.to_string().trim_matches('\'').to_string());
         match (key.as_str(), value.as_str()) {
             ("connector", "file" | "filesystem" | "single_file") | ("type", "source") => {}
+            ("connector", name) if To::of(name).is_some() => to = To::of(name),
             // Tables of other engines that are kept whole, as all are here.
             ("materialized", "true") => {}
             ("type", "sink") => sink = true,
@@ -161,6 +192,12 @@ pub fn of(create: &CreateTable, encoded: Option<&str>, statement: &str) -> Resul
             (key, value) => return Err(unknown(statement, key, value)),
         }
     }
+    if to.is_some() {
+        return match path {
+            None => Ok(Options { sink: to, ..out }),
+            Some(_) => Err(format!("{statement} with a connector that is no file takes no path")),
+        };
+    }
     let Some(path) = path else {
         return match (sink, format) {
             (false, None) => Ok(out),
@@ -174,7 +211,11 @@ pub fn of(create: &CreateTable, encoded: Option<&str>, statement: &str) -> Resul
         (true, Format::Json) => Format::Lines,
         (true, _) => return Err("json.unstructured needs format = 'json'".into()),
     };
-    out.file = Some(FileOptions { path, format, sink });
+    let file = FileOptions { path, format };
+    match sink {
+        true => out.sink = Some(To::File(file)),
+        false => out.file = Some(file),
+    }
     Ok(out)
 }
 

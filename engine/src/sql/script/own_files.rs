@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Script;
+use super::options::To;
 
 /// A file by its one name, though it may not be there yet.
 fn real(path: &Path) -> PathBuf {
@@ -17,7 +18,7 @@ impl Script {
     /// Notes that a table reads a file.
     pub(super) fn reads_file(&mut self, table: &str, path: &Path) -> Result<(), String> {
         let file = real(path);
-        if let Some((sink, _)) = self.sinks.iter().find(|(_, sink)| !sink.begun && real(&sink.file.path) == file) {
+        if let Some((sink, _)) = self.sinks.iter().find(|(_, sink)| !sink.begun && sink.to.path().is_some_and(|path| real(path) == file)) {
             let path = path.display();
             return Err(format!(
                 "the file \"{path}\" of table \"{table}\" is written by sink \"{sink}\": give one of them another path, or make the table once the sink was written"
@@ -28,10 +29,11 @@ impl Script {
     }
 
     /// Refuses a sink whose file a table reads, or another sink writes.
-    pub(super) fn writes_file(&self, sink: &str, path: &Path) -> Result<(), String> {
+    pub(super) fn writes_file(&self, sink: &str, to: &To) -> Result<(), String> {
+        let Some(path) = to.path() else { return Ok(()) };
         let file = real(path);
         let reader = self.read_files.iter().find(|(_, read)| **read == file).map(|(table, _)| format!("read by table \"{table}\""));
-        let writer = self.sinks.iter().find(|(name, other)| *name != sink && real(&other.file.path) == file);
+        let writer = self.sinks.iter().find(|(name, other)| *name != sink && other.to.path().is_some_and(|path| real(path) == file));
         match reader.or_else(|| writer.map(|(other, _)| format!("written by sink \"{other}\""))) {
             Some(who) => Err(format!("the file \"{}\" of sink \"{sink}\" is {who}: give the sink another path", path.display())),
             None => Ok(()),

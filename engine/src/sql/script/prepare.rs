@@ -84,7 +84,7 @@ fn open_files(program: &Program, tables: &Tables, view: &str, durable: &Durable,
             cause: e.to_string(),
         })?;
         streams.push(Arc::new(stream));
-        readers.push(reader);
+        readers.extend(reader);
     }
     Ok((streams, readers))
 }

@@ -1,4 +1,5 @@
-//! Sinks: files that `INSERT INTO sink SELECT …` writes, one after another, and that `CREATE SINK` writes at the end of a script.
+//! Sinks: what `INSERT INTO sink SELECT …` writes, one after another, and `CREATE SINK` at the end of a script: files, answers of
+//! the script, or nothing.
 
 use std::sync::Arc;
 
@@ -7,19 +8,20 @@ use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast::{CreateTable, Insert, Query, Statement, TableObject};
 
 use super::definition::Definition;
-use super::options::FileOptions;
+use super::options::To;
 use super::outlet::{Outlet, Target};
-use super::{QUERY, Script, batch, table_name};
+use super::{Answer, QUERY, Script, batch, table_name};
+use crate::flow::updates::Updates;
 use crate::sql::program::normal;
 use crate::sql::statement::Taken;
 
-/// A file that is written.
+/// Where queries send rows.
 pub struct Sink {
     /// Its columns; a sink without columns of its own has those of the first query.
     schema: Option<SchemaRef>,
     /// Columns of its primary key.
     key: Vec<usize>,
-    pub file: FileOptions,
+    pub to: To,
     /// Whether it was written to.
     pub begun: bool,
 }
@@ -29,10 +31,10 @@ impl Script {
     ///
     /// # Errors
     /// When its file has another use.
-    pub(super) fn add_sink(&mut self, name: &str, definition: Definition, file: FileOptions) -> Result<(), String> {
-        self.writes_file(name, &file.path)?;
+    pub(super) fn add_sink(&mut self, name: &str, definition: Definition, to: To) -> Result<(), String> {
+        self.writes_file(name, &to)?;
         let schema = (!definition.schema.fields().is_empty()).then_some(definition.schema);
-        self.sinks.insert(name.to_string(), Sink { schema, key: definition.key, file, begun: false });
+        self.sinks.insert(name.to_string(), Sink { schema, key: definition.key, to, begun: false });
         Ok(())
     }
 
@@ -42,8 +44,8 @@ impl Script {
         table_name(name).ok().filter(|name| self.sinks.contains_key(name))
     }
 
-    /// Writes a query's rows, or its changes, to a sink.
-    pub(super) fn write(&mut self, insert: &Insert, emit_final: bool) -> Result<(), String> {
+    /// Writes a query's rows, or its changes, to a sink; what is shown instead.
+    pub(super) fn write(&mut self, insert: &Insert, emit_final: bool) -> Result<Option<Answer>, String> {
         let name = self.sink_of(insert).ok_or("there is no such sink")?;
         let source = insert.source.clone().ok_or("INSERT needs VALUES or a query")?;
         if insert.on.is_some() || insert.or.is_some() || insert.ignore || insert.replace_into {
@@ -63,39 +65,50 @@ impl Script {
         query: Box<Query>,
         emit_final: bool,
     ) -> Result<(), String> {
-        let file = super::definition::sink(create, taken)?;
-        self.writes_file(name, &file.path)?;
+        let to = super::definition::sink(create, taken)?;
+        self.writes_file(name, &to)?;
         // What is wrong with the query is told where it stands, not at the end.
         self.catalog.plan(Statement::Query(query.clone())).map_err(|e| crate::sql::problem::said(&e))?;
-        self.sinks.insert(name.to_string(), Sink { schema: None, key: Vec::new(), file, begun: false });
+        self.sinks.insert(name.to_string(), Sink { schema: None, key: Vec::new(), to, begun: false });
         self.fed.push((name.to_string(), query, emit_final));
         Ok(())
     }
 
-    /// Writes the sinks that queries feed.
-    pub(super) fn write_fed(&mut self) -> Result<(), String> {
+    /// Writes the sinks that queries feed; what is shown instead.
+    pub(super) fn write_fed(&mut self) -> Result<Vec<Answer>, String> {
+        let mut shown = Vec::new();
         for (name, query, emit_final) in std::mem::take(&mut self.fed) {
-            self.write_query(&name, query, &[], emit_final).map_err(|e| format!("sink \"{name}\": {e}"))?;
+            shown.extend(self.write_query(&name, query, &[], emit_final).map_err(|e| format!("sink \"{name}\": {e}"))?);
         }
-        Ok(())
+        Ok(shown)
     }
 
     /// Writes a query to a sink as its epochs close. One that has an order is there as a whole first.
-    fn write_query(&mut self, name: &str, query: Box<Query>, columns: &[String], emit_final: bool) -> Result<(), String> {
-        let path = self.sinks.get(name).map(|sink| sink.file.path.clone()).ok_or("there is no such sink")?;
-        self.writes_file(name, &path)?;
+    fn write_query(&mut self, name: &str, query: Box<Query>, columns: &[String], emit_final: bool) -> Result<Option<Answer>, String> {
+        let to = self.sinks.get(name).map(|sink| sink.to.clone()).ok_or("there is no such sink")?;
+        self.writes_file(name, &to)?;
         let plan = self.planned(Statement::Query(query), emit_final)?;
-        let written = self.outlet(name, columns, plan.hidden).and_then(|outlet| match plan.order.is_empty() {
-            true => self.answer(QUERY, &[], 0, Some(outlet)).map(|_| ()),
-            false => self.answer(QUERY, &plan.order, plan.hidden, None).and_then(|answer| outlet.whole(&answer)),
+        let written = self.outlet(name, columns, plan.hidden).and_then(|outlet| match (outlet, plan.order.is_empty()) {
+            (Some(outlet), true) => self.answer(QUERY, &[], 0, Some(outlet)).map(|_| None),
+            (Some(outlet), false) => self.answer(QUERY, &plan.order, plan.hidden, None).and_then(|answer| outlet.whole(&answer)).map(|()| None),
+            (None, _) => self.answer(QUERY, &plan.order, plan.hidden, None).and_then(|answer| self.shown(name, columns, answer)).map(Some),
         });
         self.forget_query();
         self.sinks.get_mut(name).into_iter().for_each(|sink| sink.begun = true);
         written
     }
 
-    /// The file of a sink for the query that was planned, whose last `hidden` columns only order its rows.
-    fn outlet(&mut self, name: &str, columns: &[String], hidden: usize) -> Result<Outlet, String> {
+    /// An answer with the columns of a sink.
+    fn shown(&self, name: &str, columns: &[String], answer: Answer) -> Result<Answer, String> {
+        let schema = self.sinks.get(name).and_then(|sink| sink.schema.clone()).ok_or("there is no such sink")?;
+        let rows = placed(&answer.rows, columns, &schema)?;
+        let change = |(epoch, u): &(u64, Updates)| Ok((*epoch, Updates { rows: placed(&u.rows, columns, &schema)?, diffs: u.diffs.clone() }));
+        let changes = answer.changes.iter().map(change).collect::<Result<_, String>>()?;
+        Ok(Answer { schema, rows, changes, errors: answer.errors })
+    }
+
+    /// What writes a sink, unless it is shown, for the query that was planned, whose last `hidden` columns only order its rows.
+    fn outlet(&mut self, name: &str, columns: &[String], hidden: usize) -> Result<Option<Outlet>, String> {
         let given = self.program.schema(QUERY).ok_or("the query is not there")?;
         let sink = self.sinks.get_mut(name).ok_or("there is no such sink")?;
         if sink.schema.is_none() {
@@ -103,7 +116,12 @@ impl Script {
             sink.schema = Some(batch::micros(&Arc::new(given.project(&shown).map_err(|e| e.to_string())?)));
         }
         let schema = sink.schema.clone().ok_or("a sink has columns")?;
-        Ok(Outlet::new(Target { name, schema, key: &sink.key, columns, file: &sink.file, begun: sink.begun }))
+        let file = match &sink.to {
+            To::File(file) => Some(file),
+            To::Nowhere => None,
+            To::Shown => return Ok(None),
+        };
+        Ok(Some(Outlet::new(Target { name, schema, key: &sink.key, columns, file, begun: sink.begun })))
     }
 }
 

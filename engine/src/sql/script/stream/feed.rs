@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use littoral_connectors::files::table::BlockDecoder;
+use littoral_connectors::files::table::{Block, BlockDecoder};
 use timely::container::NoopBuilder;
 
 use super::Columns;
@@ -21,10 +21,10 @@ use crate::sql::script::workers::Shared;
 pub type Input = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Updates>>;
 
 /// Decoded blocks of a file that wait on one worker for their turn: the others may be slower with those before.
-const DECODED_AHEAD: usize = 2;
+const DECODED_AHEAD: usize = 8;
 /// Blocks that a worker sends without every other worker having had a round to take in what was sent to it. So what waits on
 /// a worker is at most so many blocks of each other one.
-const BLOCKS_AHEAD: usize = 4;
+const BLOCKS_AHEAD: usize = 16;
 
 /// Changes that statements made, in the order of their epochs.
 pub type History = Vec<(u64, String, Updates)>;
@@ -45,6 +45,8 @@ struct Hand {
     columns: Columns,
     decoded: VecDeque<(Numbered, Result<Option<RecordBatch>, ArrowError>)>,
     placed: VecDeque<(u64, RecordBatch)>,
+    /// Buffers of blocks in which nothing is left.
+    spent: Vec<Vec<u8>>,
 }
 
 /// What one worker feeds.
@@ -68,6 +70,7 @@ impl Feeder {
             stream: stream.clone(),
             decoded: VecDeque::new(),
             placed: VecDeque::new(),
+            spent: Vec::new(),
         };
         Feeder { inputs, hands: streams.iter().map(hand).collect(), history: history.map(|h| (h, 0)), ahead: 0, rounds: Vec::new(), worker }
     }
@@ -94,7 +97,7 @@ impl Feeder {
         let mut sent = Sent::None;
         if self.has_room(shared) {
             for hand in &mut self.hands {
-                if hand.work(shared)? {
+                if hand.work(limit, shared)? {
                     sent = Sent::Some;
                 }
             }
@@ -163,27 +166,37 @@ fn forward(input: &mut Input, epoch: u64) {
 }
 
 impl Hand {
-    /// Places a block that waits, or decodes another; whether anything was done.
-    fn work(&mut self, shared: &Shared) -> Result<bool, Failure> {
-        let mut worked = false;
+    /// Places blocks whose turn it is, and decodes another where there is room; whether anything was done.
+    ///
+    /// What waits is placed first, as others may wait for it.
+    fn work(&mut self, gate: u64, shared: &Shared) -> Result<bool, Failure> {
+        let mut worked = self.place(gate, shared)?;
         if self.decoded.len() < DECODED_AHEAD
-            && self.placed.is_empty()
-            && let Some(block) = self.stream.take()
+            && let Some(block) = self.stream.take(&mut self.spent)
         {
             let rows = match &block.block {
                 Ok(Some(block)) => self.decoder.decode(block),
                 _ => Ok(None),
             };
             self.decoded.push_back((block, rows));
+            self.place(gate, shared)?;
             worked = true;
         }
+        Ok(worked)
+    }
+
+    /// Places blocks whose turn it is, until rows are there that may not be sent yet; whether there were any.
+    fn place(&mut self, gate: u64, shared: &Shared) -> Result<bool, Failure> {
+        let mut worked = false;
         let stream = self.stream.clone();
-        while self.placed.is_empty()
+        while self.placed.back().is_none_or(|(epoch, _)| *epoch <= gate)
             && let Some((block, rows)) = self.decoded.pop_front_if(|(block, _)| stream.with_placer(|p| p.is_next(block.number)))
         {
             let work = (&mut self.decoder, &mut self.columns);
             let placed = stream.with_placer(|placer| placer.place(block, rows, work)).map_err(|cause| self.failure(cause))?;
-            placed.spent.into_iter().for_each(|block| stream.give_back(block));
+            if let Some(Block::Text(text)) = placed.spent {
+                self.spent.push(text);
+            }
             self.placed.extend(placed.parts);
             shared.bell.ring();
             worked = true;

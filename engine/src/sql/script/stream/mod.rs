@@ -1,6 +1,6 @@
 //! Tables whose rows stay in their file: each run reads them anew, block by block, and holds none of them.
 //!
-//! A thread reads each file in order (`read.rs`); the workers take blocks as they come, decode them, and put them in the
+//! A file is read in order, by a thread or by the workers themselves (`read.rs`); the workers take blocks as they come, decode them, and put them in the
 //! file's order again (`place.rs`), which says what epoch each row is in; each worker feeds the rows that it has decoded
 //! (`feed.rs`). Which tables may stay in their file is said where the script is read (`held.rs`).
 
