@@ -370,3 +370,21 @@ fn a_file_that_cannot_be_read_is_told_by_its_name() {
         assert!(table == "t" && cause.contains("line 3002"), "{error}");
     }
 }
+
+/// A query that does not hang on a file passes its epochs as it is read, not before: it went on for ever.
+#[test]
+fn a_query_that_no_row_of_a_file_reaches_ends_with_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    std::fs::write(&path, "k,v\n1,1\n2,2\n3,3\n4,4\n").unwrap();
+    let text = format!(
+        "CREATE TABLE t (k BIGINT, v BIGINT) WITH (connector = 'file', path = '{}'); CREATE VIEW x AS SELECT k FROM t; SELECT * FROM late_rows;",
+        path.display()
+    );
+    for workers in [1, 2] {
+        for epoch_rows in [1, 2, 3] {
+            let answers = run("t.sql", &text, &options(workers, Some(epoch_rows), 1 << 18)).unwrap();
+            assert_eq!(answers[0].rows.num_rows(), 0);
+        }
+    }
+}

@@ -99,7 +99,7 @@ impl Driver {
         self.look_for_the_end(job)?;
         let busy = writing.is_some_and(Writing::is_busy);
         match self.step {
-            Step::Open if self.ends.probe.less_than(&(self.epoch + 1)) => Ok(None),
+            Step::Open if self.ends.probe.less_than(&(self.epoch + 1)) || self.is_being_read(job) => Ok(None),
             Step::Open => self.take(job).map(|()| Some(Step::Taken)),
             Step::Taken if !job.durable.is_due(self.epoch, self.last, self.asked) => Ok(Some(Step::Kept)),
             // A snapshot waits for the one before.
@@ -135,6 +135,11 @@ impl Driver {
                 Ok(Some(Step::Open))
             }
         }
+    }
+
+    /// Whether a file may have more rows of the epoch. What a query gives may not hang on the file at all, and be ahead of it.
+    fn is_being_read(&self, job: &Job) -> bool {
+        job.streams.iter().any(|stream| stream.epoch() <= self.epoch)
     }
 
     /// Once all files are read it is known which epoch is the last; after it everything is closed.
