@@ -88,8 +88,8 @@ fn version(join: &mut Join, event_times: &HashMap<String, EventTime>) -> Result<
     let event_time = &known.column;
     if !known.keeps_versions {
         return Err(format!(
-            "FOR SYSTEM_TIME AS OF table \"{table}\" is not supported yet: its PRIMARY KEY keeps only the newest version of a row; \
-             leave the key out, or put \"{event_time}\" into it"
+            "FOR SYSTEM_TIME AS OF \"{table}\" is not supported yet: it keeps only the newest version of a row; leave the PRIMARY KEY \
+             of a table out, or put \"{event_time}\" into it; of a view that takes first rows name what it reads"
         ));
     }
     if alias.as_ref().is_some_and(|a| !a.columns.is_empty()) {

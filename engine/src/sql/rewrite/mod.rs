@@ -1,13 +1,14 @@
 //! What other engines and other standards write, as queries of DataFusion's SQL: done on the parsed statement, before it is planned.
 //!
 //! A file a kind: `windows` as table functions, joins `by_time`, `first_rows`, joins that merge columns (`using`, `merged_away`), tables made of values (`series`), the parts of a
-//! `recursion`, other `spellings` of expressions, several values as one (`tuples`); and what would be left out in silence is `refused`. The window functions themselves stand in `window.rs`;
+//! `recursion`, other `spellings` of expressions, windows by their names (`named_windows`), several values as one (`tuples`); and what would be left out in silence is `refused`. The window functions themselves stand in `window.rs`;
 //! what they mean for a plan, in `windowing.rs`.
 
 mod by_time;
 mod calls;
 mod first_rows;
 mod merged_away;
+mod named_windows;
 mod names;
 mod patterns;
 mod recursion;
@@ -67,6 +68,7 @@ impl VisitorMut for Rewriter<'_> {
             apart(&mut cte.query);
         }
         flow(first_rows::rewrite(query))?;
+        flow(named_windows::rewrite(query))?;
         set_operations(&mut query.body);
         flow(refused::of_query(query))
     }
