@@ -14,6 +14,7 @@ mod explain;
 mod frames;
 mod functions;
 mod in_list;
+mod intervals;
 mod lateral;
 mod lower;
 mod merged;

@@ -199,7 +199,8 @@ fn sum(expr: &Expr, join: &Join, frame: &DFSchema) -> Option<Sum> {
     }
 }
 
-/// Microseconds of a length of time, days among them where those are of 24 hours. Intervals are compared by days before hours.
+/// Microseconds of a length of time, days among them where those are of 24 hours. What is beside a difference of times has none
+/// (`intervals.rs`).
 fn length(value: &ScalarValue, with_days: bool) -> Option<i64> {
     match value {
         ScalarValue::IntervalMonthDayNano(Some(i)) if (with_days || i.days == 0) && i.nanoseconds % 1000 == 0 => micros_of(value),
