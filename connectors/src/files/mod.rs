@@ -5,6 +5,7 @@
 pub mod blocks;
 mod exact;
 mod fault;
+pub mod keys;
 pub mod lines;
 pub mod ndjson;
 pub mod normalise;

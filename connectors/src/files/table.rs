@@ -22,12 +22,21 @@ use super::blocks::{BLOCK_BYTES, BYTE_ORDER_MARK, BlockReader, Cut};
 use super::exact::{narrow, wide};
 use super::fault::first_fault;
 use super::ndjson::{Decoder, TooDeep, deep_line, end_of_rows};
-use super::shortened;
+use super::{keys, shortened};
 
 /// Lines from which types are inferred.
 const INFER_LINES: usize = 10_000;
 /// Rows of a block of Parquet.
 const PARQUET_ROWS: usize = 1 << 14;
+
+/// A text without what some programs write before it.
+fn unmarked(path: &Path) -> Result<BufReader<File>, ArrowError> {
+    let mut input = BufReader::new(File::open(path)?);
+    if input.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
+        input.consume(BYTE_ORDER_MARK.len());
+    }
+    Ok(input)
+}
 
 /// How rows are written in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +108,7 @@ impl TableFile {
                 (TableFormat::Csv, Arc::new(schema))
             }
             Some("json" | "ndjson" | "jsonl") => {
-                let mut input = BufReader::new(File::open(path)?);
-                if input.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
-                    input.consume(BYTE_ORDER_MARK.len());
-                }
-                let (schema, _) = arrow::json::reader::infer_json_schema(input, Some(INFER_LINES))?;
+                let (schema, _) = arrow::json::reader::infer_json_schema(unmarked(path)?, Some(INFER_LINES))?;
                 (TableFormat::Json, Arc::new(schema))
             }
             _ => return Err(ArrowError::InvalidArgumentError("expected a .parquet, .csv, .json, .ndjson or .jsonl file".into())),
@@ -111,24 +116,23 @@ impl TableFile {
         Ok(TableFile::of(path, format, columns))
     }
 
-    /// A file of which some columns are known. Those of CSV and Parquet are found by name; other columns of CSV are text.
+    /// A file of which some columns are known, and found by name (`keys.rs`); other columns of CSV are text.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn known(path: &Path, format: TableFormat, known: &SchemaRef) -> Result<Self, ArrowError> {
         let columns = match format {
-            TableFormat::Json => {
-                File::open(path)?;
-                known.clone()
-            }
+            TableFormat::Json => keys::as_written(known, unmarked(path)?),
             TableFormat::Parquet => parquet_columns(path)?,
             TableFormat::Csv => {
                 let (header, _) = CsvFormat::default().with_header(true).infer_schema(File::open(path)?, Some(1))?;
-                let field = |f: &Arc<Field>| match known.field_with_name(f.name()) {
-                    Ok(known) => known.clone().with_nullable(true),
-                    Err(_) => Field::new(f.name(), DataType::Utf8, true),
+                let names = header.fields().iter().map(|f| f.name().as_str());
+                let places: Vec<Option<usize>> = known.fields().iter().map(|f| keys::place(f.name(), names.clone())).collect();
+                let field = |(at, f): (usize, &Arc<Field>)| match places.iter().position(|place| *place == Some(at)) {
+                    Some(of) => known.field(of).clone().with_name(f.name()).with_nullable(true),
+                    None => Field::new(f.name(), DataType::Utf8, true),
                 };
-                Arc::new(Schema::new(header.fields().iter().map(field).collect::<Vec<_>>()))
+                Arc::new(Schema::new(header.fields().iter().enumerate().map(field).collect::<Vec<_>>()))
             }
         };
         Ok(TableFile::of(path, format, columns))

@@ -13,6 +13,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow::row::OwnedRow;
+use littoral_connectors::files::keys::as_written;
 use littoral_connectors::files::ndjson::Decoder;
 use serde_json::value::RawValue;
 
@@ -186,8 +187,9 @@ fn members(line: &str) -> serde_json::Result<Option<Members<'_>>> {
 
 fn decode(rows: &[String], schema: &SchemaRef) -> Result<RecordBatch, String> {
     let text: String = rows.iter().flat_map(|r| [r.as_str(), "\n"]).collect();
-    let rows = Decoder::new(schema.clone()).decode(text.as_bytes()).map_err(|e| e.to_string())?;
-    rows.ok_or_else(|| "a row has no end".to_string())
+    let rows = Decoder::new(as_written(schema, text.as_bytes())).decode(text.as_bytes()).map_err(|e| e.to_string())?;
+    let rows = rows.ok_or_else(|| "a row has no end".to_string())?;
+    RecordBatch::try_new(schema.clone(), rows.columns().to_vec()).map_err(|e| e.to_string())
 }
 
 /// Writes an epoch's rows with diffs. With a key a row that takes another's place is one line, an update; without one, or where nothing

@@ -14,6 +14,7 @@ mod start;
 mod walk;
 
 use arrow::datatypes::SchemaRef;
+use littoral_connectors::files::keys::place;
 use littoral_connectors::files::table::TableFile;
 
 pub use columns::Columns;
@@ -45,7 +46,8 @@ impl FileRows {
     /// # Errors
     /// When the file lacks a column.
     pub fn by_name(file: TableFile, schema: SchemaRef, base: u64, epoch_rows: Option<u64>) -> Result<Self, String> {
-        let index = |name: &String| file.columns().index_of(name).map_err(|_| format!("the file has no column \"{name}\""));
+        let names = file.columns().fields().iter().map(|f| f.name().as_str());
+        let index = |name: &String| place(name, names.clone()).ok_or_else(|| format!("the file has no column \"{name}\""));
         let places = schema.fields().iter().map(|f| index(f.name())).collect::<Result<_, _>>()?;
         Ok(FileRows { file, places, schema, base, epoch_rows })
     }
