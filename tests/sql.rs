@@ -47,6 +47,48 @@ fn a_sink_is_given_every_window_at_the_end() {
     assert_eq!(written, "start,v\n2024-01-01T00:00:00,1\n2024-01-01T00:00:10,2\n");
 }
 
+/// A file that can only grow is given each window once it is closed; rows that no watermark closes, and that go, are refused.
+#[test]
+fn a_sink_that_only_grows_is_given_closed_windows() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = |query: &str| {
+        let text = format!(
+            "CREATE TABLE r (ts TIMESTAMP, v BIGINT, WATERMARK FOR ts AS ts);
+            CREATE TABLE out (start TIMESTAMP, v BIGINT) WITH (connector = 'file', path = 'out.csv', type = 'sink');
+            INSERT INTO r VALUES ('2024-01-01 00:00:01', 1);
+            INSERT INTO r VALUES ('2024-01-01 00:00:02', 2), ('2024-01-01 00:00:12', 2);
+            INSERT INTO out {query};"
+        );
+        std::fs::write(folder.path().join("sink.sql"), text).unwrap();
+        sql(folder.path(), &["sink.sql"])
+    };
+    assert_eq!(script("SELECT tumble_start(ts, INTERVAL '10' SECOND), sum(v) FROM r GROUP BY 1"), "exit code 0\n");
+    let written = std::fs::read_to_string(folder.path().join("out.csv")).unwrap();
+    assert_eq!(written, "start,v\n2024-01-01T00:00:00,3\n2024-01-01T00:00:10,2\n");
+    let told = script("SELECT min(ts), sum(v) FROM r");
+    assert!(told.contains("takes rows back") && told.contains("exit code 2"), "{told}");
+}
+
+/// Names that are not quoted are folded; files keep how they were written.
+#[test]
+fn columns_are_found_in_files_whatever_their_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("o.json"), "{\"orderId\":1,\"userName\":\"x\"}\n{\"orderId\":2,\"userName\":\"y\"}\n").unwrap();
+    std::fs::write(at.join("o.csv"), "OrderId,userName,username\n1,x,z\n2,y,z\n").unwrap();
+    let change = "{\"before\":null,\"after\":{\"orderId\":1,\"userName\":\"x\"},\"op\":\"c\"}\n";
+    std::fs::write(at.join("o.dbz"), change.to_string() + &change.replace(":1", ":2")).unwrap();
+    let files = [("json", "o.json", "x\ny"), ("csv", "o.csv", "z\nz"), ("debezium_json", "o.dbz", "x\nx")];
+    for (format, path, names) in files {
+        let text = format!(
+            "CREATE TABLE o (orderId BIGINT PRIMARY KEY, userName TEXT) WITH (connector = 'file', path = '{path}', format = '{format}');
+            SELECT userName FROM o WHERE orderId > 0 ORDER BY orderId;"
+        );
+        std::fs::write(at.join("o.sql"), text).unwrap();
+        assert_eq!(sql(at, &["o.sql", "--format", "csv"]), format!("username\n{names}\nexit code 0\n"), "{format}");
+    }
+}
+
 /// Sources and sinks as statements of their own: a sink is given a view's rows, or a query's changes, until the end of the script.
 #[test]
 fn sources_and_sinks_are_made_by_statements_and_written_at_the_end() {

@@ -232,12 +232,12 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("CREATE TABLE n (a INT) WITH (path = 'not/there.csv')", "could not read \"not/there.csv\""),
     (
         "CREATE TABLE n (a BIGINT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts); SELECT * FROM t JOIN n FOR SYSTEM_TIME AS OF t.ts ON n.a = t.id",
-        "FOR SYSTEM_TIME AS OF table \"n\" is not supported yet: its PRIMARY KEY keeps only the newest version of a row",
+        "FOR SYSTEM_TIME AS OF \"n\" is not supported yet: it keeps only the newest version of a row",
     ),
     (
         "CREATE TABLE n (a BIGINT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts); CREATE VIEW nv AS SELECT * FROM n; \
          SELECT * FROM t JOIN nv FOR SYSTEM_TIME AS OF t.ts ON nv.a = t.id",
-        "FOR SYSTEM_TIME AS OF table \"nv\" is not supported yet: its PRIMARY KEY keeps only the newest version of a row",
+        "FOR SYSTEM_TIME AS OF \"nv\" is not supported yet: it keeps only the newest version of a row",
     ),
     (
         "CREATE TABLE n (a BIGINT); INSERT INTO n SELECT t.id FROM t ASOF JOIN u MATCH_CONDITION (t.id >= u.k) ON t.g = u.w",

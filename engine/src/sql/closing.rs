@@ -14,7 +14,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, NullEquality, ScalarValue};
-use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator};
+use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, GroupingSet, Join, JoinType, LogicalPlan, Operator};
 
 use super::frames::Frames;
 use super::lower::{asks_now, number_bound};
@@ -147,7 +147,7 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
         }
         LogicalPlan::Projection(p) => through(&p.expr, p.input.schema(), &next()),
         LogicalPlan::Aggregate(a) => {
-            let keys = through(&a.group_expr, a.input.schema(), &next());
+            let keys = grouped(&a.group_expr, a.input.schema(), &next());
             if a.aggr_expr.is_empty() { keys } else { changing(keys) }
         }
         LogicalPlan::Window(w) => {
@@ -186,6 +186,31 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
     };
     out.resize(width, None);
     (out, beneath.into_iter().reduce(|a, b| both(&a, &b)))
+}
+
+/// How the columns of groups are closed.
+fn grouped(keys: &[Expr], frame: &DFSchema, input: &[Option<Closing>]) -> Vec<Option<Closing>> {
+    match keys {
+        [Expr::GroupingSet(sets)] => in_all(sets).map(|e| through_one(e?, frame, input)).collect(),
+        keys => through(keys, frame, input),
+    }
+}
+
+/// The columns of grouping sets; none in the place of one that a set leaves out, where it is null.
+fn in_all(sets: &GroupingSet) -> impl Iterator<Item = Option<&Expr>> {
+    let everywhere = |e: &Expr| matches!(sets, GroupingSet::GroupingSets(sets) if sets.iter().all(|set| set.contains(e)));
+    sets.distinct_expr().into_iter().map(move |e| everywhere(e).then_some(e))
+}
+
+/// Whether a query takes first rows of an order, so that others take their place.
+pub fn takes_first(plan: &LogicalPlan) -> bool {
+    let first = |node: &LogicalPlan| match node {
+        LogicalPlan::Filter(f) => number_bound(f).is_some(),
+        LogicalPlan::Distinct(Distinct::On(_)) | LogicalPlan::Limit(_) => true,
+        LogicalPlan::Sort(s) => s.fetch.is_some(),
+        _ => false,
+    };
+    plan.exists(|node| Ok(first(node))).unwrap_or(true)
 }
 
 /// Whether the rows of a query may change at all.
@@ -365,14 +390,10 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
         Expr::Alias(alias) => inner(&alias.expr),
         Expr::Column(column) => input.get(frame.index_of_column(column).ok()?).cloned().flatten(),
         Expr::Cast(cast) => cast_to(inner(&cast.expr)?, &cast.expr.get_type(frame).ok()?, cast.field.data_type()),
-        Expr::BinaryExpr(b) if b.op == Operator::Plus => {
-            let closing = inner(&b.left)?;
-            let more = literal(&b.right)?;
-            match (closing.shape, more) {
-                (Shape::Time, 0) => Some(closing),
-                (Shape::Time, _) => shaped(closing, Shape::Bound),
-                _ => None,
-            }
+        Expr::BinaryExpr(b) => {
+            // Of a zone with summer time a day may be longer than it seems.
+            let fixed = || matches!(b.left.get_type(frame), Ok(DataType::Timestamp(_, zone)) if is_utc(&zone));
+            shifted(b.op, inner(&b.left)?, literal(&b.right)?).filter(|_| b.op == Operator::Plus || fixed())
         }
         // The end of a session is what closes it; over any other partition the value may change as long as rows come. Where rows go, a
         // session may become one that was over before.
@@ -425,6 +446,19 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
         }
         _ => None,
     }
+}
+
+/// How a time is closed once a length of time is added to it or taken from it, as it is for the last moment of a window, which is
+/// final when its end is.
+fn shifted(op: Operator, closing: Closing, by: i64) -> Option<Closing> {
+    let behind = match (op, closing.shape) {
+        (Operator::Plus, Shape::Time) if by > 0 => return Some(Closing { shape: Shape::Bound, ..closing }),
+        (Operator::Plus, Shape::Time) => 0,
+        (Operator::Minus, Shape::Time) => by,
+        (Operator::Minus, Shape::Bound) => by.checked_sub(1).filter(|behind| *behind >= 0)?,
+        _ => return None,
+    };
+    Some(Closing { shape: Shape::Time, delay: closing.delay.checked_add(behind)?, ..closing })
 }
 
 /// How a time is closed once it is cast: a coarser one holds times of a whole unit, and one on the clock of a zone tells no instant.

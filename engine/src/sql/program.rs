@@ -255,9 +255,7 @@ impl Program {
         }
         let closings = super::closing::of(logical, &closings);
         if emit_final {
-            let found =
-                closings.iter().enumerate().find_map(|(i, c)| Some((i, c.clone().filter(|c| !matches!(c.shape, Shape::Windows(_)))?)));
-            let Some((column, closing)) = found else {
+            let Some((column, closing)) = closing_of(&closings) else {
                 return Err("EMIT FINAL needs a column that a watermark closes: a window or time of a table with WATERMARK FOR".into());
             };
             plan = closed(plan, column, closing);
@@ -269,11 +267,17 @@ impl Program {
             // What reads a table without versions has none.
             let mut reads = Vec::new();
             plan.reads(&mut reads);
-            let keeps_versions = reads.iter().all(|read| catalog.keeps_versions(read));
+            let keeps_versions = !super::closing::takes_first(logical) && reads.iter().all(|read| catalog.keeps_versions(read));
             catalog.set_event_time(name, time.name(), keeps_versions);
         }
         self.views.push(View { name: name.to_string(), plan, closings, written: None });
         Ok(())
+    }
+
+    /// Whether a view takes rows back that a watermark closes for good, so that `EMIT FINAL` gives each once.
+    pub fn closes_for_good(&self, view: &str) -> bool {
+        let of = |v: &View| !v.plan.append_only && closing_of(&v.closings).is_some_and(|(_, closing)| !closing.loose);
+        self.views.iter().find(|v| v.name == view).is_some_and(of)
     }
 
     /// For each column of a table or view how watermarks close it.
@@ -486,6 +490,13 @@ impl Program {
         }
         needed
     }
+}
+
+/// The column that closes the rows of a view: one for good, if there is one.
+fn closing_of(closings: &[Option<Closing>]) -> Option<(usize, Closing)> {
+    let one = |(i, c): (usize, &Option<Closing>)| Some((i, c.clone().filter(|c| !matches!(c.shape, Shape::Windows(_)))?));
+    let all = || closings.iter().enumerate().filter_map(one);
+    all().find(|(_, closing)| !closing.loose).or_else(|| all().next())
 }
 
 /// The query with other names for its columns, when some are given.

@@ -29,7 +29,7 @@ impl Lowering<'_> {
         let input = Plan { schema: super::schema_of(&aggregate.input), ..input };
         let closings = closing::of(&aggregate.input, self.closings);
         match aggregate.group_expr.as_slice() {
-            [Expr::GroupingSet(sets)] => grouping_sets(input, sets, aggregate, schema),
+            [Expr::GroupingSet(sets)] => grouping_sets(input, sets, aggregate, schema, &closings),
             keys if keys.iter().any(|e| matches!(e, Expr::GroupingSet(_))) => Err("a grouping set beside other groups".into()),
             keys => grouped(input, keys, aggregate, schema, &closings),
         }
@@ -206,10 +206,17 @@ fn with_seed(input: Plan, calls: &mut [Expr]) -> Result<Plan, Refused> {
     Ok(Plan { node: Node::Union { inputs: vec![seed, rows] }, schema, append_only: false })
 }
 
-fn grouping_sets(input: Plan, sets: &GroupingSet, aggregate: &LogicalAggregate, schema: SchemaRef) -> Result<Plan, Refused> {
+fn grouping_sets(
+    input: Plan,
+    sets: &GroupingSet,
+    aggregate: &LogicalAggregate,
+    schema: SchemaRef,
+    closings: &[Option<Closing>],
+) -> Result<Plan, Refused> {
     let (columns, sets) = expanded(sets)?;
     let frame = aggregate.input.schema();
     let mut seen: Vec<&Vec<Expr>> = Vec::new();
+    let named = |e: &Expr| columns.iter().position(|c| c == e).map_or("", |at| schema.field(at).name());
     let mut branches = Vec::new();
     for set in &sets {
         let ordinal = seen.iter().filter(|s| **s == set).count() as u64;
@@ -217,11 +224,12 @@ fn grouping_sets(input: Plan, sets: &GroupingSet, aggregate: &LogicalAggregate, 
         let key_types: Vec<Field> = set
             .iter()
             .map(|e| physical(e, frame).and_then(|p| p.data_type(&input.schema).map_err(|e| e.to_string())))
-            .map(|t| t.map(|t| Field::new("key", t, true)))
+            .zip(set)
+            .map(|(t, e)| t.map(|t| Field::new(named(e), t, true)))
             .collect::<Result<_, _>>()?;
         let calls = schema.fields().iter().skip(columns.len() + 1).map(|f| f.as_ref().clone());
         let inner: SchemaRef = Arc::new(Schema::new(key_types.into_iter().chain(calls).collect::<Vec<_>>()));
-        let grouped = grouped(input.clone(), set, aggregate, inner.clone(), &[])?;
+        let grouped = grouped(input.clone(), set, aggregate, inner.clone(), closings)?;
         // The bits of the identifier: 1 where a column is left out, the first column highest; then which repetition it is.
         let absent = columns.iter().fold(0u64, |id, c| (id << 1) | u64::from(!set.contains(c)));
         let id = ScalarValue::UInt64(Some(absent | ordinal << columns.len()));

@@ -63,6 +63,11 @@ impl To {
         })
     }
 
+    /// Whether it cannot say that a row goes.
+    pub fn only_grows(&self) -> bool {
+        matches!(self, To::File(file) if file.format != Format::Debezium)
+    }
+
     /// The path of the file.
     pub fn path(&self) -> Option<&Path> {
         match self {

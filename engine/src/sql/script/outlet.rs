@@ -101,7 +101,9 @@ impl Outlet {
             answer.changes.iter().try_for_each(|(_, updates)| self.refuse_what_goes(updates, file))?;
         }
         match &self.file {
-            Some(file) if file.format == Format::Debezium => answer.changes.iter().try_for_each(|(epoch, updates)| self.write(*epoch, updates))?,
+            Some(file) if file.format == Format::Debezium => {
+                answer.changes.iter().try_for_each(|(epoch, updates)| self.write(*epoch, updates))?
+            }
             _ => self.write(0, &Updates::insertions(answer.rows.clone()))?,
         }
         self.end()

@@ -83,14 +83,21 @@ impl Script {
         Ok(shown)
     }
 
-    /// Writes a query to a sink as its epochs close. One that has an order is there as a whole first.
+    /// Writes a query to a sink as its epochs close. One that has an order is there as a whole first. A file that can only grow is given
+    /// rows of windows once they are closed, which is what other engines compute anyway.
     fn write_query(&mut self, name: &str, query: Box<Query>, columns: &[String], emit_final: bool) -> Result<Option<Answer>, String> {
         let to = self.sinks.get(name).map(|sink| sink.to.clone()).ok_or("there is no such sink")?;
         self.writes_file(name, &to)?;
-        let plan = self.planned(Statement::Query(query), emit_final)?;
+        let mut plan = self.planned(Statement::Query(query.clone()), emit_final)?;
+        if !emit_final && to.only_grows() && plan.order.is_empty() && self.program.closes_for_good(QUERY) {
+            self.forget_query();
+            plan = self.planned(Statement::Query(query), true)?;
+        }
         let written = self.outlet(name, columns, plan.hidden).and_then(|outlet| match (outlet, plan.order.is_empty()) {
             (Some(outlet), true) => self.answer(QUERY, &[], 0, Some(outlet)).map(|_| None),
-            (Some(outlet), false) => self.answer(QUERY, &plan.order, plan.hidden, None).and_then(|answer| outlet.whole(&answer)).map(|()| None),
+            (Some(outlet), false) => {
+                self.answer(QUERY, &plan.order, plan.hidden, None).and_then(|answer| outlet.whole(&answer)).map(|()| None)
+            }
             (None, _) => self.answer(QUERY, &plan.order, plan.hidden, None).and_then(|answer| self.shown(name, columns, answer)).map(Some),
         });
         self.forget_query();
@@ -102,7 +109,8 @@ impl Script {
     fn shown(&self, name: &str, columns: &[String], answer: Answer) -> Result<Answer, String> {
         let schema = self.sinks.get(name).and_then(|sink| sink.schema.clone()).ok_or("there is no such sink")?;
         let rows = placed(&answer.rows, columns, &schema)?;
-        let change = |(epoch, u): &(u64, Updates)| Ok((*epoch, Updates { rows: placed(&u.rows, columns, &schema)?, diffs: u.diffs.clone() }));
+        let change =
+            |(epoch, u): &(u64, Updates)| Ok((*epoch, Updates { rows: placed(&u.rows, columns, &schema)?, diffs: u.diffs.clone() }));
         let changes = answer.changes.iter().map(change).collect::<Result<_, String>>()?;
         Ok(Answer { schema, rows, changes, errors: answer.errors })
     }
