@@ -231,8 +231,12 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("CREATE TABLE n (a INT) WITH (connector = 'kafka', properties.bootstrap.server = 'b')", "connector = 'kafka' is not supported yet"),
     ("CREATE TABLE n (a INT) WITH (path = 'not/there.csv')", "could not read \"not/there.csv\""),
     (
-        "CREATE TABLE n (a BIGINT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts); SELECT * FROM t JOIN n FOR SYSTEM_TIME AS OF t.ts ON n.a = t.id",
+        "CREATE TABLE n (a BIGINT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts); DELETE FROM n; SELECT * FROM t JOIN n FOR SYSTEM_TIME AS OF t.ts ON n.a = t.id",
         "FOR SYSTEM_TIME AS OF \"n\" is not supported yet: it keeps only the newest version of a row",
+    ),
+    (
+        "CREATE TABLE n (a BIGINT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts); SELECT * FROM t JOIN n FOR SYSTEM_TIME AS OF t.ts ON n.a > t.id",
+        "FOR SYSTEM_TIME AS OF \"n\" needs ON with the equality of its key \"a\"",
     ),
     (
         "CREATE TABLE n (a BIGINT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts); CREATE VIEW nv AS SELECT * FROM n; \
@@ -288,6 +292,10 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("WITH MUTUALLY RECURSIVE r (n int) AS (SELECT 1) SELECT * FROM r", "WITH MUTUALLY RECURSIVE is not supported yet"),
     ("INSERT OVERWRITE t SELECT 1, 'a', 2, NULL, NULL", "INSERT OVERWRITE is not supported yet"),
     ("INSERT INTO t (id) VALUES (1) RETURNING id", "RETURNING is not supported yet"),
+    ("INSERT INTO t (id, id) VALUES (1, 2)", "column \"id\" is given twice"),
+    ("UPDATE t SET u.id = 2", "\"u.id\" is set, which is no column of table \"t\""),
+    ("MERGE INTO t USING u ON t.id = u.k WHEN MATCHED THEN UPDATE SET u.id = 2", "\"u.id\" is set, which is no column of table \"t\""),
+    ("MERGE INTO t USING u ON t.id = u.k WHEN NOT MATCHED THEN INSERT (id, id) VALUES (1, 2)", "column \"id\" is given twice"),
     ("INSERT INTO t (id) VALUES (1) ON CONFLICT DO NOTHING", "ON CONFLICT needs a PRIMARY KEY of table \"t\""),
     ("INSERT INTO k VALUES (1, 1) ON CONFLICT (b) DO NOTHING", "ON CONFLICT (b) is not the PRIMARY KEY of table \"k\""),
     ("INSERT INTO k VALUES (1, 1), (1, 2) ON CONFLICT (a) DO UPDATE SET b = 0", "ON CONFLICT DO UPDATE would change a row twice"),

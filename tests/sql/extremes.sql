@@ -10,3 +10,9 @@ INSERT INTO u VALUES (1, [1,2]); INSERT INTO u VALUES (1, [3]); SELECT * FROM v;
 SELECT max(l) AS m, min(l) AS n FROM u;
 CREATE TABLE w (k INT, l INT[]); CREATE VIEW vw AS SELECT k, max(l) AS m, min(named_struct('a', k, 'b', l)) AS s, max(named_struct('a', l)) AS z FROM w GROUP BY ROLLUP (k);
 INSERT INTO w VALUES (1, [1,2]), (1, NULL), (2, []); INSERT INTO w VALUES (1, [3]); DELETE FROM w WHERE l = [3]; SELECT * FROM vw ORDER BY k NULLS LAST;
+-- Within a list or struct a null is the greatest, as in orders.
+CREATE TABLE holes (l INT[]);
+INSERT INTO holes VALUES ([1, 2]), ([1, NULL, 3]);
+INSERT INTO holes VALUES ([NULL, 2]);
+SELECT max(l) AS m, min(l) AS n, max(named_struct('a', l[1], 'b', l[2])) AS s, min(named_struct('a', l[1], 'b', l[2])) AS z FROM holes;
+SELECT l FROM holes ORDER BY l;

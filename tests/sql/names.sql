@@ -6,3 +6,18 @@ INSERT INTO t VALUES (1, 5);
 SELECT * FROM v ORDER BY b;
 DROP VIEW v;
 DROP VIEW IF EXISTS v;
+-- A quoted table is changed by its name; a column of a table may be asked for what it holds; a table made of a query may name its columns.
+CREATE TABLE "Kept" (a INT, b INT);
+INSERT INTO "Kept" VALUES (1, 1);
+UPDATE "Kept" SET a = 2;
+UPDATE "Kept" AS f SET f.b = 4 WHERE f.a = 2;
+SELECT * FROM "Kept";
+DELETE FROM "Kept" WHERE a = 2;
+SELECT count(*) AS n FROM "Kept";
+CREATE TABLE parts (l INT[], s STRUCT<f INT[]>, r STRUCT<a INT>[]);
+INSERT INTO parts VALUES ([1, 2], struct([3]), [struct(4)]);
+SELECT parts.l[1] AS a, l[2] AS b, parts.s.f[1] AS c, s.f[1] AS d, r[1].a AS e, parts.r[1].a AS f FROM parts;
+CREATE TABLE made (x BIGINT, y DOUBLE) AS VALUES (1, 2), (3, 4.5);
+SELECT * FROM made;
+CREATE TABLE coded AS SELECT column1 AS k, arrow_cast(column2, 'Dictionary(Int32, Utf8)') AS d FROM (VALUES (1, 'x'), (2, 'y')) AS v;
+SELECT made.x, coded.d FROM made LEFT JOIN coded ON made.x = coded.k;

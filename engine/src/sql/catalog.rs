@@ -35,7 +35,7 @@ use super::nearest::WholeRows;
 use super::orders;
 use super::overflow::Overflow;
 use super::pushing::{NUMBERS_RIGHT, rules};
-use super::rewrite::{EventTime, ambiguous, of_calls, rewrite};
+use super::rewrite::{EventTime, Versions, ambiguous, of_calls, rewrite};
 use super::subqueries::{above_joins, of_one_row, place, refuse};
 use super::types::Types;
 use super::watermark::NOW;
@@ -133,7 +133,13 @@ impl Catalog {
 
     /// Says which column of a table its watermark is of.
     pub fn set_event_time(&mut self, table: &str, column: &str, keeps_versions: bool) {
-        self.event_times.insert(table.to_string(), EventTime { column: column.to_string(), keeps_versions });
+        let time = EventTime { column: column.to_string(), keeps_versions, versions: None };
+        self.event_times.insert(table.to_string(), time);
+    }
+
+    /// Says what has the versions of a table or view.
+    pub fn set_versions(&mut self, table: &str, versions: Versions) {
+        self.event_times.entry(table.to_string()).and_modify(|time| time.versions = Some(versions));
     }
 
     /// Whether a row of a table leaves those before it there, as far as its event time tells.

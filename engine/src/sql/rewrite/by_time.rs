@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Join, JoinConstraint, JoinOperator, ObjectName, Select, Statement, TableFactor, Visit, Visitor,
+    BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Select, Statement, TableAlias, TableFactor, Visit, Visitor,
 };
 
 use super::{argument, expression, plain};
+use crate::sql::program::normal;
 
 /// The table function that stands for a table as of a time.
 pub const VERSION: &str = "as_of_version";
@@ -49,6 +50,17 @@ pub struct EventTime {
     pub column: String,
     /// Whether a row leaves those before it there, rather than take the place of the one with its key.
     pub keeps_versions: bool,
+    /// What has its versions where it does not keep them itself.
+    pub versions: Option<Versions>,
+}
+
+/// A companion that has all versions of rows.
+#[derive(Clone, Debug)]
+pub struct Versions {
+    /// Its name.
+    pub name: String,
+    /// The columns that a join must hold equal, as rows take each other's place by them.
+    pub keys: Vec<String>,
 }
 
 /// Rewrites a join, when it is one by time.
@@ -86,7 +98,7 @@ fn version(join: &mut Join, event_times: &HashMap<String, EventTime>) -> Result<
         format!("FOR SYSTEM_TIME AS OF needs the event time of table \"{table}\": give it a WATERMARK FOR its time column")
     })?;
     let event_time = &known.column;
-    if !known.keeps_versions {
+    if known.versions.is_none() && !known.keeps_versions {
         return Err(format!(
             "FOR SYSTEM_TIME AS OF \"{table}\" is not supported yet: it keeps only the newest version of a row; leave the PRIMARY KEY \
              of a table out, or put \"{event_time}\" into it; of a view that takes first rows name what it reads"
@@ -95,16 +107,42 @@ fn version(join: &mut Join, event_times: &HashMap<String, EventTime>) -> Result<
     if alias.as_ref().is_some_and(|a| !a.columns.is_empty()) {
         return Err(format!("FOR SYSTEM_TIME AS OF table \"{table}\" with names for its columns is not supported yet"));
     }
-    let known_as = alias.as_ref().map_or(table, |a| a.name.to_string());
+    let known_as = alias.as_ref().map_or(table.clone(), |a| a.name.to_string());
+    if let Some(versions) = &known.versions {
+        let named = plain(&known_as).ok_or("FOR SYSTEM_TIME AS OF needs a plain name")?;
+        *name = ObjectName::from(vec![Ident::with_quote('"', &versions.name)]);
+        *alias = Some(TableAlias { explicit: true, name: named, columns: Vec::new(), at: None });
+    }
     let (on, inner) = match &join.join_operator {
         JoinOperator::Join(on) | JoinOperator::Inner(on) => (on, true),
         JoinOperator::Left(on) | JoinOperator::LeftOuter(on) => (on, false),
         _ => return Err("FOR SYSTEM_TIME AS OF is possible in JOIN and LEFT JOIN".into()),
     };
     let on = condition(on, "FOR SYSTEM_TIME AS OF")?;
+    if let Some(missing) = known.versions.iter().flat_map(|v| &v.keys).find(|key| !holds_equal(on, key, &known_as)) {
+        return Err(format!("FOR SYSTEM_TIME AS OF \"{table}\" needs ON with the equality of its key \"{missing}\""));
+    }
     let marked = marked(on, &format!("{time} >= {known_as}.\"{event_time}\""), inner)?;
     join.join_operator = JoinOperator::LeftOuter(JoinConstraint::On(marked));
     Ok(())
+}
+
+/// Whether a condition holds a column of a table equal to something.
+fn holds_equal(on: &Expr, key: &str, table: &str) -> bool {
+    let is_key = |e: &Expr| match e {
+        Expr::Identifier(name) => normal(name) == key,
+        Expr::CompoundIdentifier(names) => match names.as_slice() {
+            [of, name] => normal(name) == key && plain(table).is_some_and(|table| normal(of) == normal(&table)),
+            _ => false,
+        },
+        _ => false,
+    };
+    match on {
+        Expr::Nested(on) => holds_equal(on, key, table),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => holds_equal(left, key, table) || holds_equal(right, key, table),
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => is_key(left) || is_key(right),
+        _ => false,
+    }
 }
 
 fn marked(on: &Expr, times: &str, inner: bool) -> Result<Expr, String> {

@@ -29,7 +29,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::dialect::Sql;
-pub use by_time::{EventTime, NEAREST, VERSION, is_in as has_join_by_time};
+pub use by_time::{EventTime, NEAREST, VERSION, Versions, is_in as has_join_by_time};
 pub use merged_away::name_of;
 pub use names::{ambiguous, apart, numbered};
 pub use refused::of_calls;
@@ -187,7 +187,7 @@ fn query(text: &str) -> Result<Query, String> {
 }
 
 /// The name of a table that is named, not a subquery.
-fn plain(table: &str) -> Option<Ident> {
+pub fn plain(table: &str) -> Option<Ident> {
     let quoted = table.len() > 1 && table.starts_with('"') && table.ends_with('"');
     match quoted {
         true => Some(Ident::with_quote('"', table.trim_matches('"'))),
@@ -195,7 +195,11 @@ fn plain(table: &str) -> Option<Ident> {
     }
 }
 
-fn argument(arg: &FunctionArg) -> Result<String, String> {
+/// An argument as it is written.
+///
+/// # Errors
+/// When it is no expression.
+pub fn argument(arg: &FunctionArg) -> Result<String, String> {
     match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
         | FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }

@@ -30,7 +30,17 @@ pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
             "CASE WHEN date_trunc('{field}', {expr}) = {expr} THEN {expr} ELSE date_trunc('{field}', {expr}) + INTERVAL '1 {field}' END"
         ),
         Expr::CompoundFieldAccess { root, access_chain } if access_chain.iter().any(|a| field(a).is_some()) => {
-            access_chain.iter().fold(root.to_string(), |whole, access| match field(access) {
+            // What names begin with may be a table: the planner finds out.
+            let names = match root.as_ref() {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => access_chain.iter().take_while(|a| field(a).is_some()).count(),
+                _ => 0,
+            };
+            let (names, rest) = access_chain.split_at(names);
+            if rest.iter().all(|access| field(access).is_none()) {
+                return Ok(None);
+            }
+            let named = names.iter().fold(root.to_string(), |whole, name| format!("{whole}{name}"));
+            rest.iter().fold(named, |whole, access| match field(access) {
                 Some(name) => format!("get_field({whole}, '{}')", name.replace('\'', "''")),
                 None => format!("{whole}{access}"),
             })

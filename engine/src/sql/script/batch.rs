@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::common::{DataFusionError, ScalarValue, TableReference};
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
@@ -89,10 +89,11 @@ fn answered(sql: &str, tables: Named<'_>, now: Option<i64>, (functions, strict):
         }
         rewrite(&mut statement, &HashMap::new())?;
         for name in relations(&statement) {
-            if let (false, Some(rows)) = (context.table_exist(name.as_str()).map_err(|e| said(&e))?, tables(&name)) {
+            let table = TableReference::bare(name.as_str());
+            if let (false, Some(rows)) = (context.table_exist(table.clone()).map_err(|e| said(&e))?, tables(&name)) {
                 let rows = rows?;
-                let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(|e| said(&e))?;
-                context.register_table(name.as_str(), Arc::new(table)).map_err(|e| said(&e))?;
+                let rows = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(|e| said(&e))?;
+                context.register_table(table, Arc::new(rows)).map_err(|e| said(&e))?;
             }
         }
         let (name, query) = match statement {
@@ -107,7 +108,7 @@ fn answered(sql: &str, tables: Named<'_>, now: Option<i64>, (functions, strict):
         let frame = frame.map_err(|e| said(&e))?;
         match name {
             Some(name) => {
-                context.register_table(name.as_str(), frame.clone().into_view()).map_err(|e| said(&e))?;
+                context.register_table(TableReference::bare(name), frame.clone().into_view()).map_err(|e| said(&e))?;
                 last = Some(frame);
             }
             None => last = Some(frame),

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use datafusion::sql::sqlparser::ast::{CreateTable, CreateView, ObjectName, Statement};
 
 use super::definition::{self, Definition};
+use super::options::Format;
+use super::tables::columns::Columns;
+use super::versions::companion;
 use super::{Script, table_name};
 use crate::sql::program::InputTable;
 use crate::sql::statement::Parsed;
@@ -59,23 +62,40 @@ impl Script {
             Some(to) => self.add_sink(&name, definition, to),
             None => {
                 file.iter().try_for_each(|file| self.reads_file(&name, &file.path))?;
+                let versions = match file.as_ref().map(|file| file.format) {
+                    // Changes that a file tells of have no time of their own.
+                    Some(Format::Debezium) => None,
+                    _ => Some(definition.clone()),
+                };
                 self.add_table(&name, definition);
-                file.map_or(Ok(()), |file| self.load_file(&name, &file, &columns, &schema))
+                if let Some(file) = &file {
+                    self.load_file(&name, file, &columns, &schema)?;
+                }
+                if let (Some((of, _)), Some(file)) = (versions.and_then(|d| self.add_versions(&name, &d)), file) {
+                    self.load_file(&of, &file, &columns, &schema)?;
+                }
+                Ok(())
             }
         }
     }
 
     /// `CREATE TABLE name AS query`: a table of what the query gives now.
     fn create_from(&mut self, name: &str, create: &CreateTable, query: Statement, parsed: &Parsed) -> Result<(), String> {
-        if !create.columns.is_empty() || !create.constraints.is_empty() {
-            return Err("CREATE TABLE … AS with columns of its own is not supported yet".into());
+        let definition = definition::of(&self.catalog, create, &parsed.taken, self.tables.around())?;
+        if !definition.key.is_empty() || definition.columns != Columns::default() {
+            return Err(
+                "CREATE TABLE … AS with a key, defaults or computed columns is not supported yet: make the table, then INSERT".into()
+            );
         }
-        if definition::of(&self.catalog, create, &parsed.taken, self.tables.around())?.file.is_some() {
+        if definition.file.is_some() {
             return Err("CREATE TABLE … AS with a file is only possible for a sink".into());
         }
         let answer = self.query(query, parsed.emit_final)?;
-        let schema = super::batch::micros(&answer.schema);
-        self.add_table(name, Definition::plain(schema.clone()));
+        let (schema, definition) = match create.columns.is_empty() {
+            true => (super::batch::micros(&answer.schema), Definition::plain(super::batch::micros(&answer.schema))),
+            false => (definition.schema.clone(), definition),
+        };
+        self.add_table(name, definition);
         let rows = super::batch::conform(&answer.rows, &schema)?;
         self.tables.apply(name, arrow::array::RecordBatch::new_empty(schema), rows)?;
         self.changed_epoch(true)
@@ -88,9 +108,13 @@ impl Script {
             return Ok(());
         }
         if view.or_replace && self.views.contains(&name) {
+            if self.program.views().any(|(of, ..)| of == companion(&name)) {
+                return Err(format!("view \"{name}\" cannot be replaced: the script reads its versions, as of a time"));
+            }
             return self.program.replace_view(&mut self.catalog, view, emit_final);
         }
         let name = self.program.add_view(&mut self.catalog, view, emit_final)?;
+        self.add_versions_of_view(&name, view)?;
         self.views.push(name);
         Ok(())
     }
@@ -111,18 +135,21 @@ impl Script {
             if !there {
                 return Err(format!("there is no {kind} \"{name}\""));
             }
-            let reader = self.views.iter().find(|v| *v != name && self.program.reads(v).contains(name));
+            let reads = |v: &String| self.program.reads(v).iter().any(|read| read == name || *read == companion(name));
+            let reader = self.views.iter().find(|v| *v != name && reads(v));
             if let Some(reader) = reader {
                 return Err(format!("{kind} \"{name}\" cannot be dropped: view \"{reader}\" reads it"));
             }
             self.views.retain(|v| v != name);
-            self.program.remove(name);
-            self.tables.remove(name);
+            for name in [name, &companion(name)] {
+                self.program.remove(name);
+                self.tables.remove(name);
+                self.catalog.remove(name);
+            }
             self.append_only.remove(name);
             self.sinks.remove(name);
             self.read_files.remove(name);
             self.fed.retain(|(sink, ..)| sink != name);
-            self.catalog.remove(name);
         }
         Ok(())
     }

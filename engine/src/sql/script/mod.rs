@@ -32,6 +32,7 @@ mod shown;
 mod sinks;
 mod stream;
 mod tables;
+mod versions;
 mod workers;
 mod writing;
 
@@ -134,6 +135,8 @@ struct Script {
     answered: usize,
     /// Tables from which the script takes rows away.
     changed: HashSet<String>,
+    /// What is asked for as of a time.
+    versioned: HashSet<String>,
     /// Tables whose rows statements look at: they do not stay in their file.
     held: HashSet<String>,
     /// The file that could not be read, when that is why a statement failed.
@@ -171,6 +174,7 @@ fn run_all(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
     catalog.add_functions(&options.functions).map_err(ScriptError::Running)?;
     catalog.add_table(ROW_ERRORS, error_schema());
     catalog.add_table(LATE_ROWS, late_schema());
+    let changed = statements.iter().flat_map(|s| tables::takes_away(&s.statement)).collect();
     let mut script = Script {
         catalog,
         program: Program::new(Vec::new()),
@@ -178,7 +182,8 @@ fn run_all(file: &str, text: &str, options: &ScriptOptions) -> Result<Vec<Answer
         views: Vec::new(),
         options: ScriptOptions { tables: Vec::new(), feeds: Vec::new(), ..options.clone() },
         answered: 0,
-        changed: statements.iter().flat_map(|s| tables::takes_away(&s.statement)).collect(),
+        versioned: versions::asked(statements.iter().map(|s| &s.statement), &changed),
+        changed,
         held: held::tables(statements.iter().map(|s| &s.statement), &sinks),
         unread: None,
         append_only: HashSet::new(),
@@ -290,7 +295,10 @@ impl Script {
         for view in self.views.clone().into_iter().filter(|v| read.contains(v)) {
             rows.push((view.clone(), self.answer(&view, &[], 0, None)?.rows));
         }
-        let changed = self.tables.change(statement, &rows)?;
+        let mut changed = self.tables.change(statement, &rows)?;
+        if let Some(statement) = self.of_versions(statement) {
+            changed |= self.tables.change(&statement, &rows)?;
+        }
         self.changed_epoch(changed)
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayData, ArrayRef, AsArray, BinaryArray, BooleanArray, StringArray, StructArray, make_array, new_null_array};
 use arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
@@ -290,7 +291,9 @@ impl Column {
         // A slot without a row has no bytes, which are no encoding.
         let bytes = |slot: &u32| Some(spans.get(*slot)).filter(|b| !b.is_empty()).unwrap_or(null.data());
         let columns = rows.convert_rows(slots.iter().map(|s| parser.parse(bytes(s))))?;
-        columns.into_iter().next().ok_or_else(|| ArrowError::ComputeError("no values".into()))
+        let column = columns.into_iter().next().ok_or_else(|| ArrowError::ComputeError("no values".into()))?;
+        // Rows do not keep dictionaries.
+        if *column.data_type() == self.kind { Ok(column) } else { cast(&column, &self.kind) }
     }
 
     fn nulls_of(&self, slots: &[u32]) -> Option<NullBuffer> {

@@ -13,6 +13,7 @@ use arrow::error::ArrowError;
 
 use super::accumulate::Accumulator;
 use super::saved::{counted_values, each_list, missing, numbers};
+use crate::sql::orders::normal_zero;
 use crate::sql::store::{Index, NOWHERE};
 
 /// The values of groups, with how often each is there.
@@ -85,7 +86,7 @@ impl Accumulator for Distinct {
         self.inner.grow(groups);
     }
     fn update(&mut self, values: &ArrayRef, diffs: Option<&[i64]>, groups: &[u32]) -> Result<(), ArrowError> {
-        let (mut values, mut of) = (values.clone(), UInt32Array::from(groups.to_vec()));
+        let (mut values, mut of) = (normal_zero(values), UInt32Array::from(groups.to_vec()));
         let mut diffs = diffs.map(|d| Int64Array::from(d.to_vec()));
         if let Some(nulls) = values.logical_nulls().filter(|n| n.null_count() > 0) {
             let there = BooleanArray::new(nulls.into_inner(), None);

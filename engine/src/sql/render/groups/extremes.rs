@@ -143,7 +143,8 @@ impl ByBytes {
     /// # Errors
     /// When the type has no row encoding.
     pub fn new(least: bool, append_only: bool, kind: &DataType) -> Result<Self, ArrowError> {
-        let field = SortField::new_with_options(kind.clone(), SortOptions { descending: !least, nulls_first: false });
+        // Within lists and structs a null is the greatest, as in orders.
+        let field = SortField::new_with_options(kind.clone(), SortOptions { descending: !least, nulls_first: !least });
         Ok(ByBytes(Places::new(vec![field], append_only.then_some(1))?))
     }
 }

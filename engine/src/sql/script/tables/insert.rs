@@ -78,6 +78,9 @@ impl Tables {
                 self.read(&query.to_string(), more)?
             }
         };
+        if let Some(twice) = names.iter().enumerate().find_map(|(at, n)| names.iter().take(at).find(|before| *before == n)) {
+            return Err(format!("column \"{twice}\" is given twice"));
+        }
         if let Some(unknown) = names.iter().find(|n| schema.column_with_name(n).is_none()) {
             return match table.columns.is_computed(unknown) {
                 true => Err(format!("column \"{unknown}\" is computed, and cannot be given")),
@@ -136,7 +139,8 @@ impl Tables {
         let more = [(EXCLUDED.to_string(), excluded(&rows)?)];
         let columns: Vec<String> = table.schema.fields().iter().map(|f| format!("\"{name}\".\"{}\"", f.name())).collect();
         let gone = conform(&self.read(&format!("SELECT {} {from}", columns.join(", ")), &more)?, &table.schema)?;
-        let set = assigned(assignments, name, table, &|e| with_excluded(e, table))?;
+        let known_as = format!("\"{name}\"");
+        let set = assigned(assignments, name, table, (&known_as, &|e| with_excluded(e, table)))?;
         let come = self.made(table, &set, &format!("\"{name}\""), &from, &more)?;
         let come = concat_batches(&table.schema, [&come, &new]).map_err(|e| e.to_string())?;
         Ok(Change { name: name.to_string(), gone, come })

@@ -77,7 +77,7 @@ impl Tables {
                 numbers.extend(numbers_of(&found)?.iter());
             }
             MergeAction::Update(update) if update.update_predicate.is_none() && update.delete_predicate.is_none() => {
-                let set = assigned(&update.assignments, &parts.name, parts.table, &|e| e.to_string())?;
+                let set = assigned(&update.assignments, &parts.name, parts.table, (&parts.known_as, &|e| e.to_string()))?;
                 let (rows, of) = self.numbered_rows(parts.table, &set, &parts.known_as, from, &parts.more)?;
                 numbers.extend(of.iter());
                 come.push(rows);
@@ -101,6 +101,9 @@ impl Tables {
         let names: Vec<String> = if named.is_empty() { given.fields().iter().map(|f| f.name().clone()).collect() } else { named };
         if names.len() != row.content.len() {
             return Err(format!("{} columns are named, but {} are given", names.len(), row.content.len()));
+        }
+        if let Some(twice) = names.iter().enumerate().find_map(|(at, n)| names.iter().take(at).find(|before| *before == n)) {
+            return Err(format!("column \"{twice}\" is given twice"));
         }
         if let Some(unknown) = names.iter().find(|n| given.column_with_name(n).is_none()) {
             return Err(format!("the table has no column \"{unknown}\" that can be given"));

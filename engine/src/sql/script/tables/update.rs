@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::insert::exact;
 use super::{Change, Table, Tables, plain_table};
 use crate::sql::program::normal;
+use crate::sql::rewrite::plain;
 use crate::sql::script::batch::conform;
 use crate::sql::script::table_name;
 
@@ -24,8 +25,8 @@ impl Tables {
     pub(super) fn update(&self, update: &Update, more: &[(String, RecordBatch)]) -> Result<Change, String> {
         let name = plain_table(Some(&update.table.relation))?;
         let table = self.table(&name)?;
-        let set = assigned(&update.assignments, &name, table, &|e| e.to_string())?;
         let (own, known_as) = target(&update.table.relation, &name);
+        let set = assigned(&update.assignments, &name, table, (&known_as, &|e| e.to_string()))?;
         let from = match &update.from {
             None => String::new(),
             Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) => beside(from),
@@ -125,7 +126,7 @@ pub fn assigned(
     assignments: &[Assignment],
     name: &str,
     table: &Table,
-    text: &dyn Fn(&Expr) -> String,
+    (known_as, text): (&str, &dyn Fn(&Expr) -> String),
 ) -> Result<Vec<(String, String)>, String> {
     let mut set: Vec<(String, String)> = Vec::new();
     for assignment in assignments {
@@ -142,6 +143,11 @@ pub fn assigned(
             return Err(format!("{} columns are set to {} values", columns.len(), values.len()));
         }
         for (column, value) in columns.iter().zip(values) {
+            if let Some(of) = column.0.iter().rev().nth(1).and_then(|p| p.as_ident()).map(normal)
+                && plain(known_as).is_none_or(|known| normal(&known) != of)
+            {
+                return Err(format!("\"{column}\" is set, which is no column of table \"{name}\""));
+            }
             let column = column.0.last().and_then(|p| p.as_ident()).map(normal).unwrap_or_default();
             if table.columns.is_computed(&column) {
                 return Err(format!("column \"{column}\" is computed, and cannot be given"));

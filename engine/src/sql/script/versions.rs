@@ -1,0 +1,151 @@
+//! Versions of rows for `FOR SYSTEM_TIME AS OF`: a table with a key keeps the newest row of each, and a view that takes the newest row
+//! of each key gives no other. A join by time asks for those before. So where a script has such a join, what it names has a
+//! companion whose rows stay: of a table the same rows, with the event time in the key; of a view its query without the choice.
+//!
+//! A row that is changed or deleted by a statement has no time at which it did: such tables have none. The join itself: `rewrite/by_time.rs`.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CreateView, Expr, Function, GroupByExpr, Ident, Insert, ObjectName, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, TableObject, Value, Visit, Visitor, WindowSpec, WindowType,
+};
+
+use super::definition::Definition;
+use super::{Script, table_name};
+use crate::sql::program::normal;
+use crate::sql::rewrite::{VERSION, Versions, argument, plain};
+
+/// What statements ask for as of a time, of tables from which none takes rows.
+pub fn asked<'a>(statements: impl Iterator<Item = &'a Statement>, changed: &HashSet<String>) -> HashSet<String> {
+    struct Looking(HashSet<String>);
+    impl Visitor for Looking {
+        type Break = ();
+
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+            if let TableFactor::Table { name, args: Some(arguments), .. } = factor
+                && name.to_string() == VERSION
+                && let Some(named) = arguments.args.first().and_then(|a| argument(a).ok())
+            {
+                self.0.extend(plain(&named).map(|name| normal(&name)));
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut looking = Looking(HashSet::new());
+    let mut changed = changed.clone();
+    for statement in statements {
+        let _: ControlFlow<()> = statement.visit(&mut looking);
+        if let Statement::Insert(Insert { on: Some(_), table: TableObject::TableName(name), .. }) = statement {
+            changed.extend(table_name(name));
+        }
+    }
+    looking.0.difference(&changed).cloned().collect()
+}
+
+/// The companion of a table or view.
+pub fn companion(name: &str) -> String {
+    format!("{name} by version")
+}
+
+/// Whether a name is that of a companion, which nobody has made.
+pub fn is_companion(name: &str) -> bool {
+    name.ends_with(" by version")
+}
+
+impl Script {
+    /// Adds the companion of a table that is being made, if one is asked for.
+    pub(super) fn add_versions(&mut self, name: &str, definition: &Definition) -> Option<(String, Definition)> {
+        let time = definition.event_time.as_ref()?.column;
+        if !self.versioned.contains(name) || definition.key.is_empty() || definition.key.contains(&time) {
+            return None;
+        }
+        let (of, mut versions) = (companion(name), definition.clone());
+        versions.key.push(time);
+        self.add_table(&of, versions.clone());
+        let keys = definition.key.iter().map(|k| definition.schema.field(*k).name().clone()).collect();
+        self.catalog.set_versions(name, Versions { name: of.clone(), keys });
+        Some((of, versions))
+    }
+
+    /// The same statement for the companion of the table that it puts rows into.
+    pub(super) fn of_versions(&self, statement: &Statement) -> Option<Statement> {
+        let Statement::Insert(insert) = statement else { return None };
+        let TableObject::TableName(name) = &insert.table else { return None };
+        let of = companion(&table_name(name).ok()?);
+        let table = TableObject::TableName(ObjectName::from(vec![Ident::with_quote('"', &of)]));
+        self.tables.has(&of).then(|| Statement::Insert(Insert { table, ..insert.clone() }))
+    }
+
+    /// Adds the companion of a view that was made, if one is asked for and the view takes the newest row of each key.
+    pub(super) fn add_versions_of_view(&mut self, name: &str, view: &CreateView) -> Result<(), String> {
+        let Some((query, keys)) = self.versioned.contains(name).then(|| without_choice(&view.query)).flatten() else { return Ok(()) };
+        let of = companion(name);
+        let written = CreateView { name: ObjectName::from(vec![Ident::with_quote('"', &of)]), query: Box::new(query), ..view.clone() };
+        self.program.add_view(&mut self.catalog, &written, false)?;
+        self.catalog.set_versions(name, Versions { name: of, keys });
+        Ok(())
+    }
+}
+
+/// `SELECT … FROM (SELECT …, ROW_NUMBER() OVER (PARTITION BY k ORDER BY t DESC) AS n FROM …) WHERE n = 1` without the choice; and
+/// what its keys are called. None of any other query.
+fn without_choice(query: &Query) -> Option<(Query, Vec<String>)> {
+    let mut query = query.clone();
+    let plain = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none();
+    let SetExpr::Select(outer) = query.body.as_mut() else { return None };
+    let (chosen, outer_is_free) = (chosen(outer.selection.as_ref()?)?, is_choice_free(outer));
+    let [from] = outer.from.as_mut_slice() else { return None };
+    let TableFactor::Derived { subquery, .. } = &mut from.relation else { return None };
+    let SetExpr::Select(inner) = subquery.body.as_mut() else { return None };
+    if !plain || !from.joins.is_empty() || !outer_is_free || !is_choice_free(inner) {
+        return None;
+    }
+    let number =
+        inner.projection.iter_mut().find(|item| matches!(item, SelectItem::ExprWithAlias { alias, .. } if normal(alias) == chosen))?;
+    let SelectItem::ExprWithAlias { expr, .. } = number else { return None };
+    let keys = keys_of_newest(expr)?;
+    *expr = Expr::value(Value::Number("1".into(), false));
+    outer.selection = None;
+    // A key by the name that the view gives it.
+    let named = |key: &String| {
+        outer.projection.iter().find_map(|item| match item {
+            SelectItem::Wildcard(_) => Some(key.clone()),
+            SelectItem::UnnamedExpr(e) if column(e).as_ref() == Some(key) => Some(key.clone()),
+            SelectItem::ExprWithAlias { expr, alias } if column(expr).as_ref() == Some(key) => Some(normal(alias)),
+            _ => None,
+        })
+    };
+    let keys = keys.iter().map(named).collect::<Option<Vec<_>>>()?;
+    Some((query, keys))
+}
+
+/// Whether a query neither groups rows nor leaves any out after its WHERE.
+fn is_choice_free(select: &Select) -> bool {
+    let groups = !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+    !groups && select.distinct.is_none() && select.having.is_none() && select.qualify.is_none() && select.top.is_none()
+}
+
+/// The column that a condition holds to 1.
+fn chosen(condition: &Expr) -> Option<String> {
+    let Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::LtEq, right } = condition else { return None };
+    (right.to_string() == "1").then(|| column(left)).flatten()
+}
+
+/// The columns by which the newest row is taken.
+fn keys_of_newest(call: &Expr) -> Option<Vec<String>> {
+    let Expr::Function(Function { name, over: Some(WindowType::WindowSpec(over)), .. }) = call else { return None };
+    let WindowSpec { partition_by, order_by, window_frame: None, window_name: None } = over else { return None };
+    let [by] = order_by.as_slice() else { return None };
+    let newest = by.options.asc == Some(false) && column(&by.expr).is_some() && !partition_by.is_empty();
+    (newest && name.to_string().eq_ignore_ascii_case("row_number")).then(|| partition_by.iter().map(column).collect()).flatten()
+}
+
+fn column(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(name) => Some(normal(name)),
+        Expr::CompoundIdentifier(names) => names.last().map(normal),
+        _ => None,
+    }
+}
