@@ -7,6 +7,7 @@
 mod compare;
 mod differential;
 mod engine;
+mod files;
 mod hand;
 mod latency;
 mod slope;
@@ -15,6 +16,7 @@ mod workload;
 use compare::{System, compare};
 use differential::differential;
 use engine::{littoral, littoral_on, side_by_side};
+use files::files;
 use hand::{batch, by_hand, hours_by_hand};
 use latency::latency;
 use littoral_engine::flow::updates::Updates;
@@ -87,6 +89,9 @@ fn main() {
         if let (Some(one), Some(hundred)) = (one, hundred) {
             println!("  100 slides cost {:.2} times one", hundred / one);
         }
+    }
+    if "window from ndjson to csv".contains(&word) {
+        files(rounds, if small { 20_000 } else { 4_000_000 });
     }
     if "slope".contains(&word) {
         slope(small);

@@ -32,7 +32,11 @@ pub struct Workload {
 pub struct Draw(u64);
 
 impl Draw {
-    fn next(&mut self, below: u64) -> i64 {
+    pub fn new(seed: u64) -> Self {
+        Draw(seed)
+    }
+
+    pub fn next(&mut self, below: u64) -> i64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -30,6 +30,11 @@ use crate::flow::updates::Updates;
 pub struct Outbox(Rc<RefCell<BTreeMap<u64, Vec<Updates>>>>);
 
 impl Outbox {
+    /// Lets go of the rows of an epoch.
+    pub fn forget(&self, epoch: u64) {
+        self.0.borrow_mut().remove(&epoch);
+    }
+
     /// All rows of an epoch, as one batch in canonical order; none when there are none.
     pub fn take(&self, epoch: u64, schema: &SchemaRef) -> Result<Option<Updates>, ArrowError> {
         match self.0.borrow_mut().remove(&epoch) {

@@ -59,6 +59,11 @@ impl Outlet {
         Outlet { name: name.to_string(), schema, key: key.to_vec(), columns: columns.to_vec(), file: file.cloned(), begun, out: None }
     }
 
+    /// Whether what it is given goes nowhere.
+    pub fn drops(&self) -> bool {
+        self.file.is_none()
+    }
+
     /// Writes what an epoch changed.
     ///
     /// # Errors
