@@ -1,4 +1,4 @@
-//! DataFusion's logical rules, with what three of them do wrong in version 55 kept from them, and from two what they do not know of.
+//! DataFusion's logical rules, with what four of them do wrong in version 55 kept from them, and from two what they do not know of.
 //! For streams and for the batch alike.
 //!
 //! Filters are pushed below a grouping when all their columns are keys of it. A condition on no column, as one on the clock or on a
@@ -12,13 +12,17 @@
 //! Inner joins are put in another order, by which a key that is made of several of the joined inputs may stand nowhere any more: it
 //! was lost, and rows came that it excludes. Joins with such a key stay as they are.
 //!
+//! A join holds all its keys equal in one way, with nulls or without. The rule that makes keys of conditions, and the one that orders
+//! joins, gave a condition `a = b` to a join that holds nulls equal, as those that correlated subqueries become do: null was null. Such
+//! joins get no further keys, and are not put together with others.
+//!
 //! A left join by time whose partners must not be null is no inner join: what is asked of the partner that was found is not asked of
 //! those among which it is found.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinType, Result};
+use datafusion::common::{JoinType, NullEquality, Result};
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
@@ -30,6 +34,7 @@ pub const NUMBERS_RIGHT: &str = "numbers_right";
 
 const PUSHES: &str = "push_down_filter";
 const ORDERS_JOINS: &str = "eliminate_cross_join";
+const MAKES_KEYS: &str = "extract_equijoin_predicate";
 const MAKES_INNER: &str = "eliminate_outer_join";
 const LEAVES_SIDES_OUT: &str = "eliminate_join";
 
@@ -39,7 +44,8 @@ type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 pub fn rules() -> Vec<Rule> {
     let mended = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
-            ORDERS_JOINS => vec![Arc::new(KeptFrom(rule, has_wide_key))],
+            ORDERS_JOINS => vec![Arc::new(KeptFrom(rule, |plan| Ok(has_wide_key(plan)? || mixes_nulls(plan)?)))],
+            MAKES_KEYS => vec![Arc::new(KeptFrom(rule, |plan| Ok(matches!(plan, LogicalPlan::Join(join) if holds_nulls(join)))))],
             MAKES_INNER | LEAVES_SIDES_OUT => vec![Arc::new(KeptFrom(rule, has_join_by_time))],
             PUSHES => vec![Arc::new(NumbersRight), Arc::new(KeptFrom(rule, is_above_total))],
             _ => vec![rule],
@@ -89,6 +95,29 @@ fn has_wide_key(plan: &LogicalPlan) -> Result<bool> {
         Ok(if wide { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(found == TreeNodeRecursion::Stop)
+}
+
+/// Whether a join holds nulls equal.
+fn holds_nulls(join: &Join) -> bool {
+    join.null_equality == NullEquality::NullEqualsNull
+}
+
+/// Whether some inner join that holds nulls equal is below a condition, or beside an inner join that does not.
+fn mixes_nulls(plan: &LogicalPlan) -> Result<bool> {
+    let mixes = |node: &LogicalPlan| match node {
+        LogicalPlan::Filter(filter) => inner(&filter.input).is_some_and(holds_nulls),
+        LogicalPlan::Join(join) => {
+            let other = |side: &LogicalPlan| inner(side).is_some_and(|below| holds_nulls(below) != holds_nulls(join));
+            inner(node).is_some() && (other(&join.left) || other(&join.right))
+        }
+        _ => false,
+    };
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= mixes(node);
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
 }
 
 /// Whether some join is by time.
