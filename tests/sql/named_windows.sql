@@ -10,3 +10,6 @@ SELECT
 FROM t
 WINDOW w AS (PARTITION BY bar), w2 AS (w ORDER BY tm), w3 AS w2
 ORDER BY sum(foo) OVER (w2) DESC;
+SELECT bar, sum(foo) OVER (w) AS s FROM t WINDOW w AS (PARTITION BY bar)
+UNION ALL
+SELECT bar, count(*) OVER (w ORDER BY tm) FROM t WINDOW w AS (PARTITION BY bar);

@@ -51,3 +51,12 @@ SELECT * FROM following;
 SELECT * FROM without_few;
 SELECT * FROM without_texts;
 SELECT * FROM row_errors;
+-- A value that is no column's, in a list that is correlated: a row without a partner is in it whatever the list has.
+CREATE TABLE ax (k INT, s INT);
+CREATE TABLE bx (k INT, v BIGINT);
+INSERT INTO ax VALUES (1, 6), (2, 7), (3, 8), (4, NULL), (5, 9);
+INSERT INTO bx VALUES (6, 5), (7, 1), (8, NULL), (NULL, 5), (NULL, NULL);
+SELECT a.k FROM ax AS a WHERE NOT (CAST(5 AS BIGINT) IN (SELECT nullif(b.v, CAST(12 AS BIGINT)) FROM bx AS b WHERE b.k = a.s) AND true) ORDER BY k;
+SELECT a.k FROM ax AS a WHERE 5 NOT IN (SELECT b.v FROM bx AS b WHERE b.k = a.s) ORDER BY k;
+SELECT a.k FROM ax AS a WHERE 5 NOT IN (SELECT b.v FROM bx AS b WHERE b.k = 6);
+SELECT a.k FROM ax AS a WHERE 4 NOT IN (SELECT b.v FROM bx AS b WHERE b.k < 8) ORDER BY k;

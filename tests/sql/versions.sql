@@ -22,3 +22,7 @@ SELECT * FROM rates ORDER BY currency;
 SELECT * FROM newest ORDER BY currency;
 SHOW TABLES;
 EXPLAIN priced;
+-- What is put into a table may be read from it.
+INSERT INTO rates SELECT currency, rate + 1, ts + INTERVAL '3 hours' FROM rates;
+INSERT INTO orders VALUES (6, 'Yen', '2024-01-01 12:59:00'), (7, 'Yen', '2024-01-01 13:01:00'), (8, 'Euro', '2024-01-01 14:30:00');
+SELECT id, rate FROM priced WHERE id > 5 ORDER BY id;

@@ -137,6 +137,11 @@ impl Catalog {
         self.event_times.insert(table.to_string(), time);
     }
 
+    /// Which column of a table or view its watermark is of.
+    pub fn event_time(&self, table: &str) -> Option<&str> {
+        self.event_times.get(table).map(|time| time.column.as_str())
+    }
+
     /// Says what has the versions of a table or view.
     pub fn set_versions(&mut self, table: &str, versions: Versions) {
         self.event_times.entry(table.to_string()).and_modify(|time| time.versions = Some(versions));

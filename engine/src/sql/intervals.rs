@@ -10,6 +10,8 @@ use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{
     Between, BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
     not,
@@ -43,6 +45,13 @@ pub fn between(of: &Between, frame: &DFSchema) -> Option<Expr> {
     let half = |op, bound: &Expr| compared(&BinaryExpr { left: of.expr.clone(), op, right: Box::new(bound.clone()) }, frame);
     let both = half(Operator::GtEq, &of.low)?.and(half(Operator::LtEq, &of.high)?);
     Some(if of.negated { not(both) } else { both })
+}
+
+/// `IN` a list of intervals as comparisons; none of anything else.
+pub fn among(of: &InList, frame: &DFSchema) -> Option<Expr> {
+    let equal = |one: &Expr| compared(&BinaryExpr { left: of.expr.clone(), op: Operator::Eq, right: Box::new(one.clone()) }, frame);
+    let any = disjunction(of.list.iter().map(equal).collect::<Option<Vec<_>>>()?)?;
+    Some(if of.negated { not(any) } else { any })
 }
 
 fn is_interval(expr: &Expr, frame: &DFSchema) -> bool {

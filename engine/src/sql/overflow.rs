@@ -87,7 +87,10 @@ fn operators(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
             Some(by_length) => Transformed::yes(by_length),
             None => Transformed::no(Expr::Between(of)),
         }),
-        Expr::InList(list) => Ok(compared(list)),
+        Expr::InList(list) => Ok(match intervals::among(&list, frame) {
+            Some(by_length) => Transformed::yes(by_length),
+            None => compared(list),
+        }),
         Expr::Cast(cast) => match minutes::literal(&cast.expr, cast.field.data_type()) {
             Some(expr) => Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(expr), ..cast }))),
             None => Ok(Transformed::no(Expr::Cast(cast))),

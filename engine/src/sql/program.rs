@@ -274,10 +274,17 @@ impl Program {
         Ok(())
     }
 
-    /// Whether a view takes rows back that a watermark closes for good, so that `EMIT FINAL` gives each once.
+    /// Whether a view takes rows back that a watermark closes for good, so that `EMIT FINAL` gives each once: over tables whose rows only
+    /// come, as a row that is deleted or changed is to be told, or refused.
     pub fn closes_for_good(&self, view: &str) -> bool {
         let of = |v: &View| !v.plan.append_only && closing_of(&v.closings).is_some_and(|(_, closing)| !closing.loose);
-        self.views.iter().find(|v| v.name == view).is_some_and(of)
+        self.views.iter().find(|v| v.name == view).is_some_and(of) && self.only_grow_beneath(view)
+    }
+
+    /// Whether rows only come to all tables that a view reads, and to what it reads them through.
+    fn only_grow_beneath(&self, view: &str) -> bool {
+        let needed = self.needed(&[view.to_string()]);
+        self.inputs.iter().filter(|input| needed.contains(&input.name)).all(|input| input.append_only)
     }
 
     /// For each column of a table or view how watermarks close it.

@@ -16,6 +16,9 @@
 //! joins, gave a condition `a = b` to a join that holds nulls equal, as those that correlated subqueries become do: null was null. Such
 //! joins get no further keys, and are not put together with others.
 //!
+//! `5 NOT IN (SELECT b.v …)` compares the list with no column: the comparison was pushed below the join, and what correlates the two
+//! was taken for it.
+//!
 //! A left join by time whose partners must not be null is no inner join: what is asked of the partner that was found is not asked of
 //! those among which it is found.
 
@@ -23,6 +26,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinType, NullEquality, Result};
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
@@ -47,7 +51,7 @@ pub fn rules() -> Vec<Rule> {
             ORDERS_JOINS => vec![Arc::new(KeptFrom(rule, |plan| Ok(has_wide_key(plan)? || mixes_nulls(plan)?)))],
             MAKES_KEYS => vec![Arc::new(KeptFrom(rule, |plan| Ok(matches!(plan, LogicalPlan::Join(join) if holds_nulls(join)))))],
             MAKES_INNER | LEAVES_SIDES_OUT => vec![Arc::new(KeptFrom(rule, has_join_by_time))],
-            PUSHES => vec![Arc::new(NumbersRight), Arc::new(KeptFrom(rule, is_above_total))],
+            PUSHES => vec![Arc::new(NumbersRight), Arc::new(KeptFrom(rule, |plan| Ok(is_above_total(plan)? || asks_of_list(plan))))],
             _ => vec![rule],
         }
     };
@@ -80,6 +84,18 @@ fn is_above_total(plan: &LogicalPlan) -> Result<bool> {
         below = &filter.input;
     }
     Ok(matches!(plan, LogicalPlan::Filter(_)) && matches!(below, LogicalPlan::Aggregate(of) if has_total(&of.group_expr)))
+}
+
+/// Whether a plan is `NOT IN` with a value that is no column's, below filters or none: its comparison is of the list alone, and would go
+/// below the join, where a null in the list is no more seen.
+fn asks_of_list(plan: &LogicalPlan) -> bool {
+    let mut below = plan;
+    while let LogicalPlan::Filter(filter) = below {
+        below = &filter.input;
+    }
+    let LogicalPlan::Join(join) = below else { return false };
+    let of_list = |e: &&Expr| !e.column_refs().iter().any(|c| join.left.schema().has_column(c));
+    join.null_aware && join.filter.iter().flat_map(split_conjunction).any(|e| of_list(&e))
 }
 
 /// Whether one group is of all rows, and so has a row when there are none.

@@ -127,7 +127,7 @@ fn version(join: &mut Join, event_times: &HashMap<String, EventTime>) -> Result<
     Ok(())
 }
 
-/// Whether a condition holds a column of a table equal to something.
+/// Whether a condition holds a column of a table equal to something of another.
 fn holds_equal(on: &Expr, key: &str, table: &str) -> bool {
     let is_key = |e: &Expr| match e {
         Expr::Identifier(name) => normal(name) == key,
@@ -137,10 +137,14 @@ fn holds_equal(on: &Expr, key: &str, table: &str) -> bool {
         },
         _ => false,
     };
+    let is_own = |e: &Expr| match e {
+        Expr::CompoundIdentifier(names) => names.first().is_some_and(|of| plain(table).is_some_and(|table| normal(of) == normal(&table))),
+        _ => is_key(e),
+    };
     match on {
         Expr::Nested(on) => holds_equal(on, key, table),
         Expr::BinaryOp { left, op: BinaryOperator::And, right } => holds_equal(left, key, table) || holds_equal(right, key, table),
-        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => is_key(left) || is_key(right),
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => is_key(left) && !is_own(right) || is_key(right) && !is_own(left),
         _ => false,
     }
 }

@@ -4,7 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, NamedWindowDefinition, NamedWindowExpr, OrderByKind, Query, SelectItem, SetExpr, VisitMut, VisitorMut, WindowSpec, WindowType,
+    Expr, NamedWindowDefinition, NamedWindowExpr, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut,
+    WindowSpec, WindowType,
 };
 
 use crate::sql::program::normal;
@@ -14,7 +15,23 @@ use crate::sql::program::normal;
 /// # Errors
 /// When there is no window of a name, or it says itself what is added to it.
 pub fn rewrite(query: &mut Query) -> Result<(), String> {
-    let SetExpr::Select(select) = query.body.as_mut() else { return Ok(()) };
+    let by = query.order_by.as_mut().and_then(|o| match &mut o.kind {
+        OrderByKind::Expressions(by) => Some(by.as_mut_slice()),
+        OrderByKind::All(_) => None,
+    });
+    body(&mut query.body, by.unwrap_or_default())
+}
+
+/// The same of a query's body, and what orders its rows; each part of a set operation has its own windows.
+fn body(body_of: &mut SetExpr, order: &mut [OrderByExpr]) -> Result<(), String> {
+    match body_of {
+        SetExpr::Select(select) => of_select(select, order),
+        SetExpr::SetOperation { left, right, .. } => body(left, &mut []).and_then(|()| body(right, &mut [])),
+        _ => Ok(()),
+    }
+}
+
+fn of_select(select: &mut Select, order: &mut [OrderByExpr]) -> Result<(), String> {
     let mut known: Vec<(String, WindowSpec)> = Vec::new();
     for NamedWindowDefinition(name, window) in &mut select.named_window {
         let spec = match window {
@@ -33,8 +50,8 @@ pub fn rewrite(query: &mut Query) -> Result<(), String> {
     if done.is_continue() {
         done = select.qualify.iter_mut().try_for_each(|expr| expr.visit(&mut within));
     }
-    if let (true, Some(OrderByKind::Expressions(by))) = (done.is_continue(), query.order_by.as_mut().map(|o| &mut o.kind)) {
-        done = by.iter_mut().try_for_each(|by| by.expr.visit(&mut within));
+    if done.is_continue() {
+        done = order.iter_mut().try_for_each(|by| by.expr.visit(&mut within));
     }
     match done {
         ControlFlow::Break(message) => Err(message),

@@ -295,10 +295,11 @@ impl Script {
         for view in self.views.clone().into_iter().filter(|v| read.contains(v)) {
             rows.push((view.clone(), self.answer(&view, &[], 0, None)?.rows));
         }
-        let mut changed = self.tables.change(statement, &rows)?;
+        // What is put into a table may be read from it: its companion comes first.
         if let Some(statement) = self.of_versions(statement) {
-            changed |= self.tables.change(&statement, &rows)?;
+            self.tables.change(&statement, &rows)?;
         }
+        let changed = self.tables.change(statement, &rows)?;
         self.changed_epoch(changed)
     }
 

@@ -80,32 +80,52 @@ impl Script {
 
     /// Adds the companion of a view that was made, if one is asked for and the view takes the newest row of each key.
     pub(super) fn add_versions_of_view(&mut self, name: &str, view: &CreateView) -> Result<(), String> {
-        let Some((query, keys)) = self.versioned.contains(name).then(|| without_choice(&view.query)).flatten() else { return Ok(()) };
+        let plain = self.versioned.contains(name) && view.columns.is_empty();
+        let Some((query, keys, time)) = plain.then(|| without_choice(&view.query)).flatten() else { return Ok(()) };
+        if self.catalog.event_time(name) != Some(time.as_str()) {
+            return Ok(());
+        }
         let of = companion(name);
         let written = CreateView { name: ObjectName::from(vec![Ident::with_quote('"', &of)]), query: Box::new(query), ..view.clone() };
         self.program.add_view(&mut self.catalog, &written, false)?;
-        self.catalog.set_versions(name, Versions { name: of, keys });
+        // What it reads may itself keep the newest rows alone.
+        match self.catalog.keeps_versions(&of) {
+            true => self.catalog.set_versions(name, Versions { name: of, keys }),
+            false => {
+                self.program.remove(&of);
+                self.catalog.remove(&of);
+            }
+        }
         Ok(())
     }
 }
 
 /// `SELECT … FROM (SELECT …, ROW_NUMBER() OVER (PARTITION BY k ORDER BY t DESC) AS n FROM …) WHERE n = 1` without the choice; and
-/// what its keys are called. None of any other query.
-fn without_choice(query: &Query) -> Option<(Query, Vec<String>)> {
+/// what its keys and its time are called. None of any other query.
+fn without_choice(query: &Query) -> Option<(Query, Vec<String>, String)> {
     let mut query = query.clone();
     let plain = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none();
     let SetExpr::Select(outer) = query.body.as_mut() else { return None };
     let (chosen, outer_is_free) = (chosen(outer.selection.as_ref()?)?, is_choice_free(outer));
     let [from] = outer.from.as_mut_slice() else { return None };
     let TableFactor::Derived { subquery, .. } = &mut from.relation else { return None };
+    let whole = subquery.limit_clause.is_none() && subquery.fetch.is_none() && subquery.with.is_none();
     let SetExpr::Select(inner) = subquery.body.as_mut() else { return None };
+    // Names mean within what they mean outside, and nothing outside looks at other rows.
+    let own =
+        |item: &SelectItem| matches!(item, SelectItem::Wildcard(_)) || matches!(item, SelectItem::UnnamedExpr(e) if column(e).is_some());
+    let named = |item: &SelectItem| matches!(item, SelectItem::ExprWithAlias { alias, .. } if normal(alias) == chosen);
+    let looks = |item: &SelectItem| item.to_string().to_uppercase().contains(" OVER ");
+    if !whole || !inner.projection.iter().all(|item| own(item) || named(item)) || outer.projection.iter().any(looks) {
+        return None;
+    }
     if !plain || !from.joins.is_empty() || !outer_is_free || !is_choice_free(inner) {
         return None;
     }
     let number =
         inner.projection.iter_mut().find(|item| matches!(item, SelectItem::ExprWithAlias { alias, .. } if normal(alias) == chosen))?;
     let SelectItem::ExprWithAlias { expr, .. } = number else { return None };
-    let keys = keys_of_newest(expr)?;
+    let (keys, time) = keys_of_newest(expr)?;
     *expr = Expr::value(Value::Number("1".into(), false));
     outer.selection = None;
     // A key by the name that the view gives it.
@@ -117,8 +137,8 @@ fn without_choice(query: &Query) -> Option<(Query, Vec<String>)> {
             _ => None,
         })
     };
-    let keys = keys.iter().map(named).collect::<Option<Vec<_>>>()?;
-    Some((query, keys))
+    let (keys, time) = (keys.iter().map(named).collect::<Option<Vec<_>>>()?, named(&time)?);
+    Some((query, keys, time))
 }
 
 /// Whether a query neither groups rows nor leaves any out after its WHERE.
@@ -133,13 +153,14 @@ fn chosen(condition: &Expr) -> Option<String> {
     (right.to_string() == "1").then(|| column(left)).flatten()
 }
 
-/// The columns by which the newest row is taken.
-fn keys_of_newest(call: &Expr) -> Option<Vec<String>> {
+/// The columns by which the newest row is taken, and the one that says which is.
+fn keys_of_newest(call: &Expr) -> Option<(Vec<String>, String)> {
     let Expr::Function(Function { name, over: Some(WindowType::WindowSpec(over)), .. }) = call else { return None };
     let WindowSpec { partition_by, order_by, window_frame: None, window_name: None } = over else { return None };
     let [by] = order_by.as_slice() else { return None };
-    let newest = by.options.asc == Some(false) && column(&by.expr).is_some() && !partition_by.is_empty();
-    (newest && name.to_string().eq_ignore_ascii_case("row_number")).then(|| partition_by.iter().map(column).collect()).flatten()
+    let newest = by.options.asc == Some(false) && !partition_by.is_empty() && name.to_string().eq_ignore_ascii_case("row_number");
+    let keys: Vec<String> = partition_by.iter().map(column).collect::<Option<_>>().filter(|_| newest)?;
+    Some((keys, column(&by.expr)?))
 }
 
 fn column(expr: &Expr) -> Option<String> {
