@@ -302,6 +302,18 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("INSERT OVERWRITE t SELECT 1, 'a', 2, NULL, NULL", "INSERT OVERWRITE is not supported yet"),
     ("INSERT INTO t (id) VALUES (1) RETURNING id", "RETURNING is not supported yet"),
     ("INSERT INTO t (id, id) VALUES (1, 2)", "column \"id\" is given twice"),
+    ("CREATE TABLE s (a INT, b INT) WITH (connector = 'blackhole'); INSERT INTO s (a, a) SELECT 1, 2", "column \"a\" is given twice"),
+    ("CREATE TABLE s (a INT, b INT) WITH (connector = 'blackhole'); INSERT INTO s SELECT 1", "1 columns are given, but the table has 2"),
+    (
+        "CREATE TABLE \"n by version\" (a INT); CREATE TABLE n (a BIGINT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts); \
+         SELECT * FROM t JOIN n FOR SYSTEM_TIME AS OF t.ts ON n.a = t.id",
+        "\"n by version\" is what FOR SYSTEM_TIME AS OF names a table of versions: give yours another name",
+    ),
+    (
+        "CREATE TABLE n (a BIGINT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts); INSERT OR IGNORE INTO n VALUES (1, NULL); \
+         SELECT * FROM t JOIN n FOR SYSTEM_TIME AS OF t.ts ON n.a = t.id",
+        "FOR SYSTEM_TIME AS OF \"n\" is not supported yet: it keeps only the newest version of a row",
+    ),
     ("UPDATE t SET u.id = 2", "\"u.id\" is set, which is no column of table \"t\""),
     ("MERGE INTO t USING u ON t.id = u.k WHEN MATCHED THEN UPDATE SET u.id = 2", "\"u.id\" is set, which is no column of table \"t\""),
     ("MERGE INTO t USING u ON t.id = u.k WHEN NOT MATCHED THEN INSERT (id, id) VALUES (1, 2)", "column \"id\" is given twice"),

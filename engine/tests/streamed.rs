@@ -383,7 +383,10 @@ fn a_query_that_no_row_of_a_file_reaches_ends_with_the_file() {
     );
     for workers in [1, 2] {
         for epoch_rows in [1, 2, 3] {
-            let answers = run("t.sql", &text, &options(workers, Some(epoch_rows), 1 << 18)).unwrap();
+            let ((send, ended), text) = (std::sync::mpsc::channel(), text.clone());
+            let work = move || send.send(run("t.sql", &text, &options(workers, Some(epoch_rows), 1 << 18)).unwrap());
+            std::thread::Builder::new().name("run".into()).spawn(work).unwrap();
+            let answers = ended.recv_timeout(std::time::Duration::from_secs(60)).expect("it ends with its file");
             assert_eq!(answers[0].rows.num_rows(), 0);
         }
     }

@@ -26,3 +26,8 @@ EXPLAIN priced;
 INSERT INTO rates SELECT currency, rate + 1, ts + INTERVAL '3 hours' FROM rates;
 INSERT INTO orders VALUES (6, 'Yen', '2024-01-01 12:59:00'), (7, 'Yen', '2024-01-01 13:01:00'), (8, 'Euro', '2024-01-01 14:30:00');
 SELECT id, rate FROM priced WHERE id > 5 ORDER BY id;
+-- A row without a time is no version of it.
+INSERT INTO rates VALUES ('Yen', 9, NULL);
+INSERT INTO orders VALUES (9, 'Yen', '2024-01-01 15:00:00');
+SELECT id, rate FROM priced WHERE id = 9;
+SELECT rate FROM rates WHERE currency = 'Yen';

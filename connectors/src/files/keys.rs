@@ -3,12 +3,11 @@
 //!
 //! What a file of JSON has is seen by its first objects; not here: reading their values (`ndjson`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Deserializer;
 
@@ -23,12 +22,18 @@ pub fn place<'a>(name: &str, among: impl Iterator<Item = &'a str> + Clone) -> Op
     among.clone().position(|other| other == name).or_else(|| like.next().filter(|_| like.next().is_none()))
 }
 
-/// Columns with the names that the objects of a text have for them; one that the first objects do not have keeps its own.
+/// Columns with the names that the objects of a text have for them; one that the first objects do not have keeps its own. No more
+/// objects are looked at once each column has a key that is equal.
 pub fn as_written(columns: &SchemaRef, text: impl Read) -> SchemaRef {
     let mut keys = BTreeSet::new();
-    let objects = Deserializer::from_reader(text.take(BYTES)).into_iter::<Keys>();
+    let objects = Deserializer::from_reader(text.take(BYTES)).into_iter::<HashMap<String, IgnoredAny>>();
     // What is broken is told where it is decoded.
-    objects.map_while(Result::ok).take(OBJECTS).for_each(|Keys(of)| keys.extend(of));
+    for object in objects.map_while(Result::ok).take(OBJECTS) {
+        keys.extend(object.into_keys());
+        if columns.fields().iter().all(|field| keys.contains(field.name())) {
+            return columns.clone();
+        }
+    }
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let field = |field: &Arc<Field>| match place(field.name(), keys.iter().copied()).and_then(|place| keys.get(place)) {
         Some(key) => field.as_ref().clone().with_name(*key),
@@ -38,15 +43,6 @@ pub fn as_written(columns: &SchemaRef, text: impl Read) -> SchemaRef {
     let distinct: BTreeSet<&String> = fields.iter().map(Field::name).collect();
     // Two columns of one key: only one of them has it.
     if distinct.len() < fields.len() { columns.clone() } else { Arc::new(Schema::new(fields)) }
-}
-
-/// The keys of an object.
-struct Keys(Vec<String>);
-
-impl<'de> Deserialize<'de> for Keys {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        std::collections::HashMap::<String, IgnoredAny>::deserialize(from).map(|members| Keys(members.into_keys().collect()))
-    }
 }
 
 #[cfg(test)]
@@ -76,5 +72,7 @@ mod tests {
         let names = |text: &str| as_written(&columns, text.as_bytes()).fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
         assert_eq!(names(text), ["orderId", "userName", "b"]);
         assert_eq!(names("[1]"), ["orderid", "username", "b"]);
+        // An equal key that comes later goes before a like one.
+        assert_eq!(names("{\"orderId\":1,\"b\":1} {\"orderid\":1,\"username\":2}"), ["orderid", "username", "b"]);
     }
 }

@@ -136,13 +136,8 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
         | LogicalPlan::Sort(_)
         | LogicalPlan::Limit(_)
         | LogicalPlan::Distinct(Distinct::All(_)) => {
-            let changes = match plan {
-                // First rows of partitions change with any row.
-                LogicalPlan::Filter(f) => asks_now(&f.predicate) || number_bound(f).is_some(),
-                LogicalPlan::Sort(s) => s.fetch.is_some(),
-                LogicalPlan::Limit(_) => true,
-                _ => false,
-            };
+            // First rows change with any row.
+            let changes = is_first(plan) || matches!(plan, LogicalPlan::Filter(f) if asks_now(&f.predicate));
             loosened(next(), |_| changes)
         }
         LogicalPlan::Projection(p) => through(&p.expr, p.input.schema(), &next()),
@@ -204,13 +199,17 @@ fn in_all(sets: &GroupingSet) -> impl Iterator<Item = Option<&Expr>> {
 
 /// Whether a query takes first rows of an order, so that others take their place.
 pub fn takes_first(plan: &LogicalPlan) -> bool {
-    let first = |node: &LogicalPlan| match node {
+    plan.exists(|node| Ok(is_first(node))).unwrap_or(true)
+}
+
+/// Whether a node lets first rows through.
+fn is_first(node: &LogicalPlan) -> bool {
+    match node {
         LogicalPlan::Filter(f) => number_bound(f).is_some(),
         LogicalPlan::Distinct(Distinct::On(_)) | LogicalPlan::Limit(_) => true,
         LogicalPlan::Sort(s) => s.fetch.is_some(),
         _ => false,
-    };
-    plan.exists(|node| Ok(first(node))).unwrap_or(true)
+    }
 }
 
 /// Whether the rows of a query may change at all.

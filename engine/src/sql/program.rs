@@ -281,7 +281,7 @@ impl Program {
         self.views.iter().find(|v| v.name == view).is_some_and(of) && self.only_grow_beneath(view)
     }
 
-    /// Whether rows only come to all tables that a view reads, and to what it reads them through.
+    /// Whether rows only come to all tables beneath a view.
     fn only_grow_beneath(&self, view: &str) -> bool {
         let needed = self.needed(&[view.to_string()]);
         self.inputs.iter().filter(|input| needed.contains(&input.name)).all(|input| input.append_only)

@@ -129,16 +129,14 @@ fn version(join: &mut Join, event_times: &HashMap<String, EventTime>) -> Result<
 
 /// Whether a condition holds a column of a table equal to something of another.
 fn holds_equal(on: &Expr, key: &str, table: &str) -> bool {
+    let is_table = |of: &Ident| plain(table).is_some_and(|table| normal(of) == normal(&table));
     let is_key = |e: &Expr| match e {
         Expr::Identifier(name) => normal(name) == key,
-        Expr::CompoundIdentifier(names) => match names.as_slice() {
-            [of, name] => normal(name) == key && plain(table).is_some_and(|table| normal(of) == normal(&table)),
-            _ => false,
-        },
+        Expr::CompoundIdentifier(names) => matches!(names.as_slice(), [of, name] if normal(name) == key && is_table(of)),
         _ => false,
     };
     let is_own = |e: &Expr| match e {
-        Expr::CompoundIdentifier(names) => names.first().is_some_and(|of| plain(table).is_some_and(|table| normal(of) == normal(&table))),
+        Expr::CompoundIdentifier(names) => names.first().is_some_and(is_table),
         _ => is_key(e),
     };
     match on {

@@ -7,7 +7,6 @@ use datafusion::sql::sqlparser::ast::{CreateTable, CreateView, ObjectName, State
 use super::definition::{self, Definition};
 use super::options::Format;
 use super::tables::columns::Columns;
-use super::versions::companion;
 use super::{Script, table_name};
 use crate::sql::program::InputTable;
 use crate::sql::statement::Parsed;
@@ -57,26 +56,17 @@ impl Script {
         if definition.schema.fields().is_empty() && definition.sink.is_none() {
             return Err(format!("table \"{name}\" has no columns"));
         }
-        let (schema, file, columns) = (definition.schema.clone(), definition.file.clone(), definition.columns.clone());
-        match definition.sink.clone() {
-            Some(to) => self.add_sink(&name, definition, to),
-            None => {
-                file.iter().try_for_each(|file| self.reads_file(&name, &file.path))?;
-                let versions = match file.as_ref().map(|file| file.format) {
-                    // Changes that a file tells of have no time of their own.
-                    Some(Format::Debezium) => None,
-                    _ => Some(definition.clone()),
-                };
-                self.add_table(&name, definition);
-                if let Some(file) = &file {
-                    self.load_file(&name, file, &columns, &schema)?;
-                }
-                if let (Some((of, _)), Some(file)) = (versions.and_then(|d| self.add_versions(&name, &d)), file) {
-                    self.load_file(&of, &file, &columns, &schema)?;
-                }
-                Ok(())
-            }
+        if let Some(to) = definition.sink.clone() {
+            return self.add_sink(&name, definition, to);
         }
+        let file = definition.file.as_ref();
+        file.map_or(Ok(()), |file| self.reads_file(&name, &file.path))?;
+        self.add_table(&name, definition.clone());
+        // Changes that a file tells of have no time of their own.
+        if file.is_none_or(|file| file.format != Format::Debezium) {
+            self.add_versions(&name, &definition)?;
+        }
+        file.map_or(Ok(()), |file| self.load_file(&name, file, &definition.columns, &definition.schema))
     }
 
     /// `CREATE TABLE name AS query`: a table of what the query gives now.
@@ -91,10 +81,11 @@ impl Script {
             return Err("CREATE TABLE … AS with a file is only possible for a sink".into());
         }
         let answer = self.query(query, parsed.emit_final)?;
-        let (schema, definition) = match create.columns.is_empty() {
-            true => (super::batch::micros(&answer.schema), Definition::plain(super::batch::micros(&answer.schema))),
-            false => (definition.schema.clone(), definition),
+        let definition = match create.columns.is_empty() {
+            true => Definition::plain(super::batch::micros(&answer.schema)),
+            false => definition,
         };
+        let schema = definition.schema.clone();
         self.add_table(name, definition);
         let rows = super::batch::conform(&answer.rows, &schema)?;
         self.tables.apply(name, arrow::array::RecordBatch::new_empty(schema), rows)?;
@@ -108,7 +99,7 @@ impl Script {
             return Ok(());
         }
         if view.or_replace && self.views.contains(&name) {
-            if self.program.views().any(|(of, ..)| of == companion(&name)) {
+            if self.companion_of(&name).is_some_and(|of| self.program.schema(&of).is_some()) {
                 return Err(format!("view \"{name}\" cannot be replaced: the script reads its versions, as of a time"));
             }
             return self.program.replace_view(&mut self.catalog, view, emit_final);
@@ -135,13 +126,14 @@ impl Script {
             if !there {
                 return Err(format!("there is no {kind} \"{name}\""));
             }
-            let reads = |v: &String| self.program.reads(v).iter().any(|read| read == name || *read == companion(name));
+            let companion = self.companion_of(name);
+            let reads = |v: &String| self.program.reads(v).iter().any(|read| read == name || Some(read) == companion.as_ref());
             let reader = self.views.iter().find(|v| *v != name && reads(v));
             if let Some(reader) = reader {
                 return Err(format!("{kind} \"{name}\" cannot be dropped: view \"{reader}\" reads it"));
             }
             self.views.retain(|v| v != name);
-            for name in [name, &companion(name)] {
+            for name in companion.iter().chain([name]) {
                 self.program.remove(name);
                 self.tables.remove(name);
                 self.catalog.remove(name);

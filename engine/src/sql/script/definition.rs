@@ -73,7 +73,7 @@ pub fn of(catalog: &Catalog, create: &CreateTable, taken: &Taken, around: Around
 }
 
 /// The first name that is there twice.
-fn twice(names: impl Iterator<Item = String>) -> Option<String> {
+pub fn twice(names: impl Iterator<Item = String>) -> Option<String> {
     let mut seen = HashSet::new();
     names.into_iter().find(|name| !seen.insert(name.clone()))
 }

@@ -180,9 +180,15 @@ impl Driver {
 
     fn take(&mut self, job: &Job) -> Result<(), String> {
         let epoch = self.epoch;
-        let dropped = self.digests.is_none() && self.outlet.as_ref().is_some_and(Outlet::drops);
-        self.ends.answer.iter().filter(|_| dropped).for_each(|outbox| outbox.forget(epoch));
-        let answer = self.ends.answer.as_ref().map_or(Ok(None), |o| o.take(epoch, &job.schema)).map_err(|e| e.to_string())?;
+        let answer = match (&self.ends.answer, &self.outlet, &self.digests) {
+            // What is not looked at is put in no order.
+            (Some(outbox), Some(Outlet::Nowhere), None) => {
+                outbox.forget(epoch);
+                None
+            }
+            (Some(outbox), ..) => outbox.take(epoch, &job.schema).map_err(|e| e.to_string())?,
+            (None, ..) => None,
+        };
         if let (Some(outlet), Some(updates)) = (&mut self.outlet, &answer) {
             outlet.write(epoch, updates)?;
         }

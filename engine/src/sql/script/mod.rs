@@ -80,7 +80,7 @@ pub struct ScriptOptions {
     pub workers: usize,
     /// Rows of an epoch of a table that is loaded from a file; none makes the whole file one epoch.
     pub epoch_rows: Option<usize>,
-    /// Bytes of a block in which a file of text is read; none means 1 MiB.
+    /// Bytes of a block in which a file of text is read; none means 256 KiB.
     pub block_bytes: Option<usize>,
     /// Snapshots to be written.
     pub snapshots: Option<SnapshotOptions>,
@@ -294,10 +294,6 @@ impl Script {
         let mut rows = Vec::new();
         for view in self.views.clone().into_iter().filter(|v| read.contains(v)) {
             rows.push((view.clone(), self.answer(&view, &[], 0, None)?.rows));
-        }
-        // What is put into a table may be read from it: its companion comes first.
-        if let Some(statement) = self.of_versions(statement) {
-            self.tables.change(&statement, &rows)?;
         }
         let changed = self.tables.change(statement, &rows)?;
         self.changed_epoch(changed)

@@ -1,5 +1,5 @@
-//! The file of a sink, or of one that drops all, written as the epochs of its query close: nothing of them is held. It is made when the first rows are
-//! there, so a query that cannot be run leaves what was there before.
+//! Where what a query of a sink gives goes as its epochs close: into a file, or nowhere; nothing of them is held. A file is made when
+//! the first rows are there, so a query that cannot be run leaves what was there before.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,15 +16,57 @@ use super::sinks::placed;
 use super::{Answer, debezium};
 use crate::flow::updates::Updates;
 
+/// Where rows of a sink go.
+pub enum Outlet {
+    /// Into a file.
+    File(Box<OutFile>),
+    /// Nowhere.
+    Nowhere,
+}
+
+impl Outlet {
+    /// Writes what an epoch changed.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or cannot say what the epoch changed.
+    pub fn write(&mut self, epoch: u64, updates: &Updates) -> Result<(), String> {
+        match self {
+            Outlet::File(file) => file.write(epoch, updates),
+            Outlet::Nowhere => Ok(()),
+        }
+    }
+
+    /// Writes an answer whose rows have an order: as they stand at the end, or its changes where the file can say them.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or cannot say what the epochs changed.
+    pub fn whole(self, answer: &Answer) -> Result<(), String> {
+        match self {
+            Outlet::File(file) => file.whole(answer),
+            Outlet::Nowhere => Ok(()),
+        }
+    }
+
+    /// Ends the file; one that was given no rows has none.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn end(self) -> Result<(), String> {
+        match self {
+            Outlet::File(file) => file.end(),
+            Outlet::Nowhere => Ok(()),
+        }
+    }
+}
+
 /// The file of a sink.
-pub struct Outlet {
+pub struct OutFile {
     name: String,
     schema: SchemaRef,
     key: Vec<usize>,
     /// Columns that the query's rows are of; none when they are all of them in order.
     columns: Vec<String>,
-    /// None drops what comes.
-    file: Option<FileOptions>,
+    file: FileOptions,
     /// Whether an earlier query has written to it, which stays.
     begun: bool,
     out: Option<Out>,
@@ -40,8 +82,8 @@ pub struct Target<'a> {
     pub key: &'a [usize],
     /// Columns that the query's rows are of; none when they are all of them in order.
     pub columns: &'a [String],
-    /// The file; without one rows are dropped.
-    pub file: Option<&'a FileOptions>,
+    /// The file.
+    pub file: &'a FileOptions,
     /// Whether an earlier query has written to it.
     pub begun: bool,
 }
@@ -52,29 +94,19 @@ enum Out {
     Parquet(Box<Parquet>),
 }
 
-impl Outlet {
+impl OutFile {
     /// Of a sink that the query has not written yet.
     pub fn new(of: Target<'_>) -> Self {
         let Target { name, schema, key, columns, file, begun } = of;
-        Outlet { name: name.to_string(), schema, key: key.to_vec(), columns: columns.to_vec(), file: file.cloned(), begun, out: None }
+        OutFile { name: name.to_string(), schema, key: key.to_vec(), columns: columns.to_vec(), file: file.clone(), begun, out: None }
     }
 
-    /// Whether what it is given goes nowhere.
-    pub fn drops(&self) -> bool {
-        self.file.is_none()
-    }
-
-    /// Writes what an epoch changed.
-    ///
-    /// # Errors
-    /// When the file cannot be written, or cannot say what the epoch changed.
-    pub fn write(&mut self, epoch: u64, updates: &Updates) -> Result<(), String> {
+    fn write(&mut self, epoch: u64, updates: &Updates) -> Result<(), String> {
+        self.refuse_what_goes(updates)?;
         let rows = placed(&updates.rows, &self.columns, &self.schema)?;
-        let Some(file) = self.file.clone() else { return Ok(()) };
-        self.refuse_what_goes(updates, &file)?;
-        let failed = |e: &dyn std::fmt::Display| format!("could not write \"{}\": {e}", file.path.display());
+        let failed = |e: &dyn std::fmt::Display| format!("could not write \"{}\": {e}", self.file.path.display());
         let first = self.out.is_none() && !self.begun;
-        let lines = match file.format {
+        let lines = match self.file.format {
             Format::Csv => csv(&rows, first),
             Format::Json => to_lines(&rows).map_err(|e| e.to_string()),
             Format::Debezium => {
@@ -87,9 +119,9 @@ impl Outlet {
         let lines = lines.map_err(|e| failed(&e))?;
         let out = match self.out.take() {
             Some(out) => out,
-            None if file.format == Format::Parquet => Out::Parquet(Box::new(self.parquet(epoch, &file).map_err(|e| failed(&e))?)),
-            None if self.begun => Out::Lines(File::options().append(true).open(&file.path).map_err(|e| failed(&e))?),
-            None => Out::Lines(File::create(&file.path).map_err(|e| failed(&e))?),
+            None if self.file.format == Format::Parquet => Out::Parquet(Box::new(self.parquet(epoch).map_err(|e| failed(&e))?)),
+            None if self.begun => Out::Lines(File::options().append(true).open(&self.file.path).map_err(|e| failed(&e))?),
+            None => Out::Lines(File::create(&self.file.path).map_err(|e| failed(&e))?),
         };
         match self.out.insert(out) {
             Out::Lines(file) => file.write_all(&lines).map_err(|e| failed(&e)),
@@ -97,38 +129,30 @@ impl Outlet {
         }
     }
 
-    /// Writes an answer whose rows have an order: as they stand at the end, or its changes where the file can say them.
-    ///
-    /// # Errors
-    /// When the file cannot be written, or cannot say what the epochs changed.
-    pub fn whole(mut self, answer: &Answer) -> Result<(), String> {
-        if let Some(file) = &self.file {
-            answer.changes.iter().try_for_each(|(_, updates)| self.refuse_what_goes(updates, file))?;
-        }
-        match &self.file {
-            Some(file) if file.format == Format::Debezium => {
-                answer.changes.iter().try_for_each(|(epoch, updates)| self.write(*epoch, updates))?
-            }
+    fn whole(mut self, answer: &Answer) -> Result<(), String> {
+        answer.changes.iter().try_for_each(|(_, updates)| self.refuse_what_goes(updates))?;
+        match self.file.format {
+            Format::Debezium => answer.changes.iter().try_for_each(|(epoch, updates)| self.write(*epoch, updates))?,
             _ => self.write(0, &Updates::insertions(answer.rows.clone()))?,
         }
         self.end()
     }
 
     /// A file of Parquet is written anew as a whole, with what stood in it before.
-    fn parquet(&self, epoch: u64, file: &FileOptions) -> Result<Parquet, String> {
+    fn parquet(&self, epoch: u64) -> Result<Parquet, String> {
         let before = match self.begun {
-            true => TableFile::known(&file.path, TableFormat::Parquet, &self.schema).and_then(|file| file.whole()),
+            true => TableFile::known(&self.file.path, TableFormat::Parquet, &self.schema).and_then(|file| file.whole()),
             false => Ok(Vec::new()),
         };
         let before = before.map_err(|e| e.to_string())?;
-        let mut out = Parquet::new(&file.path, &self.schema).map_err(|e| e.to_string())?;
+        let mut out = Parquet::new(&self.file.path, &self.schema).map_err(|e| e.to_string())?;
         before.iter().try_for_each(|rows| out.write(epoch, &placed(rows, &[], &self.schema)?).map_err(|e| e.to_string()))?;
         Ok(out)
     }
 
-    fn refuse_what_goes(&self, updates: &Updates, file: &FileOptions) -> Result<(), String> {
+    fn refuse_what_goes(&self, updates: &Updates) -> Result<(), String> {
         let goes = (0..updates.rows.num_rows()).any(|row| updates.diff(row) < 0);
-        if goes && file.format != Format::Debezium {
+        if goes && self.file.format != Format::Debezium {
             let name = &self.name;
             return Err(format!(
                 "the query takes rows back that it has given, which \"{name}\" cannot say: use format = 'debezium_json', or EMIT FINAL"
@@ -137,17 +161,13 @@ impl Outlet {
         Ok(())
     }
 
-    /// Ends the file; one that was given no rows has none.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn end(mut self) -> Result<(), String> {
+    fn end(mut self) -> Result<(), String> {
         if self.out.is_none() {
             self.columns.clear();
             self.write(0, &Updates::insertions(RecordBatch::new_empty(self.schema.clone())))?;
         }
-        match (self.out, self.file) {
-            (Some(Out::Parquet(out)), Some(file)) => out.close().map_err(|e| format!("could not write \"{}\": {e}", file.path.display())),
+        match self.out {
+            Some(Out::Parquet(file)) => file.close().map_err(|e| format!("could not write \"{}\": {e}", self.file.path.display())),
             _ => Ok(()),
         }
     }

@@ -13,7 +13,6 @@ use crate::sql::program::{LATE_ROWS, ROW_ERRORS};
 use crate::sql::render::error_schema;
 use crate::sql::rewrite::{apart, numbered};
 use crate::sql::script::durable::Durable;
-use crate::sql::script::versions::is_companion;
 
 impl Script {
     /// The columns of a table or view.
@@ -33,7 +32,7 @@ impl Script {
         if !plain || options.filter_position.is_some() {
             return Err("SHOW with conditions is not supported yet".into());
         }
-        let own = |n: &&String| ![ROW_ERRORS, LATE_ROWS].contains(&n.as_str()) && !is_companion(n);
+        let own = |n: &&String| ![ROW_ERRORS, LATE_ROWS].contains(&n.as_str()) && !self.is_companion(n);
         let mut names: Vec<&String> = match views {
             true => self.views.iter().collect(),
             false => self.tables.schemas().map(|(n, _)| n).filter(own).chain(self.sinks.keys()).collect(),

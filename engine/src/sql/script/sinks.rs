@@ -7,9 +7,9 @@ use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast::{CreateTable, Insert, Query, Statement, TableObject};
 
-use super::definition::Definition;
+use super::definition::{Definition, twice};
 use super::options::To;
-use super::outlet::{Outlet, Target};
+use super::outlet::{OutFile, Outlet, Target};
 use super::{Answer, QUERY, Script, batch, table_name};
 use crate::flow::updates::Updates;
 use crate::sql::program::normal;
@@ -118,18 +118,20 @@ impl Script {
     /// What writes a sink, unless it is shown, for the query that was planned, whose last `hidden` columns only order its rows.
     fn outlet(&mut self, name: &str, columns: &[String], hidden: usize) -> Result<Option<Outlet>, String> {
         let given = self.program.schema(QUERY).ok_or("the query is not there")?;
+        let shown: Vec<usize> = (0..given.fields().len() - hidden).collect();
+        let given = Arc::new(given.project(&shown).map_err(|e| e.to_string())?);
         let sink = self.sinks.get_mut(name).ok_or("there is no such sink")?;
-        if sink.schema.is_none() {
-            let shown: Vec<usize> = (0..given.fields().len() - hidden).collect();
-            sink.schema = Some(batch::micros(&Arc::new(given.project(&shown).map_err(|e| e.to_string())?)));
-        }
-        let schema = sink.schema.clone().ok_or("a sink has columns")?;
-        let file = match &sink.to {
-            To::File(file) => Some(file),
-            To::Nowhere => None,
-            To::Shown => return Ok(None),
-        };
-        Ok(Some(Outlet::new(Target { name, schema, key: &sink.key, columns, file, begun: sink.begun })))
+        let schema = sink.schema.get_or_insert_with(|| batch::micros(&given)).clone();
+        // What cannot be put into its columns is told before anything is computed.
+        placed(&RecordBatch::new_empty(given), columns, &schema)?;
+        Ok(match &sink.to {
+            To::File(file) => {
+                let target = Target { name, schema, key: &sink.key, columns, file, begun: sink.begun };
+                Some(Outlet::File(Box::new(OutFile::new(target))))
+            }
+            To::Nowhere => Some(Outlet::Nowhere),
+            To::Shown => None,
+        })
     }
 }
 
@@ -140,6 +142,9 @@ pub fn placed(rows: &RecordBatch, names: &[String], schema: &SchemaRef) -> Resul
     }
     if names.len() != rows.num_columns() {
         return Err(format!("{} columns are named, but {} are given", names.len(), rows.num_columns()));
+    }
+    if let Some(twice) = twice(names.iter().cloned()) {
+        return Err(format!("column \"{twice}\" is given twice"));
     }
     if let Some(unknown) = names.iter().find(|n| schema.column_with_name(n).is_none()) {
         return Err(format!("the sink has no column \"{unknown}\""));

@@ -11,7 +11,7 @@ mod update;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::{concat_batches, filter_record_batch, is_not_null};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::sql::sqlparser::ast::{Expr, FromTable, ObjectName, Statement, TableFactor, TableObject};
@@ -44,6 +44,8 @@ struct Table {
     clock: EventClock,
     file: Option<OwnFile>,
     idle: Option<Idle>,
+    /// The table that keeps the versions of its rows (`versions.rs`).
+    versions: Option<String>,
     /// The epoch that it is there from.
     since: u64,
 }
@@ -109,7 +111,17 @@ impl Tables {
         let columns = Columns::default();
         self.tables.insert(
             name.to_string(),
-            Table { schema, columns, key, rows, clock: EventClock::new(event_time), file: None, idle: None, since: self.base },
+            Table {
+                schema,
+                columns,
+                key,
+                rows,
+                clock: EventClock::new(event_time),
+                file: None,
+                idle: None,
+                versions: None,
+                since: self.base,
+            },
         );
     }
 
@@ -117,6 +129,13 @@ impl Tables {
     pub fn set_idle(&mut self, name: &str, idle: Option<Idle>) {
         if let Some(table) = self.tables.get_mut(name) {
             table.idle = idle;
+        }
+    }
+
+    /// Says which table keeps the versions of a table's rows: it has the same columns, and a key that ends with their time.
+    pub fn set_versions(&mut self, name: &str, of: &str) {
+        if let Some(table) = self.tables.get_mut(name) {
+            table.versions = Some(of.to_string());
         }
     }
 
@@ -233,7 +252,7 @@ impl Tables {
             self.tables.get_mut(&name).map_or(Ok(()), |table| table.rows.join())?;
         }
         let changes = match statement {
-            Statement::Insert(insert) => vec![self.insert(insert, more)?],
+            Statement::Insert(insert) => self.insert(insert, more)?,
             Statement::Update(update) => vec![self.update(update, more)?],
             Statement::Delete(delete) => vec![self.delete(delete, more)?],
             Statement::Merge(merge) => vec![self.merge(merge, more)?],
@@ -250,6 +269,12 @@ impl Tables {
             any |= self.replace(&name, gone, Some(come))?;
         }
         Ok(any)
+    }
+
+    /// Rows that are versions: those with a time.
+    fn timed(&self, versions: &str, rows: &RecordBatch) -> Result<RecordBatch, String> {
+        let Some(time) = self.table(versions)?.key.last().and_then(|time| rows.columns().get(*time)) else { return Ok(rows.clone()) };
+        is_not_null(time).and_then(|timed| filter_record_batch(rows, &timed)).map_err(|e| e.to_string())
     }
 
     fn table(&self, name: &str) -> Result<&Table, String> {

@@ -37,55 +37,64 @@ pub fn asked<'a>(statements: impl Iterator<Item = &'a Statement>, changed: &Hash
     let mut changed = changed.clone();
     for statement in statements {
         let _: ControlFlow<()> = statement.visit(&mut looking);
-        if let Statement::Insert(Insert { on: Some(_), table: TableObject::TableName(name), .. }) = statement {
+        // Rows that are not taken because of those that are there are no versions.
+        if let Statement::Insert(Insert { on, ignore, or, table: TableObject::TableName(name), .. }) = statement
+            && (on.is_some() || *ignore || or.is_some())
+        {
             changed.extend(table_name(name));
         }
     }
     looking.0.difference(&changed).cloned().collect()
 }
 
-/// The companion of a table or view.
-pub fn companion(name: &str) -> String {
+/// What the companion of a table or view is called.
+fn companion(name: &str) -> String {
     format!("{name} by version")
 }
 
-/// Whether a name is that of a companion, which nobody has made.
-pub fn is_companion(name: &str) -> bool {
-    name.ends_with(" by version")
-}
-
 impl Script {
-    /// Adds the companion of a table that is being made, if one is asked for.
-    pub(super) fn add_versions(&mut self, name: &str, definition: &Definition) -> Option<(String, Definition)> {
-        let time = definition.event_time.as_ref()?.column;
-        if !self.versioned.contains(name) || definition.key.is_empty() || definition.key.contains(&time) {
-            return None;
-        }
-        let (of, mut versions) = (companion(name), definition.clone());
-        versions.key.push(time);
-        self.add_table(&of, versions.clone());
-        let keys = definition.key.iter().map(|k| definition.schema.field(*k).name().clone()).collect();
-        self.catalog.set_versions(name, Versions { name: of.clone(), keys });
-        Some((of, versions))
+    /// Whether a name is that of a companion, which the script has not made.
+    pub(super) fn is_companion(&self, name: &str) -> bool {
+        self.versioned.iter().any(|of| companion(of) == name)
     }
 
-    /// The same statement for the companion of the table that it puts rows into.
-    pub(super) fn of_versions(&self, statement: &Statement) -> Option<Statement> {
-        let Statement::Insert(insert) = statement else { return None };
-        let TableObject::TableName(name) = &insert.table else { return None };
-        let of = companion(&table_name(name).ok()?);
-        let table = TableObject::TableName(ObjectName::from(vec![Ident::with_quote('"', &of)]));
-        self.tables.has(&of).then(|| Statement::Insert(Insert { table, ..insert.clone() }))
+    /// The companion of a table or view, if it may have one.
+    pub(super) fn companion_of(&self, name: &str) -> Option<String> {
+        self.versioned.contains(name).then(|| companion(name))
+    }
+
+    /// Adds the companion of a table that was just made, if one is asked for: rows that are put into the table go to both.
+    pub(super) fn add_versions(&mut self, name: &str, definition: &Definition) -> Result<(), String> {
+        let Some((of, time)) = self.companion_of(name).zip(definition.event_time.as_ref().map(|time| time.column)) else { return Ok(()) };
+        if definition.key.is_empty() || definition.key.contains(&time) {
+            return Ok(());
+        }
+        self.is_free(&of)?;
+        let mut versions = definition.clone();
+        versions.key.push(time);
+        self.add_table(&of, versions);
+        self.tables.set_versions(name, &of);
+        let keys = definition.key.iter().map(|k| definition.schema.field(*k).name().clone()).collect();
+        self.catalog.set_versions(name, Versions { name: of, keys });
+        Ok(())
+    }
+
+    /// Refuses a companion whose name the script has given away.
+    fn is_free(&self, of: &str) -> Result<(), String> {
+        match self.catalog.table_names().contains(&of) || self.sinks.contains_key(of) {
+            true => Err(format!("\"{of}\" is what FOR SYSTEM_TIME AS OF names a table of versions: give yours another name")),
+            false => Ok(()),
+        }
     }
 
     /// Adds the companion of a view that was made, if one is asked for and the view takes the newest row of each key.
     pub(super) fn add_versions_of_view(&mut self, name: &str, view: &CreateView) -> Result<(), String> {
-        let plain = self.versioned.contains(name) && view.columns.is_empty();
-        let Some((query, keys, time)) = plain.then(|| without_choice(&view.query)).flatten() else { return Ok(()) };
+        let Some(of) = self.companion_of(name).filter(|_| view.columns.is_empty()) else { return Ok(()) };
+        let Some((query, keys, time)) = without_choice(&view.query) else { return Ok(()) };
         if self.catalog.event_time(name) != Some(time.as_str()) {
             return Ok(());
         }
-        let of = companion(name);
+        self.is_free(&of)?;
         let written = CreateView { name: ObjectName::from(vec![Ident::with_quote('"', &of)]), query: Box::new(query), ..view.clone() };
         self.program.add_view(&mut self.catalog, &written, false)?;
         // What it reads may itself keep the newest rows alone.

@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use littoral_connectors::files::table::TableFile;
 
-use super::{Tables, come_of, replacement};
+use super::{Tables, replacement};
 use crate::flow::updates::Updates;
 use crate::sql::script::event_time::EventClock;
 use crate::sql::script::stream::{FileRows, count_rows};
@@ -126,31 +126,38 @@ impl Tables {
     pub fn load(&mut self, name: &str, batches: &[RecordBatch]) -> Result<(), String> {
         let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
         let rows = concat_batches(&table.schema, batches).map_err(|e| e.to_string())?;
-        let keyed = !table.key.is_empty();
+        let (keyed, versions) = (!table.key.is_empty(), table.versions.clone());
         if !keyed {
             table.rows.add(&rows)?;
         }
         let size = self.epoch_rows.unwrap_or(usize::MAX).clamp(1, rows.num_rows().max(1));
         for (number, from) in (0..rows.num_rows().max(1)).step_by(size).enumerate() {
             let part = rows.slice(from, size.min(rows.num_rows() - from));
-            let updates = if keyed { self.put(name, &part)? } else { Updates::insertions(part.clone()) };
             let epoch = self.base + number as u64;
-            let new = if keyed { come_of(&updates)? } else { part };
-            self.advance(name, &new, epoch)?;
-            self.history.push((epoch, name.to_string(), updates));
+            match keyed {
+                true => self.put(name, &part, epoch)?,
+                false => {
+                    self.advance(name, &part, epoch)?;
+                    self.history.push((epoch, name.to_string(), Updates::insertions(part.clone())));
+                }
+            }
+            if let Some(versions) = &versions {
+                self.put(versions, &self.timed(versions, &part)?, epoch)?;
+            }
             self.clock.push((epoch, self.now()));
             self.epoch = self.epoch.max(epoch);
         }
         Ok(())
     }
 
-    /// Puts rows into a table with a key: of several rows with one key the last one counts.
-    fn put(&mut self, name: &str, rows: &RecordBatch) -> Result<Updates, String> {
+    /// Puts rows into a table with a key at an epoch: of several rows with one key the last one counts.
+    fn put(&mut self, name: &str, rows: &RecordBatch, epoch: u64) -> Result<(), String> {
         let table = self.tables.get_mut(name).ok_or_else(|| format!("there is no table \"{name}\""))?;
         let come = table.newest_by_key(rows)?;
         let gone = table.rows.with_keys_of(&come)?;
         table.rows.take_away(&gone)?;
         table.rows.add(&come)?;
-        replacement(&gone, &come)
+        self.history.push((epoch, name.to_string(), replacement(&gone, &come)?));
+        self.advance(name, &come, epoch)
     }
 }

@@ -18,6 +18,7 @@ use super::{Change, Table, Tables};
 use crate::sql::program::normal;
 use crate::sql::rewrite::apart;
 use crate::sql::script::batch::conform;
+use crate::sql::script::definition::twice;
 use crate::sql::script::table_name;
 
 /// Digits of which a number of 64 bits surely is made.
@@ -34,8 +35,8 @@ enum Conflict<'a> {
 }
 
 impl Tables {
-    /// What an `INSERT` takes away and puts in.
-    pub(super) fn insert(&self, insert: &Insert, more: &[(String, RecordBatch)]) -> Result<Change, String> {
+    /// What an `INSERT` takes away and puts in, and what it does to the table that keeps the versions of the rows.
+    pub(super) fn insert(&self, insert: &Insert, more: &[(String, RecordBatch)]) -> Result<Vec<Change>, String> {
         let TableObject::TableName(name) = &insert.table else { return Err("INSERT needs a table".into()) };
         let name = table_name(name)?;
         let table = self.table(&name)?;
@@ -43,19 +44,28 @@ impl Tables {
         let given = self.given(insert, table, more)?;
         let rows = table.columns.filled(conform(&given, &table.columns.given(&table.schema))?, &table.schema, self.around())?;
         if table.key.is_empty() {
-            return Ok(Change { gone: RecordBatch::new_empty(table.schema.clone()), come: rows, name });
+            return Ok(vec![Change { gone: RecordBatch::new_empty(table.schema.clone()), come: rows, name }]);
         }
         match conflict {
             Conflict::Replace => {
-                let gone = table.rows.with_keys_of(&rows)?;
-                Ok(Change { gone, come: table.newest_by_key(&rows)?, name })
+                let mut changes = vec![self.replaced(&name, &rows)?];
+                if let Some(versions) = &table.versions {
+                    changes.push(self.replaced(versions, &self.timed(versions, &rows)?)?);
+                }
+                Ok(changes)
             }
             Conflict::Keep => {
                 let come = table.first_of_new_keys(&rows)?;
-                Ok(Change { gone: RecordBatch::new_empty(table.schema.clone()), come, name })
+                Ok(vec![Change { gone: RecordBatch::new_empty(table.schema.clone()), come, name }])
             }
-            Conflict::Update(assignments, condition) => self.upsert(&name, table, rows, assignments, condition),
+            Conflict::Update(assignments, condition) => Ok(vec![self.upsert(&name, table, rows, assignments, condition)?]),
         }
+    }
+
+    /// Rows that take the place of those with their keys; of several with one key the last.
+    fn replaced(&self, name: &str, rows: &RecordBatch) -> Result<Change, String> {
+        let table = self.table(name)?;
+        Ok(Change { gone: table.rows.with_keys_of(rows)?, come: table.newest_by_key(rows)?, name: name.to_string() })
     }
 
     /// Rows with all columns but the computed ones.
@@ -78,7 +88,7 @@ impl Tables {
                 self.read(&query.to_string(), more)?
             }
         };
-        if let Some(twice) = names.iter().enumerate().find_map(|(at, n)| names.iter().take(at).find(|before| *before == n)) {
+        if let Some(twice) = twice(names.iter().cloned()) {
             return Err(format!("column \"{twice}\" is given twice"));
         }
         if let Some(unknown) = names.iter().find(|n| schema.column_with_name(n).is_none()) {

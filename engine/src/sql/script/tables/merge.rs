@@ -11,6 +11,7 @@ use super::update::{NUMBER, assigned, numbered, numbers_of, once, target};
 use super::{Change, Table, Tables, plain_table};
 use crate::sql::program::normal;
 use crate::sql::script::batch::conform;
+use crate::sql::script::definition::twice;
 
 /// The name of rows that clauses are decided over.
 struct Parts<'a> {
@@ -102,7 +103,7 @@ impl Tables {
         if names.len() != row.content.len() {
             return Err(format!("{} columns are named, but {} are given", names.len(), row.content.len()));
         }
-        if let Some(twice) = names.iter().enumerate().find_map(|(at, n)| names.iter().take(at).find(|before| *before == n)) {
+        if let Some(twice) = twice(names.iter().cloned()) {
             return Err(format!("column \"{twice}\" is given twice"));
         }
         if let Some(unknown) = names.iter().find(|n| given.column_with_name(n).is_none()) {
