@@ -20,7 +20,9 @@ use crate::sql::script::workers::Shared;
 /// The input of a table on one worker.
 pub type Input = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Updates>>;
 
-/// Decoded blocks of a file that wait on one worker for their turn: the others may be slower with those before.
+/// Decoded blocks of a file that wait on one worker for their turn: the others may be slower with those before. The first worker is
+/// for as long as eight blocks of 256 KiB take to decode when it writes what an epoch gave. Measured together with the next, a window
+/// of 20 million rows on two workers: 1.13 s with two and four blocks, 0.96 s with eight and sixteen.
 const DECODED_AHEAD: usize = 8;
 /// Blocks that a worker sends without every other worker having had a round to take in what was sent to it. So what waits on
 /// a worker is at most so many blocks of each other one.
