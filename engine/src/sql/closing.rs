@@ -14,7 +14,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, NullEquality, ScalarValue};
-use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, GroupingSet, Join, JoinType, LogicalPlan, Operator};
+use datafusion::logical_expr::{Case, Distinct, Expr, ExprSchemable, GroupingSet, Join, JoinType, LogicalPlan, Operator};
 
 use super::frames::Frames;
 use super::lower::{asks_now, number_bound};
@@ -41,6 +41,17 @@ pub struct Closing {
     pub loose: bool,
     /// Whether rows with it only come, as far as is known.
     pub grows: bool,
+    /// Of which side of a FULL join it is, where rows without a partner have none: it takes the times of both sides to close them.
+    pub half: Option<Half>,
+}
+
+/// A side of a FULL join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// The left one.
+    Left,
+    /// The right one.
+    Right,
 }
 
 /// What a closing column holds.
@@ -73,7 +84,7 @@ pub type Known<'a> = &'a dyn Fn(&str) -> Vec<Option<Closing>>;
 impl Closing {
     /// A time of a table.
     pub fn of_table(name: &str) -> Self {
-        Closing { shape: Shape::Time, tables: vec![name.to_string()], delay: 0, ahead: 0, loose: false, grows: false }
+        Closing { shape: Shape::Time, tables: vec![name.to_string()], delay: 0, ahead: 0, loose: false, grows: false, half: None }
     }
 
     /// None where rows may still change once it has passed.
@@ -112,7 +123,12 @@ impl Closing {
 
 /// For each column of a query how it is closed.
 pub fn of(plan: &LogicalPlan, known: Known<'_>) -> Vec<Option<Closing>> {
-    closed(plan, known).0
+    whole(closed(plan, known).0)
+}
+
+/// Those that close all rows.
+fn whole(closings: Vec<Option<Closing>>) -> Vec<Option<Closing>> {
+    closings.into_iter().map(|closing| closing.filter(|c| c.half.is_none())).collect()
 }
 
 /// The same; and together how the columns of all that the query reads and joins are closed, those that it leaves out too.
@@ -149,7 +165,7 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
             let input = next();
             let calls = through(&w.window_expr, w.input.schema(), &input);
             let partitions: Vec<Vec<usize>> = w.window_expr.iter().map(|e| partition(e, w.input.schema())).collect();
-            let in_order = Frames::of(w).and_then(|frames| frames.stays(w, &input));
+            let in_order = Frames::of(w).and_then(|frames| frames.stays(w, &whole(input.clone())));
             let stays = |at: usize| in_order == Some(at) || partitions.iter().all(|columns| columns.contains(&at));
             changing(loosened(input, |at| !stays(at)).into_iter().chain(calls).collect())
         }
@@ -158,16 +174,19 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
             u.dependency_indices.iter().map(|i| input.get(*i).cloned().flatten().map(taken_apart)).collect()
         }
         LogicalPlan::Join(j) => {
-            let (left, right) = (next(), next());
+            let (left, right) = (whole(next()), whole(next()));
             let only_come = j.join_type == JoinType::Inner && grows(&j.left, &left, known) && grows(&j.right, &right, known);
             let [mut left, mut right] = of_pairs(j, left, right, &beneath);
-            beneath.extend(left.iter().chain(&right).flatten().cloned());
+            // Rows are final once a time of one side says so, which each of them has.
+            let told = if matches!(j.join_type, JoinType::Right | JoinType::RightSemi | JoinType::RightAnti) { &right } else { &left };
+            beneath.extend(told.iter().flatten().cloned());
             match j.join_type {
                 JoinType::Inner => {}
                 JoinType::Left => right.iter_mut().for_each(|c| *c = None),
                 JoinType::Right => left.iter_mut().for_each(|c| *c = None),
                 JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => right.clear(),
                 JoinType::RightSemi | JoinType::RightAnti => left.clear(),
+                JoinType::Full => [left, right] = [(left, Half::Left), (right, Half::Right)].map(half),
                 _ => (left, right) = (Vec::new(), Vec::new()),
             }
             let sides: Vec<_> = left.into_iter().chain(right).collect();
@@ -181,6 +200,11 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
     };
     out.resize(width, None);
     (out, beneath.into_iter().reduce(|a, b| both(&a, &b)))
+}
+
+/// The columns of a side of a FULL join.
+fn half((closings, of): (Vec<Option<Closing>>, Half)) -> Vec<Option<Closing>> {
+    closings.into_iter().map(|closing| closing.map(|c| Closing { half: Some(of), ..c })).collect()
 }
 
 /// How the columns of groups are closed.
@@ -361,13 +385,37 @@ pub fn together<'a>(closings: impl Iterator<Item = &'a Closing>) -> (Vec<String>
 /// What closes a column of one shape once both do.
 pub fn both(a: &Closing, b: &Closing) -> Closing {
     let (tables, delay) = together([a, b].into_iter());
-    Closing { shape: a.shape, tables, delay, ahead: a.ahead.max(b.ahead), loose: a.loose || b.loose, grows: a.grows && b.grows }
+    let half = a.half.filter(|_| a.half == b.half);
+    Closing { shape: a.shape, tables, delay, ahead: a.ahead.max(b.ahead), loose: a.loose || b.loose, grows: a.grows && b.grows, half }
 }
 
 fn common(inputs: &[Vec<Option<Closing>>], column: usize) -> Option<Closing> {
     let mut all = inputs.iter().map(|i| i.get(column).cloned().flatten());
     let first = all.next()??;
-    all.try_fold(first, |a, b| b.filter(|b| b.shape == a.shape).map(|b| both(&a, &b)))
+    all.try_fold(first, |a, b| b.filter(|b| b.shape == a.shape && b.half == a.half).map(|b| both(&a, &b)))
+}
+
+/// The values of a `coalesce`, also as the `CASE` that it is made.
+fn coalesced(expr: &Expr) -> Vec<&Expr> {
+    match expr {
+        Expr::ScalarFunction(f) if f.name() == "coalesce" => f.args.iter().collect(),
+        Expr::Case(Case { expr: None, when_then_expr, else_expr: Some(other) }) => match when_then_expr.as_slice() {
+            [(when, then)] if matches!(when.as_ref(), Expr::IsNotNull(of) if of == then) => vec![then.as_ref(), other.as_ref()],
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// How the first of some values that is not null is closed: once each is, of which one is never null, or those of both sides of a FULL
+/// join.
+fn first_of(values: &[&Expr], inner: &dyn Fn(&Expr) -> Option<Closing>) -> Option<Closing> {
+    let closings: Vec<Closing> = values.iter().map(|e| inner(e)).collect::<Option<_>>()?;
+    let has = |half: Option<Half>| closings.iter().any(|c| c.half == half);
+    let (first, rest) = closings.split_first()?;
+    let alike = rest.iter().all(|c| c.shape == first.shape);
+    let all = has(None) || has(Some(Half::Left)) && has(Some(Half::Right));
+    (alike && all).then(|| Closing { half: None, ..rest.iter().fold(first.clone(), |a, b| both(&a, b)) })
 }
 
 fn taken_apart(closing: Closing) -> Closing {
@@ -400,6 +448,7 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
             let closing = inner(w.params.args.first()?)?;
             Some(Closing { loose: closing.loose || !closing.grows, ..closing })
         }
+        _ if !coalesced(expr).is_empty() => first_of(&coalesced(expr), &inner),
         Expr::ScalarFunction(f) => {
             let argument = |i: usize| f.args.get(i);
             match f.name() {
@@ -482,7 +531,7 @@ fn cast_to(closing: Closing, from: &DataType, to: &DataType) -> Option<Closing> 
 }
 
 /// How long the part of time is that `date_trunc` gives the start of.
-fn unit_span(unit: &str) -> Option<Span> {
+pub fn unit_span(unit: &str) -> Option<Span> {
     let months = |count: i32| Span::Calendar(Calendar { length: Length::Months(count), offset: 0, zone: Zone::Fixed(0) });
     Some(match unit.to_lowercase().as_str() {
         "second" => Span::Fixed(1_000_000),

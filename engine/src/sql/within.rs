@@ -89,8 +89,15 @@ pub fn of(join: &Join, left: &[Option<Closing>], right: &[Option<Closing>]) -> O
     let condition = conjunction(bounding(true).chain(bounding(false)).map(|(e, _)| (*e).clone()))?;
     let all = left.iter().chain(right).flatten();
     let (tables, delay) = together(all);
-    let closing =
-        Closing { shape: Shape::Time, tables, delay, ahead: 0, loose: false, grows: left.iter().chain(right).flatten().all(|c| c.grows) };
+    let closing = Closing {
+        shape: Shape::Time,
+        tables,
+        delay,
+        ahead: 0,
+        loose: false,
+        grows: left.iter().chain(right).flatten().all(|c| c.grows),
+        half: None,
+    };
     Some((Within { columns, least, greatest, closing }, condition))
 }
 
