@@ -10,10 +10,12 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, plan_err};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Distinct, Expr, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Subquery, lit,
 };
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
 const IN_ON: &str = "a subquery in the ON of a join other than an inner one";
 
@@ -175,16 +177,23 @@ fn conjuncts(condition: Expr) -> Vec<Expr> {
 }
 
 /// The parts of a `NOT IN` whose comparison would be lost.
-fn lost_not_in(expr: &Expr) -> Option<&InSubquery> {
-    let of = not_in(expr)?;
-    let refs = of.expr.column_refs();
-    let computed = !matches!(of.expr.as_ref(), Expr::Column(_)) && !of.subquery.outer_ref_columns.is_empty();
-    let lost = refs.is_empty() || computed || refs.into_iter().any(|c| compared(&of.subquery.subquery, c));
+fn lost_not_in<'a>(expr: &'a Expr, frame: &DFSchema) -> Option<&'a InSubquery> {
+    let of = not_in(expr, frame)?;
+    let is_column = matches!(of.expr.as_ref(), Expr::Column(_));
+    let computed = !is_column && (!of.subquery.outer_ref_columns.is_empty() || is_constant(&of.expr, frame));
+    let lost = computed || of.expr.column_refs().into_iter().any(|c| compared(&of.subquery.subquery, c));
     lost.then_some(of)
 }
 
+/// Whether a value is one for all rows, once it is simplified: `CASE WHEN false THEN x END` is.
+fn is_constant(value: &Expr, frame: &DFSchema) -> bool {
+    let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::new(frame.clone())).build());
+    let simple = simplifier.coerce(value.clone(), frame).and_then(|value| simplifier.simplify(value));
+    simple.map_or(true, |value| value.column_refs().is_empty())
+}
+
 /// The parts of a `NOT IN`.
-fn not_in(expr: &Expr) -> Option<&InSubquery> {
+fn not_in<'a>(expr: &'a Expr, _: &DFSchema) -> Option<&'a InSubquery> {
     match expr {
         Expr::InSubquery(of) => Some(of).filter(|of| of.negated),
         Expr::Not(inner) => match inner.as_ref() {
@@ -264,13 +273,14 @@ pub fn by_absence(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// A filter with those of its `NOT IN`s that are chosen as the absence of rows.
-fn without(filter: Filter, chosen: fn(&Expr) -> Option<&InSubquery>) -> Result<Transformed<LogicalPlan>> {
+fn without(filter: Filter, chosen: for<'a> fn(&'a Expr, &DFSchema) -> Option<&'a InSubquery>) -> Result<Transformed<LogicalPlan>> {
     let parts = conjuncts(filter.predicate.clone());
-    if !parts.iter().any(|part| chosen(part).is_some()) {
+    let frame = filter.input.schema();
+    if !parts.iter().any(|part| chosen(part, frame).is_some()) {
         return Ok(Transformed::no(LogicalPlan::Filter(filter)));
     }
-    let mended = |part: Expr| match chosen(&part).cloned() {
-        Some(of) => without_equal_null_or_any(of, filter.input.schema()),
+    let mended = |part: Expr| match chosen(&part, frame).cloned() {
+        Some(of) => without_equal_null_or_any(of, frame),
         None => Ok(part),
     };
     let predicate = conjunction(parts.into_iter().map(mended).collect::<Result<Vec<_>>>()?).unwrap_or_else(|| lit(true));

@@ -2,11 +2,14 @@
 //! with constants, `CASE x WHEN …` and `nullif`, which compare bits. This is done before the rules make one condition of two.
 //! Not here: keys, orders and partitions (`orders.rs`).
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::functions::math::expr_fn::nanvl;
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, when};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, lit, when};
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use super::orders::normal;
@@ -60,7 +63,27 @@ fn compared(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
             }
             _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
         },
+        Expr::AggregateFunction(call) if call.func.name() == "median" => one_nan(call, frame),
         other => Ok(Transformed::no(other)),
+    }
+}
+
+/// A median of floats, with one NaN: DataFusion's own takes one with a sign for the least, and then looks for the greatest of those before
+/// the middle in whatever order they come.
+fn one_nan(mut call: AggregateFunction, frame: &DFSchema) -> Result<Transformed<Expr>> {
+    let nan = |kind: &DataType| match kind {
+        DataType::Float64 => Some(lit(f64::NAN)),
+        DataType::Float32 => Some(lit(f32::NAN)),
+        _ => None,
+    };
+    let Some(of) = call.params.args.first_mut() else { return Ok(Transformed::no(Expr::AggregateFunction(call))) };
+    let done = matches!(of, Expr::ScalarFunction(f) if f.name() == "nanvl");
+    match nan(&of.get_type(frame)?).filter(|_| !done) {
+        Some(nan) => {
+            *of = nanvl(std::mem::take(of), nan);
+            Ok(Transformed::yes(Expr::AggregateFunction(call)))
+        }
+        None => Ok(Transformed::no(Expr::AggregateFunction(call))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Expressions that other engines spell otherwise, in DataFusion's words; calls of functions stand in `calls.rs`.
 
-use datafusion::sql::sqlparser::ast::{AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, UnaryOperator};
+use datafusion::sql::sqlparser::ast::{AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, Query, SetExpr, UnaryOperator};
 
 use super::{calls, expression, tuples};
 use crate::sql::program::normal;
@@ -15,7 +15,10 @@ pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
         },
         Expr::InSubquery { expr, subquery, negated } => match expr.as_ref() {
             Expr::Tuple(values) => return tuples::value(values, subquery, *negated).map(Some),
-            _ => return Ok(None),
+            _ => {
+                let taken = taken(subquery)?.map(Box::new);
+                return Ok(taken.map(|subquery| Expr::InSubquery { expr: expr.clone(), subquery, negated: *negated }));
+            }
         },
         Expr::RLike { negated, expr, pattern, .. } => format!("{}regexp_like({expr}, {pattern})", not(*negated)),
         Expr::Like { any: true, negated, expr, pattern, escape_char } => any_like("LIKE", *negated, expr, pattern, escape_char.is_some())?,
@@ -57,6 +60,14 @@ pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
         _ => return Ok(None),
     };
     expression(&format!("({text})")).map(Some)
+}
+
+/// `VALUES` as the query that takes them, without which DataFusion has no column to compare.
+fn taken(query: &Query) -> Result<Option<Query>, String> {
+    match query.body.as_ref() {
+        SetExpr::Values(_) => super::query(&format!("SELECT * FROM ({query})")).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Operators on JSON as functions of text; and a number of intervals.
