@@ -21,3 +21,9 @@ SELECT count(*) AS n FROM calls WHERE now() < TIMESTAMP '2000-01-01';
 SELECT device FROM calls WHERE EXISTS (SELECT 1 FROM recent WHERE now() > TIMESTAMP '2000-01-01');
 SELECT device FROM calls WHERE EXISTS (SELECT 1 FROM calls WHERE now() > TIMESTAMP '2000-01-01');
 SELECT device FROM calls WHERE EXISTS (SELECT count(*) FROM calls HAVING now() < TIMESTAMP '2000-01-01');
+-- The day of the clock, in changes too.
+CREATE TABLE days (d DATE, made DATE DEFAULT current_date);
+INSERT INTO days (d) VALUES (current_date), (current_date - INTERVAL '3 days'), ('2024-01-03');
+SELECT * FROM days ORDER BY d;
+SELECT d FROM days WHERE d = current_date;
+SELECT d FROM days WHERE d >= current_date - INTERVAL '3 days' AND d < date_trunc('day', now());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, SchemaError, TableReference};
+use datafusion::common::{Constraint, Constraints, DFSchema, SchemaError, TableReference};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::expr::Placeholder;
@@ -14,7 +14,7 @@ use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
-    AggregateUDF, Distinct, Expr, HigherOrderUDF, Limit, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
+    AggregateUDF, Distinct, Expr, HigherOrderUDF, Limit, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF, cast,
 };
 use datafusion::optimizer::analyzer::Analyzer;
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerRule};
@@ -78,6 +78,8 @@ pub struct Functions {
 #[derive(Clone)]
 pub struct Catalog {
     tables: HashMap<String, Arc<dyn TableSource>>,
+    /// Columns of the primary key of each table that has one.
+    keys: HashMap<String, Vec<usize>>,
     scalars: HashMap<String, Arc<ScalarUDF>>,
     aggregates: HashMap<String, Arc<AggregateUDF>>,
     windows: HashMap<String, Arc<WindowUDF>>,
@@ -102,6 +104,7 @@ impl Catalog {
         options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         let mut catalog = Catalog {
             tables: HashMap::new(),
+            keys: HashMap::new(),
             scalars: HashMap::new(),
             aggregates: HashMap::new(),
             windows: HashMap::new(),
@@ -192,9 +195,15 @@ impl Catalog {
         self.tables.insert(name.to_string(), Arc::new(LogicalTableSource::new(schema)));
     }
 
+    /// Says which columns of a table are its primary key.
+    pub fn set_key(&mut self, table: &str, key: &[usize]) {
+        self.keys.insert(table.to_string(), key.to_vec());
+    }
+
     /// Takes a table or view away.
     pub fn remove(&mut self, name: &str) {
         self.tables.remove(name);
+        self.keys.remove(name);
         self.event_times.remove(name);
     }
 
@@ -243,12 +252,13 @@ impl Catalog {
         rewrite(&mut statement, &self.event_times).map_err(DataFusionError::Plan)?;
         let is_scalar = |name: &str| self.scalars.contains_key(name) && !self.aggregates.contains_key(name);
         of_calls(&statement, &is_scalar).map_err(DataFusionError::Plan)?;
-        let plan = self.resolved(statement.clone()).or_else(|error| {
-            if !is_of_a_name_twice(&error) {
-                return Err(error);
+        let plan = self.resolved(statement.clone()).or_else(|error| match error {
+            error if is_of_a_name_twice(&error) => {
+                let planners = [Arc::new(NamedCasts) as Arc<dyn ExprPlanner>].into_iter().chain(self.planners.iter().cloned());
+                Catalog { planners: planners.collect(), ..self.clone() }.resolved(statement).map_err(|_| error)
             }
-            let planners = [Arc::new(NamedCasts) as Arc<dyn ExprPlanner>].into_iter().chain(self.planners.iter().cloned());
-            Catalog { planners: planners.collect(), ..self.clone() }.resolved(statement).map_err(|_| error)
+            error if is_of_no_group(&error) => self.with_keys().resolved(statement).map_err(|_| error),
+            error => Err(error),
         })?;
         if let Some(name) = ambiguous(&plan)? {
             return plan_err!("column \"{name}\" is ambiguous: give one of its name another with AS");
@@ -277,6 +287,19 @@ impl Catalog {
     fn resolved(&self, statement: Statement) -> Result<LogicalPlan> {
         let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
         SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)
+    }
+
+    /// The same with what primary keys say: that a row of a key has all its columns in the key's group. Only asked where a query needs
+    /// it, as rules would make other plans of every query over such a table.
+    fn with_keys(&self) -> Catalog {
+        let mut tables = self.tables.clone();
+        for (name, key) in &self.keys {
+            if let Some(table) = tables.get_mut(name) {
+                let constraints = Constraints::new_unverified(vec![Constraint::PrimaryKey(key.clone())]);
+                *table = Arc::new(LogicalTableSource::new(table.schema()).with_constraints(constraints));
+            }
+        }
+        Catalog { tables, ..self.clone() }
     }
 
     /// Reshapes a planned query by the chosen rules.
@@ -315,6 +338,11 @@ fn is_of_a_name_twice(error: &DataFusionError) -> bool {
     }
 }
 
+/// Whether a query has no plan because a column stands in no group.
+fn is_of_no_group(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::Plan(message) if message.contains("must appear in the GROUP BY clause"))
+}
+
 /// Whether an expression is the clock, which every epoch reads once.
 pub fn is_now(expr: &Expr) -> bool {
     matches!(expr, Expr::Placeholder(p) if p.id == NOW)
@@ -338,6 +366,7 @@ fn with_clock(plan: LogicalPlan) -> Result<LogicalPlan> {
     let clock = Expr::Placeholder(Placeholder { id: NOW.into(), field: Some(field) });
     let one = |e: Expr| match &e {
         Expr::ScalarFunction(f) if f.name() == "now" => Ok(Transformed::yes(clock.clone())),
+        Expr::ScalarFunction(f) if f.name() == "current_date" => Ok(Transformed::yes(cast(clock.clone(), DataType::Date32))),
         _ => Ok(Transformed::no(e)),
     };
     let done = plan.transform_up_with_subqueries(|node| {
@@ -422,15 +451,22 @@ impl ContextProvider for Catalog {
         &self.options
     }
     fn udf_names(&self) -> Vec<String> {
-        self.scalars.keys().cloned().collect()
+        sorted(&self.scalars)
     }
     fn higher_order_function_names(&self) -> Vec<String> {
         Vec::new()
     }
     fn udaf_names(&self) -> Vec<String> {
-        self.aggregates.keys().cloned().collect()
+        sorted(&self.aggregates)
     }
     fn udwf_names(&self) -> Vec<String> {
-        self.windows.keys().cloned().collect()
+        sorted(&self.windows)
     }
+}
+
+/// Names in an order, so that an error which names the nearest always names the same.
+fn sorted<T>(of: &HashMap<String, T>) -> Vec<String> {
+    let mut names: Vec<String> = of.keys().cloned().collect();
+    names.sort();
+    names
 }

@@ -12,6 +12,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use super::closing::Closing;
 use super::evaluate::Compute;
 use super::frames::Reach;
+use super::window::calendar::Calendar;
 use super::within::Within;
 
 /// An expression over the columns of a node's input.
@@ -92,8 +93,36 @@ pub enum Node {
 pub struct Bound {
     /// A time in microseconds.
     pub time: Expression,
-    /// Microseconds after it.
-    pub offset: i64,
+    /// What leads from it to the moment.
+    pub steps: Vec<Step>,
+}
+
+/// From one moment to another.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// Microseconds later.
+    Later(i64),
+    /// To the next that is a multiple of some microseconds after a first one, or is one itself.
+    Multiple(i64, i64),
+    /// To the next that begins a window of a calendar, or does so itself.
+    Begins(Calendar),
+}
+
+impl Bound {
+    /// The moment of a row with this time.
+    pub fn moment(&self, time: i64) -> i64 {
+        self.steps.iter().fold(time, |at, step| match step {
+            Step::Later(by) => at.saturating_add(*by),
+            Step::Multiple(of, first) => {
+                let past = at.saturating_sub(*first).rem_euclid(*of);
+                if past == 0 { at } else { at.saturating_add(of - past) }
+            }
+            Step::Begins(calendar) => match calendar.window(at) {
+                (start, _) if start == at => at,
+                (_, end) => end,
+            },
+        })
+    }
 }
 
 /// Sliding windows, in microseconds.

@@ -23,8 +23,8 @@ use crate::sql::watermark::{NOW, Watermarks};
 /// Rows that change when the clock moves: what is added to the output, by the moment.
 struct Scheduled {
     width: usize,
-    from: Vec<i64>,
-    until: Vec<i64>,
+    from: Vec<Bound>,
+    until: Vec<Bound>,
     clock: Watermarks,
     schema: SchemaRef,
     due: BTreeMap<i64, Vec<Updates>>,
@@ -45,11 +45,10 @@ impl<'s> Renderer<'s> {
         let wide = Arc::new(Schema::new(input.schema.fields().iter().cloned().chain(bounds).collect::<Vec<_>>()));
         let split = rows::project(stream, view, columns, wide);
         let stream = self.keep_errors(split);
-        let offsets = |of: &[Bound]| of.iter().map(|b| b.offset).collect();
         let scheduled = Scheduled {
             width: input.schema.fields().len(),
-            from: offsets(from),
-            until: offsets(until),
+            from: from.to_vec(),
+            until: until.to_vec(),
             clock: self.watermarks.clone(),
             schema: input.schema.clone(),
             due: BTreeMap::new(),
@@ -67,10 +66,10 @@ impl Scheduled {
             column.ok_or_else(|| ArrowError::SchemaError("a bound of a row is no time".into()))
         };
         let mut spans = vec![Some((i64::MIN, i64::MAX)); updates.rows.num_rows()];
-        for (i, offset) in self.from.iter().chain(&self.until).enumerate() {
+        for (i, of) in self.from.iter().chain(&self.until).enumerate() {
             let (times, begins) = (bound(i)?, i < self.from.len());
             for (row, span) in spans.iter_mut().enumerate() {
-                let moment = times.is_valid(row).then(|| times.value(row).saturating_add(*offset));
+                let moment = times.is_valid(row).then(|| of.moment(times.value(row)));
                 *span = span.zip(moment).map(|((from, until), m)| if begins { (from.max(m), until) } else { (from, until.min(m)) });
             }
         }

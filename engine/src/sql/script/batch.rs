@@ -33,6 +33,7 @@ use crate::sql::rewrite::{has_join_by_time, rewrite};
 use crate::sql::statement::parse;
 use crate::sql::subqueries::{by_absence, of_one_row};
 use crate::sql::types::Types;
+use crate::sql::window::calendar::DAY;
 use crate::sql::window::window_functions;
 use crate::sql::windowing::expand;
 
@@ -136,7 +137,12 @@ fn session(now: Option<i64>, functions: &Functions, strict: bool) -> SessionCont
     let builder = builder.with_optimizer_rules(rules()).with_physical_optimizer_rules(physical());
     let builder = if strict { builder.with_analyzer_rule(Arc::new(Overflow)) } else { builder };
     let context = SessionContext::new_with_state(builder.build());
-    for function in window_functions().into_iter().chain(own_functions()).chain(now.map(clock)).chain(functions.scalars.iter().cloned()) {
+    for function in window_functions()
+        .into_iter()
+        .chain(own_functions())
+        .chain(now.into_iter().flat_map(clock))
+        .chain(functions.scalars.iter().cloned())
+    {
         context.register_udf(function);
     }
     for function in &functions.aggregates {
@@ -207,10 +213,14 @@ pub fn micros(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
-/// `now()` at a moment.
-fn clock(micros: i64) -> ScalarUDF {
-    let time = DataType::Timestamp(TimeUnit::Microsecond, None);
-    let value = ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(Some(micros), None));
-    let read = move |_: &[ColumnarValue]| Ok(value.clone());
-    create_udf("now", Vec::new(), time, Volatility::Stable, Arc::new(read)).with_aliases(["current_timestamp"])
+/// `now()` and `current_date` at a moment.
+fn clock(micros: i64) -> [ScalarUDF; 2] {
+    let moment = ScalarValue::TimestampMicrosecond(Some(micros), None);
+    let day = i32::try_from(micros.div_euclid(DAY)).ok();
+    let read = |name: &str, alias: &'static str, value: ScalarValue| {
+        let (kind, value) = (value.data_type(), ColumnarValue::Scalar(value));
+        let read = move |_: &[ColumnarValue]| Ok(value.clone());
+        create_udf(name, Vec::new(), kind, Volatility::Stable, Arc::new(read)).with_aliases([alias])
+    };
+    [read("now", "current_timestamp", moment), read("current_date", "today", ScalarValue::Date32(day))]
 }

@@ -16,6 +16,9 @@ impl Script {
     pub(super) fn add_table(&mut self, name: &str, definition: Definition) {
         let Definition { schema, columns, key, event_time, idle, append_only, .. } = definition;
         self.catalog.add_table(name, schema.clone());
+        if !key.is_empty() {
+            self.catalog.set_key(name, &key);
+        }
         // Rows without a key are only taken away by statements that the script shows.
         let grows = key.is_empty() && !self.changed.contains(name);
         let column = event_time.as_ref().map(|e| e.column);

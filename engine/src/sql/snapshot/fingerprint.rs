@@ -80,7 +80,7 @@ fn node(plan: &Plan, named: &dyn Fn(&str) -> Option<Fingerprint>, out: &mut Stri
         Node::Union { .. } => write!(out, "union")?,
         Node::Final { column, closing, .. } => write!(out, "final {column} {closing:?}")?,
         Node::Temporal { from, until, .. } => {
-            let bounds = |of: &[Bound]| of.iter().map(|b| format!("{} {}", b.time, b.offset)).collect::<Vec<_>>();
+            let bounds = |of: &[Bound]| of.iter().map(|b| format!("{} {:?}", b.time, b.steps)).collect::<Vec<_>>();
             write!(out, "temporal {:?} {:?}", bounds(from), bounds(until))?;
         }
         Node::Recursive { name, distinct, .. } => write!(out, "recursive {name} {distinct}")?,
