@@ -9,6 +9,24 @@ const TABLES: &str = "CREATE TABLE t (id BIGINT, g VARCHAR, v BIGINT, ts TIMESTA
 /// Queries, and what the error says.
 const QUERIES: &[(&str, &str)] = &[
     ("SELECT id FROM t ORDER BY id FETCH FIRST 2 ROWS WITH TIES", "FETCH … WITH TIES is not supported yet"),
+    (
+        "SELECT * FROM TABLE(TUMBLE(DATA => TABLE marked, TIMECOL => DESCRIPTOR(ts), LENGTH => INTERVAL '2' MINUTE))",
+        "tumble has no argument length: it has data, timecol, size, offset",
+    ),
+    (
+        "SELECT * FROM TABLE(HOP(DATA => TABLE marked, TIMECOL => DESCRIPTOR(ts), SIZE => INTERVAL '2' MINUTE, SIZE => INTERVAL '1' MINUTE))",
+        "hop has its argument size twice",
+    ),
+    (
+        "SELECT * FROM TABLE(HOP(DATA => TABLE marked, TIMECOL => DESCRIPTOR(ts), SIZE => INTERVAL '2' MINUTE))",
+        "hop lacks its argument slide",
+    ),
+    (
+        "SELECT a.ts AS w FROM marked AS a FULL JOIN marked AS b ON a.ts = b.ts EMIT FINAL",
+        "EMIT FINAL needs a column that a watermark closes",
+    ),
+    ("SELECT id, v FROM t GROUP BY id", "must appear in the GROUP BY clause"),
+    ("SELECT a, b FROM k GROUP BY b", "must appear in the GROUP BY clause"),
     ("SELECT id FROM t ORDER BY id FETCH FIRST 50 PERCENT ROWS ONLY", "FETCH … PERCENT is not supported yet"),
     (
         "SELECT k, u.k AS of_u FROM u NATURAL FULL JOIN (SELECT id AS k FROM t) AS x",
@@ -207,7 +225,10 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("CREATE TABLE n (a BIGINT) WITH (conector = 'file')", "unknown option \"conector\" of CREATE TABLE; did you mean \"connector\"?"),
     ("CREATE TABLE n (a BIGINT) WITH ('watermark.idle' = '3 epochs')", "option watermark.idle needs WATERMARK FOR"),
     ("CREATE TABLE n (a BIGINT) FORMAT UPSERT ENCODE JSON", "FORMAT UPSERT ENCODE JSON is not supported yet"),
-    ("CREATE TABLE n (LIKE t)", "CREATE TABLE … LIKE is not supported yet"),
+    ("CREATE TABLE n (LIKE nothing)", "LIKE \"nothing\": there is no CREATE TABLE of this name before in the script"),
+    ("CREATE TABLE n (LIKE t INCLUDING INDEXES)", "LIKE … INCLUDING INDEXES is not supported yet"),
+    ("CREATE TABLE n (LIKE t) LIKE u", "a table is LIKE one other"),
+    ("CREATE TABLE c (a INT, b AS a + 1); CREATE TABLE n (LIKE c)", "its computed column \"b\" says no type"),
     ("CREATE TABLE n (a BIGINT) STRICT", "this clause of CREATE TABLE is not supported yet"),
     (
         "CREATE VIEW n WITH (emit_final = 'ts') AS SELECT 1 AS a",

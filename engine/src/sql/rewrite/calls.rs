@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{expression, patterns};
 
 /// Functions that are others by another name.
-const NAMES: [(&str, &str); 30] = [
+const NAMES: [(&str, &str); 36] = [
     ("variance", "var_samp"),
     ("var", "var_samp"),
     ("every", "bool_and"),
@@ -40,6 +40,12 @@ const NAMES: [(&str, &str); 30] = [
     ("ceiling", "ceil"),
     ("truncate", "trunc"),
     ("sign", "signum"),
+    ("to_base64", "base64"),
+    ("printf", "format_string"),
+    ("sha", "sha1"),
+    ("timestamp_seconds", "to_timestamp_seconds"),
+    ("timestamp_millis", "to_timestamp_millis"),
+    ("timestamp_micros", "to_timestamp_micros"),
 ];
 
 /// Parts of a time that are functions.
@@ -67,6 +73,21 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
             format!("{name}('{}', {a}, {b})", unit.value)
         }
         ("dateadd" | "date_add", [Expr::Identifier(unit), a, b]) => format!("timestampadd('{}', {a}, {b})", unit.value),
+        ("date_add", [time, span @ Expr::Interval(_)]) => format!("({time} + {span})"),
+        ("date_sub", [time, span @ Expr::Interval(_)]) => format!("({time} - {span})"),
+        // Numbers are of 64 bits here, and Spark's of 32.
+        ("date_add" | "date_sub" | "add_months", [day, number]) => format!("{name}(CAST({day} AS DATE), CAST({number} AS INT))"),
+        ("space", [number]) => format!("space(CAST({number} AS INT))"),
+        ("width_bucket", [of, from, to, number]) => format!("width_bucket({of}, {from}, {to}, CAST({number} AS INT))"),
+        ("datediff", [to, from]) => format!("date_diff('day', {from}, {to})"),
+        ("from_unixtime", [seconds, pattern]) if pattern.to_string().contains("yy") => {
+            let call = expression(&format!("date_format(to_timestamp_seconds({seconds}), {pattern})"))?;
+            let Expr::Function(function) = &call else { return Ok(None) };
+            return Ok(rewritten(function)?.or(Some(call)));
+        }
+        ("e", []) => "exp(1)".into(),
+        ("isnull", [value]) => format!("({value} IS NULL)"),
+        ("isnotnull", [value]) => format!("({value} IS NOT NULL)"),
         ("split_index", [text, between, index]) => {
             format!("CASE WHEN {index} >= 0 THEN string_to_array({text}, {between})[{index} + 1] END")
         }

@@ -4,15 +4,20 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArguments, Ident, ObjectName, Select, SetExpr, TableAlias, TableFactor, visit_expressions,
+    Expr, Function, FunctionArg, FunctionArguments, Ident, ObjectName, Select, SetExpr, TableAlias, TableFactor, visit_expressions,
     visit_expressions_mut,
 };
 
 use super::{argument, expression, plain, query};
 use crate::sql::program::normal;
 
-/// The windows that are table functions.
-const WINDOWS: [&str; 4] = ["tumble", "hop", "cumulate", "session"];
+/// The windows that are table functions, with what their arguments are called, in order.
+const WINDOWS: [(&str, &[&str]); 4] = [
+    ("tumble", &["data", "timecol", "size", "offset"]),
+    ("hop", &["data", "timecol", "slide", "size", "offset"]),
+    ("cumulate", &["data", "timecol", "step", "size", "offset"]),
+    ("session", &["data", "timecol", "gap"]),
+];
 
 /// `tumble_start(…)` and its kin, in a query that groups by the window itself.
 pub fn parts(select: &mut Select) -> ControlFlow<String> {
@@ -65,9 +70,8 @@ pub fn as_table(factor: &TableFactor, with_time: bool) -> Result<Option<TableFac
         _ => return Ok(None),
     };
     let name = name.to_lowercase();
-    if !WINDOWS.contains(&name.as_str()) {
-        return Ok(None);
-    }
+    let Some((_, names)) = WINDOWS.iter().find(|(window, _)| *window == name) else { return Ok(None) };
+    let arguments = in_order(&name, names, arguments)?;
     let texts: Vec<String> = arguments.iter().map(argument).collect::<Result<_, _>>()?;
     let (needed, shape) = match name.as_str() {
         "tumble" => (3..=5, "tumble(table, time, size [, offset] [, zone])"),
@@ -91,4 +95,32 @@ pub fn as_table(factor: &TableFactor, with_time: bool) -> Result<Option<TableFac
     };
     let alias = alias.clone().or_else(|| plain(table).map(|name| TableAlias { explicit: true, name, columns: Vec::new(), at: None }));
     Ok(Some(TableFactor::Derived { lateral, subquery, alias, sample }))
+}
+
+/// The arguments of a window in its order: those with a name (`SIZE => …`) may stand in any.
+fn in_order(window: &str, names: &[&str], arguments: Vec<FunctionArg>) -> Result<Vec<FunctionArg>, String> {
+    let named = |arg: &FunctionArg| match arg {
+        FunctionArg::Named { name, .. } => Some(normal(name)),
+        FunctionArg::ExprNamed { name, .. } => Some(name.to_string().to_lowercase()),
+        FunctionArg::Unnamed(_) => None,
+    };
+    let mut placed: Vec<(usize, FunctionArg)> = Vec::new();
+    for (at, argument) in arguments.into_iter().enumerate() {
+        let place = match named(&argument) {
+            None => at,
+            Some(name) => match names.iter().position(|known| *known == name) {
+                Some(place) => place,
+                None => return Err(format!("{window} has no argument {name}: it has {}", names.join(", "))),
+            },
+        };
+        if placed.iter().any(|(other, _)| *other == place) {
+            return Err(format!("{window} has its argument {} twice", names.get(place).copied().unwrap_or_default()));
+        }
+        placed.push((place, argument));
+    }
+    placed.sort_by_key(|(place, _)| *place);
+    match placed.iter().enumerate().find(|(at, (place, _))| at != place) {
+        Some((at, _)) => Err(format!("{window} lacks its argument {}", names.get(at).copied().unwrap_or_default())),
+        None => Ok(placed.into_iter().map(|(_, argument)| argument).collect()),
+    }
 }

@@ -32,7 +32,7 @@ pub fn unsupported(statement: &Statement) -> Option<String> {
         ]),
         Statement::CreateTable(create) => column(create).or_else(|| {
             first(&[
-                (create.like.is_some() || create.clone.is_some(), "CREATE TABLE … LIKE"),
+                (create.clone.is_some(), "CREATE TABLE … CLONE"),
                 (create.partition_by.is_some(), "PARTITION BY"),
                 (create.external || create.location.is_some(), "CREATE EXTERNAL TABLE (write WITH (connector = 'file', …))"),
                 (!is_plain_table(create), "this clause of CREATE TABLE"),

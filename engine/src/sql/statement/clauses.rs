@@ -87,15 +87,18 @@ pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
 type Partitioned = (usize, Option<(usize, Vec<TokenWithSpan>)>);
 
 fn partitioned(tokens: &[TokenWithSpan], start: usize) -> Result<Partitioned, (String, Place)> {
-    let end = (start..tokens.len()).find(|i| at(tokens, i + 1, &Token::Comma) && are(tokens, i + 2, &["DESCRIPTOR"]));
-    let (Some(first), Some(end), true) = (tokens.get(start), end, start > 3 && are(tokens, start - 4, &["SESSION"])) else {
+    // The table may be named: DATA => TABLE t.
+    let open = start.saturating_sub(if start > 5 && at(tokens, start - 3, &Token::RArrow) { 5 } else { 3 });
+    let time = |i: usize| if at(tokens, i + 1, &Token::RArrow) { i + 2 } else { i };
+    let end = (start..tokens.len()).find(|i| at(tokens, i + 1, &Token::Comma) && are(tokens, time(i + 2), &["DESCRIPTOR"]));
+    let (Some(first), Some(end), true) = (tokens.get(start), end, open > 0 && are(tokens, open - 1, &["SESSION"])) else {
         let from = tokens.get(start).map_or((1, 1), place);
         return Err(("PARTITION BY in a window is known as SESSION(TABLE t PARTITION BY key, DESCRIPTOR(time), gap)".into(), from));
     };
     let bracketed = at(tokens, start + 2, &Token::LParen) && closing(tokens, start + 2) == Some(end);
     let keys = if bracketed { start + 3..end } else { start + 2..end + 1 };
     let keys = std::iter::once(token(Token::Comma, first.span)).chain(tokens.get(keys).unwrap_or_default().iter().cloned());
-    Ok((end + 1, closing(tokens, start - 3).map(|close| (close, keys.collect()))))
+    Ok((end + 1, closing(tokens, open).map(|close| (close, keys.collect()))))
 }
 
 /// How many tokens say when rows are given, when these do.

@@ -1,10 +1,11 @@
 //! Splits a SQL file into statements, each with its place; takes off what DataFusion's parser does not know.
 //!
-//! A file a kind: `clauses` of queries, columns and the tail of a `table`, queries of a `sink`, `whole` statements. What was
-//! taken off is kept beside the statement.
+//! A file a kind: `clauses` of queries, columns and the tail of a `table`, what it is `like`, queries of a `sink`, `whole` statements.
+//! What was taken off is kept beside the statement.
 
 mod clauses;
 mod depth;
+mod like;
 mod sink;
 mod table;
 mod tokens;
@@ -73,7 +74,8 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Parsed>, SqlProblem> {
         if out.len() >= STATEMENTS_MAX {
             return Err(source.at((format!("more than {STATEMENTS_MAX} statements"), first)));
         }
-        out.push(statement(words, first, &source)?);
+        let parsed = statement(words, first, &source)?;
+        out.push(like::merged(parsed, &out).map_err(|e| source.at(e))?);
     }
     Ok(out)
 }

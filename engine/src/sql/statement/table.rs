@@ -1,10 +1,11 @@
 //! What other engines write in `CREATE TABLE` and `CREATE VIEW`, taken off or said in words that DataFusion's parser knows.
 //!
 //! Of columns: `WATERMARK FOR`, Feldera's `LATENESS`, Flink's computed columns (`name AS expression`), `NOT ENFORCED`, types.
-//! Of the whole: comments, `APPEND ONLY`, `FORMAT … ENCODE …`, `IN CLUSTER …`.
+//! Of the whole: comments, `LIKE`, `APPEND ONLY`, `FORMAT … ENCODE …`, `IN CLUSTER …`.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::like::{self, Like};
 use super::tokens::{are, at, closing, is, name, parts, place, text, token, word, words};
 use super::{Place, Watermark};
 
@@ -20,6 +21,8 @@ pub struct Taken {
     pub append_only: bool,
     /// How its file is written, by `FORMAT … ENCODE …`.
     pub format: Option<String>,
+    /// Another table that it is like, until the two are put together.
+    pub like: Option<Like>,
 }
 
 /// Where a statement's name stands, when it makes a table, source or sink.
@@ -82,6 +85,10 @@ fn tail_of_table(tokens: &mut Vec<TokenWithSpan>, mut i: usize, taken: &mut Take
         } else if are(tokens, i, &["APPEND", "ONLY"]) {
             tokens.drain(i..i + 2);
             taken.append_only = true;
+        } else if is(here, "LIKE") {
+            let (other, length) = like::read(tokens, i, false)?;
+            like_once(taken, other, from)?;
+            tokens.drain(i..(i + length).min(tokens.len()));
         } else if are(tokens, i, &["PARTITIONED", "BY"]) {
             return Err(("PARTITIONED BY is not supported yet: a table is one file".into(), from));
         } else if is(here, "FORMAT") && tokens.get(i + 2).is_some_and(|t| is(t, "ENCODE")) {
@@ -102,6 +109,13 @@ fn tail_of_table(tokens: &mut Vec<TokenWithSpan>, mut i: usize, taken: &mut Take
         }
     }
     Ok(())
+}
+
+fn like_once(taken: &mut Taken, other: Like, from: Place) -> Result<(), (String, Place)> {
+    match taken.like.replace(other) {
+        Some(_) => Err(("a table is LIKE one other".into(), from)),
+        None => Ok(()),
+    }
 }
 
 /// Makes the dotted names of options one name each.
@@ -125,6 +139,11 @@ fn column(mut part: Vec<TokenWithSpan>, taken: &mut Taken) -> Result<Option<Vec<
     let Some(from) = part.first().map(place) else { return Ok(None) };
     if are(&part, 0, &["WATERMARK", "FOR"]) {
         watermark(&part, taken)?;
+        return Ok(None);
+    }
+    if are(&part, 0, &["LIKE"]) {
+        let (other, _) = like::read(&part, 0, true)?;
+        like_once(taken, other, from)?;
         return Ok(None);
     }
     while let Some(i) = (0..part.len()).find(|i| are(&part, *i, &["NOT", "ENFORCED"])) {
