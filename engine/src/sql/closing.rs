@@ -177,9 +177,13 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
             let (left, right) = (whole(next()), whole(next()));
             let only_come = j.join_type == JoinType::Inner && grows(&j.left, &left, known) && grows(&j.right, &right, known);
             let [mut left, mut right] = of_pairs(j, left, right, &beneath);
-            // Rows are final once a time of one side says so, which each of them has.
-            let told = if matches!(j.join_type, JoinType::Right | JoinType::RightSemi | JoinType::RightAnti) { &right } else { &left };
-            beneath.extend(told.iter().flatten().cloned());
+            // Rows are final once a time of one side says so, which each of them has; without a partner it may be either's.
+            let told = match j.join_type {
+                JoinType::Right | JoinType::RightSemi | JoinType::RightAnti => [None, Some(&right)],
+                JoinType::Full => [Some(&left), Some(&right)],
+                _ => [Some(&left), None],
+            };
+            beneath.extend(told.into_iter().flatten().flatten().flatten().cloned());
             match j.join_type {
                 JoinType::Inner => {}
                 JoinType::Left => right.iter_mut().for_each(|c| *c = None),

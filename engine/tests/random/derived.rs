@@ -128,7 +128,7 @@ pub fn random_case(seed: u64) -> Case {
 }
 
 /// A value of both sides of a join, or rules might leave one out, and with it what its watermark says.
-const OF_BOTH: &str = "coalesce(x.v + y.v, x.v)";
+const OF_BOTH: &str = "coalesce(x.v + y.v, x.v, y.v)";
 
 impl Maker<'_> {
     fn view(&mut self, text: &str) -> String {
@@ -193,7 +193,8 @@ impl Maker<'_> {
             return Relation { text, loose: true, ..x };
         }
         let y = self.relation(depth - 1);
-        let text = format!("SELECT x.k, {OF_BOTH} AS v, x.ts FROM {} AS x {kind} {} AS y ON x.k = y.k", x.text, y.text);
+        let (kind, [k, ts]) = self.columns(kind);
+        let text = format!("SELECT {k} AS k, {OF_BOTH} AS v, {ts} AS ts FROM {} AS x {kind} {} AS y ON x.k = y.k", x.text, y.text);
         Relation { loose: true, ..both(text, x, y) }
     }
 
@@ -201,16 +202,26 @@ impl Maker<'_> {
     fn within(&mut self, x: Relation, depth: usize) -> Relation {
         let y = self.relation(depth - 1);
         let kind = self.dice.of(&["JOIN", "LEFT JOIN"]);
+        let (kind, [k, ts]) = self.columns(kind);
         let least = self.dice.between(-10, 10);
         let most = least + self.dice.between(1, 10);
         let key = self.dice.of(&["x.k = y.k AND ", ""]);
         let text = format!(
-            "SELECT x.k, {OF_BOTH} AS v, x.ts FROM {} AS x {kind} {} AS y ON {key}y.ts BETWEEN x.ts + INTERVAL '{least}' SECOND AND x.ts + INTERVAL '{most}' SECOND",
+            "SELECT {k} AS k, {OF_BOTH} AS v, {ts} AS ts FROM {} AS x {kind} {} AS y ON {key}y.ts BETWEEN x.ts + INTERVAL '{least}' SECOND AND x.ts + INTERVAL '{most}' SECOND",
             x.text, y.text
         );
         let made = both(text, x, y);
         // Partners of a row may be so much later, which counts where the join lets go of rows.
-        Relation { delay: made.delay + if made.loose { 0 } else { most.max(0) * SECOND }, ..made }
+        let later = if kind == "FULL JOIN" { most.max(-least) } else { most };
+        Relation { delay: made.delay + if made.loose { 0 } else { later.max(0) * SECOND }, ..made }
+    }
+
+    /// A kind of join, at times FULL, and the key and time of what it gives.
+    fn columns(&mut self, kind: &'static str) -> (&'static str, [&'static str; 2]) {
+        match self.dice.percent(30) {
+            true => ("FULL JOIN", ["coalesce(x.k, y.k)", "coalesce(x.ts, y.ts)"]),
+            false => (kind, ["x.k", "x.ts"]),
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! What is renamed here means the same, to the value: what only looks alike is left to be refused as unknown.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
+    Ident, JsonNullClause, ObjectName, Value,
 };
 
 use super::{expression, patterns};
@@ -55,6 +56,11 @@ const PARTS: [&str; 8] = ["year", "quarter", "month", "week", "day", "hour", "mi
 pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
     let name = function.name.to_string().to_lowercase();
     let FunctionArguments::List(list) = &function.args else { return Ok(None) };
+    if name == "json_object"
+        && let Some(pairs) = pairs(list)?
+    {
+        return expression(&format!("json_build_object({})", pairs.join(", "))).map(Some);
+    }
     let Some(args) = plain_arguments(list) else { return Ok(None) };
     if let Some(new) = by_pattern(function, &name, &args)? {
         return Ok(Some(new));
@@ -138,6 +144,23 @@ fn returning(function: &Function, list: &FunctionArgumentList, name: &str) -> Re
             expression(&format!("TRY_CAST({plain} AS {})", returning.data_type)).map(Some)
         }
         [other, ..] => Err(format!("\"{other}\" in {name} is not supported yet")),
+    }
+}
+
+/// `JSON_OBJECT(key VALUE value, …)`, as keys and values one after the other; none where it is not written so.
+fn pairs(list: &FunctionArgumentList) -> Result<Option<Vec<String>>, String> {
+    let is_pair = |operator: &FunctionArgOperator| matches!(operator, FunctionArgOperator::Value | FunctionArgOperator::Colon);
+    let mut pairs = Vec::new();
+    for arg in &list.args {
+        match arg {
+            FunctionArg::Named { name, arg, operator } if is_pair(operator) => pairs.extend([name.to_string(), arg.to_string()]),
+            FunctionArg::ExprNamed { name, arg, operator } if is_pair(operator) => pairs.extend([name.to_string(), arg.to_string()]),
+            _ => return Ok(None),
+        }
+    }
+    match list.clauses.as_slice() {
+        [] | [FunctionArgumentClause::JsonNullClause(JsonNullClause::NullOnNull)] => Ok(Some(pairs).filter(|p| !p.is_empty())),
+        [other, ..] => Err(format!("\"{other}\" in json_object is not supported yet")),
     }
 }
 

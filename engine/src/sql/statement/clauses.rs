@@ -57,6 +57,12 @@ pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
                 continue;
             }
         }
+        // JSON_OBJECT(KEY 'a' VALUE b): the word says nothing.
+        let begins = i > 0 && tokens.get(i - 1).is_some_and(|t| matches!(t.token, Token::LParen | Token::Comma));
+        if begins && is(here, "KEY") && are(tokens, i + 2, &["VALUE"]) {
+            i += 1;
+            continue;
+        }
         // TABLE t and DESCRIPTOR(ts) within a window, and the TABLE(…) around it.
         let in_call = i > 0 && tokens.get(i - 1).is_some_and(|t| matches!(t.token, Token::LParen | Token::RArrow));
         if in_call && is(here, "TABLE") && tokens.get(i + 1).is_some_and(|t| matches!(t.token, Token::Word(_))) {
