@@ -65,6 +65,28 @@ fn functions_from_rust_are_called_in_views_and_in_changes() {
 }
 
 #[test]
+fn a_function_that_panics_is_an_error_of_its_row() {
+    let careful = |arguments: &[ColumnarValue]| {
+        let values = arguments[0].to_array(1)?;
+        let kept: Int64Array = values.as_primitive::<Int64Type>().unary(|v| if v == 13 { panic!("no luck with {v}") } else { v });
+        Ok(ColumnarValue::Array(Arc::new(kept)))
+    };
+    let number = DataType::Int64;
+    let scalar = create_udf("careful", vec![number.clone()], number, Volatility::Immutable, Arc::new(careful));
+    let script = "CREATE TABLE t (k BIGINT, v BIGINT);
+        CREATE VIEW p AS SELECT careful(v) AS p FROM t;
+        CREATE VIEW j AS SELECT a.k FROM t AS a JOIN t AS b ON a.k = b.k AND careful(a.v + b.v - 13) > 0;
+        INSERT INTO t VALUES (1, 12), (2, 13), (3, 14);
+        SELECT p FROM p ORDER BY p;
+        SELECT k FROM j ORDER BY k;
+        SELECT count(*) AS n FROM row_errors WHERE error LIKE '%a function panicked: no luck with 13%';";
+    let functions = Functions { scalars: vec![scalar], aggregates: vec![] };
+    let answers = run("functions.sql", script, &ScriptOptions { functions, ..ScriptOptions::default() }).unwrap();
+    let numbers = |at: usize| answers[at].rows.column(0).as_primitive::<Int64Type>().values().to_vec();
+    assert_eq!((numbers(0), numbers(1), numbers(2)), (vec![12, 14], vec![1, 3], vec![2]));
+}
+
+#[test]
 fn functions_that_views_could_not_undo_or_that_hide_others_are_refused() {
     let refused = |functions: Functions| {
         run("f.sql", "SELECT 1 AS x", &ScriptOptions { functions, ..ScriptOptions::default() }).unwrap_err().to_string()

@@ -27,3 +27,9 @@ INSERT INTO days (d) VALUES (current_date), (current_date - INTERVAL '3 days'), 
 SELECT * FROM days ORDER BY d;
 SELECT d FROM days WHERE d = current_date;
 SELECT d FROM days WHERE d >= current_date - INTERVAL '3 days' AND d < date_trunc('day', now());
+-- Until ever.
+CREATE TABLE offers (id INT, until TIMESTAMP);
+INSERT INTO offers VALUES (1, '9999-12-31 00:00:00'), (2, '0001-01-01 00:00:00');
+SELECT id FROM offers WHERE until > current_date;
+SELECT id FROM offers WHERE NOT (until >= CAST(now() AS DATE)) AND current_date <= DATE '2300-01-01';
+SELECT * FROM row_errors;

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::DataType;
-use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::{Accumulator, Volatility, create_udaf};
 use littoral_connectors::sink::{Sink, SinkError};
 
 use super::*;
@@ -35,22 +37,43 @@ impl Sink for Remembers {
     }
 }
 
-/// The view `v` over `t`: `how` is done on the second worker at the rows of an epoch with more than one.
-fn broken(how: fn()) -> (SchemaRef, Program) {
-    let broken = move |arguments: &[ColumnarValue]| {
+/// The last value of a group, for which `how` is done on the second worker: what a function of one row does is an error of that row.
+#[derive(Debug)]
+struct Broken(fn(), ScalarValue);
+
+impl Accumulator for Broken {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> datafusion::common::Result<()> {
+        self.1 = ScalarValue::try_from_array(&values[0], values[0].len() - 1)?;
+        Ok(())
+    }
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> datafusion::common::Result<()> {
+        self.update_batch(states)
+    }
+    fn evaluate(&mut self) -> datafusion::common::Result<ScalarValue> {
         if std::thread::current().name() == Some("timely:work-1") {
-            how();
+            self.0();
         }
-        Ok(arguments[0].clone())
-    };
-    let number = DataType::Int64;
-    let broken = create_udf("broken", vec![number.clone()], number, Volatility::Immutable, Arc::new(broken));
+        Ok(self.1.clone())
+    }
+    fn state(&mut self) -> datafusion::common::Result<Vec<ScalarValue>> {
+        Ok(vec![self.1.clone()])
+    }
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// The view `v` over `t`: `how` is done on the second worker at the rows of an epoch.
+fn broken(how: fn()) -> (SchemaRef, Program) {
+    let fresh = move |_: AccumulatorArgs<'_>| Ok(Box::new(Broken(how, ScalarValue::Int64(None))) as Box<dyn Accumulator>);
+    let (number, state) = (DataType::Int64, Arc::new(vec![DataType::Int64]));
+    let broken = create_udaf("broken", vec![number.clone()], Arc::new(number), Volatility::Immutable, Arc::new(fresh), state);
     let schema = rows(1).schema();
     let mut catalog = Catalog::new();
-    catalog.add_functions(&Functions { scalars: vec![broken], aggregates: Vec::new() }).unwrap();
+    catalog.add_functions(&Functions { scalars: Vec::new(), aggregates: vec![broken] }).unwrap();
     catalog.add_table("t", schema.clone());
     let mut program = Program::new(vec![InputTable { name: "t".into(), schema: schema.clone(), append_only: true, event_time: None }]);
-    let plan = catalog.plan_query("SELECT k, broken(n) AS n FROM (SELECT k, count(*) AS n FROM t GROUP BY k)").unwrap();
+    let plan = catalog.plan_query("SELECT k, broken(k) AS n FROM t GROUP BY k").unwrap();
     let plan = catalog.optimise(plan).unwrap();
     program.add_plan(&mut catalog, "v", &plan, false).unwrap();
     (schema, program)

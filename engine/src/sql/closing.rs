@@ -177,13 +177,7 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
             let (left, right) = (whole(next()), whole(next()));
             let only_come = j.join_type == JoinType::Inner && grows(&j.left, &left, known) && grows(&j.right, &right, known);
             let [mut left, mut right] = of_pairs(j, left, right, &beneath);
-            // Rows are final once a time of one side says so, which each of them has; without a partner it may be either's.
-            let told = match j.join_type {
-                JoinType::Right | JoinType::RightSemi | JoinType::RightAnti => [None, Some(&right)],
-                JoinType::Full => [Some(&left), Some(&right)],
-                _ => [Some(&left), None],
-            };
-            beneath.extend(told.into_iter().flatten().flatten().flatten().cloned());
+            beneath.extend(telling(j.join_type, &left, &right));
             match j.join_type {
                 JoinType::Inner => {}
                 JoinType::Left => right.iter_mut().for_each(|c| *c = None),
@@ -204,6 +198,16 @@ fn closed(plan: &LogicalPlan, known: Known<'_>) -> (Vec<Option<Closing>>, Option
     };
     out.resize(width, None);
     (out, beneath.into_iter().reduce(|a, b| both(&a, &b)))
+}
+
+/// What tells when the rows of a join are final: the times of one side do, which each row has; without a partner it may be either's.
+fn telling(kind: JoinType, left: &[Option<Closing>], right: &[Option<Closing>]) -> Vec<Closing> {
+    let sides = match kind {
+        JoinType::Right | JoinType::RightSemi | JoinType::RightAnti => [&[], right],
+        JoinType::Full => [left, right],
+        _ => [left, &[]],
+    };
+    sides.into_iter().flatten().flatten().cloned().collect()
 }
 
 /// The columns of a side of a FULL join.
@@ -402,7 +406,7 @@ fn common(inputs: &[Vec<Option<Closing>>], column: usize) -> Option<Closing> {
 /// The values of a `coalesce`, also as the `CASE` that it is made.
 fn coalesced(expr: &Expr) -> Vec<&Expr> {
     match expr {
-        Expr::ScalarFunction(f) if f.name() == "coalesce" => f.args.iter().collect(),
+        Expr::ScalarFunction(f) if ["coalesce", "nvl"].contains(&f.name()) => f.args.iter().collect(),
         Expr::Case(Case { expr: None, when_then_expr, else_expr: Some(other) }) => match when_then_expr.as_slice() {
             [(when, then)] if matches!(when.as_ref(), Expr::IsNotNull(of) if of == then) => vec![then.as_ref(), other.as_ref()],
             _ => Vec::new(),

@@ -63,12 +63,12 @@ fn compared(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
             }
             _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
         },
-        Expr::AggregateFunction(call) if call.func.name() == "median" => one_nan(call, frame),
+        Expr::AggregateFunction(call) if ["median", "percentile_cont"].contains(&call.func.name()) => one_nan(call, frame),
         other => Ok(Transformed::no(other)),
     }
 }
 
-/// A median of floats, with one NaN: DataFusion's own takes one with a sign for the least, and then looks for the greatest of those before
+/// A median or percentile of floats, with one NaN: DataFusion's own takes one with a sign for the least, and then looks for the greatest of those before
 /// the middle in whatever order they come.
 fn one_nan(mut call: AggregateFunction, frame: &DFSchema) -> Result<Transformed<Expr>> {
     let nan = |kind: &DataType| match kind {

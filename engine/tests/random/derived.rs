@@ -170,8 +170,8 @@ impl Maker<'_> {
             0 => (format!("SELECT k, v, ts FROM {of} WHERE {}", self.dice.of(&["v > 0", "k IS NOT NULL", "v % 2 = 0"])), false),
             1 => (format!("SELECT k, max(v) AS v, ts FROM {of} GROUP BY k, ts"), false),
             2 => (format!("SELECT DISTINCT k, v, ts FROM {of}"), false),
-            3 => (format!("SELECT k, count(*) OVER (PARTITION BY ts) AS v, ts FROM {of}"), false),
-            4 => (format!("SELECT k, count(*) OVER (PARTITION BY k) AS v, ts FROM {of}"), true),
+            3 => (format!("SELECT k, count(v) OVER (PARTITION BY ts) AS v, ts FROM {of}"), false),
+            4 => (format!("SELECT k, count(v) OVER (PARTITION BY k) AS v, ts FROM {of}"), true),
             // Its order begins with the time, and nothing looks ahead.
             5 => (format!("SELECT k, sum(v) OVER (PARTITION BY k ORDER BY ts, v) AS v, ts FROM {of}"), false),
             6 => (format!("SELECT DISTINCT ON (k) k, v, ts FROM {of} ORDER BY k, ts DESC, v"), true),
@@ -189,7 +189,7 @@ impl Maker<'_> {
     fn joined(&mut self, x: Relation, depth: usize) -> Relation {
         let kind = self.dice.of(&["JOIN", "LEFT JOIN"]);
         if self.dice.percent(50) {
-            let text = format!("SELECT x.k, d.v, x.ts FROM {} AS x {kind} t2 AS d ON x.k = d.k", x.text);
+            let text = format!("SELECT x.k, coalesce(x.v + d.v, x.v) AS v, x.ts FROM {} AS x {kind} t2 AS d ON x.k = d.k", x.text);
             return Relation { text, loose: true, ..x };
         }
         let y = self.relation(depth - 1);

@@ -279,13 +279,14 @@ impl Steps {
         newest.map(|t| t - lateness * SECOND)
     }
 
-    /// Whether no rows have come to a table for so many epochs.
+    /// Whether no rows with a time have come to a table for so many epochs.
     pub fn is_idle(&self, table: usize, epochs: Option<u64>, epoch: usize) -> bool {
         let Some(epochs) = epochs else { return false };
         let comes = |e: &usize| {
             let within = |at: u64| at > self.ends[e - 1] && at <= self.ends[*e];
             let changes = self.answers[table].changes.iter().filter(|(at, _)| within(*at));
-            changes.into_iter().any(|(_, u)| (0..u.rows.num_rows()).any(|r| u.diff(r) > 0))
+            let ts = self.answers[table].schema.index_of("ts").unwrap();
+            changes.into_iter().any(|(_, u)| (0..u.rows.num_rows()).any(|r| u.diff(r) > 0 && u.rows.column(ts).is_valid(r)))
         };
         let last = (1..=epoch).rev().find(comes).unwrap_or(0);
         (epoch - last) as u64 >= epochs

@@ -1,6 +1,7 @@
 //! Functions that Spark and Flink have and DataFusion alone has not, from DataFusion's own collection of Spark's.
 //!
-//! Only those whose name means nothing else here, and that engines which have them agree on.
+//! Only those whose name means nothing else here, that engines which have them agree on, and that no value makes panic
+//! (`format_string` does).
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion_spark::function::{bitwise, datetime, hash, math, string, url};
@@ -10,15 +11,10 @@ pub fn functions() -> Vec<ScalarUDF> {
     let all = [
         bitwise::bit_count(),
         datetime::add_months(),
-        datetime::date_add(),
-        datetime::date_sub(),
         datetime::last_day(),
-        datetime::monthname(),
         datetime::next_day(),
         datetime::unix_date(),
         datetime::unix_micros(),
-        datetime::unix_millis(),
-        datetime::unix_seconds(),
         hash::crc32(),
         hash::sha1(),
         hash::sha2(),
@@ -27,9 +23,7 @@ pub fn functions() -> Vec<ScalarUDF> {
         math::unhex(),
         math::width_bucket(),
         string::elt(),
-        string::format_string(),
         string::soundex(),
-        string::space(),
         string::base64(),
         string::unbase64(),
         url::parse_url(),

@@ -68,7 +68,7 @@ fn bounds(condition: &Expr, frame: &DFSchema, input: &Plan) -> Result<Vec<(bool,
     // What is reached last is undone first; a bound that is not part of the span is one microsecond off.
     let bound =
         |time: &Expression, off: i64| Bound { time: time.clone(), steps: std::iter::once(Step::Later(off)).chain(steps.clone()).collect() };
-    let time = physical(row, frame)?;
+    let time = physical(as_it_is(row, frame), frame)?;
     if !matches!(time.data_type(&input.schema), Ok(DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)) {
         return Err(ELSEWHERE.into());
     }
@@ -81,6 +81,15 @@ fn bounds(condition: &Expr, frame: &DFSchema, input: &Plan) -> Result<Vec<(bool,
         Some(Operator::Eq) => vec![(true, bound(&time, 0)), (false, bound(&time, 1))],
         _ => return Err(ELSEWHERE.into()),
     })
+}
+
+/// A time without a cast to a finer one, which DataFusion puts around what stands beside a date, and which has no year 9999.
+fn as_it_is<'a>(row: &'a Expr, frame: &DFSchema) -> &'a Expr {
+    let Expr::Cast(c) = row else { return row };
+    match (c.expr.get_type(frame), c.field.data_type()) {
+        (Ok(DataType::Timestamp(_, from)), DataType::Timestamp(TimeUnit::Nanosecond, to)) if is_utc(&from) && is_utc(to) => &c.expr,
+        _ => row,
+    }
 }
 
 /// What leads from the value of an expression of the clock back to the first moment at which it is that or more. The expression must

@@ -2,13 +2,14 @@
 //! fails is gone through row by row. Nothing here has state, and everything works at any time type.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::{cast, filter as take_where, filter_record_batch, is_not_null, is_null};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_plan::PhysicalExpr;
 use timely::container::NoopBuilder;
@@ -217,7 +218,16 @@ fn fallible<'s, T: Timestamp>(
     (good_stream, bad_stream)
 }
 
+/// What functions of rows give. Where one panics, as some of libraries do on lengths that they do not expect, that is an error of the rows.
+pub fn guarded<T>(compute: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(compute)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        exec_err!("a function panicked: {}", said.unwrap_or("it said nothing"))
+    })
+}
+
 fn apply(updates: &Updates, change: &impl Fn(&Updates) -> Result<Updates>) -> (Vec<Updates>, Vec<(String, i64)>) {
+    let change = |updates: &Updates| guarded(|| change(updates));
     if let Ok(rows) = change(updates) {
         return (vec![rows], Vec::new());
     }

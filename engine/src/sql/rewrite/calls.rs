@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{expression, patterns};
 
 /// Functions that are others by another name.
-const NAMES: [(&str, &str); 36] = [
+const NAMES: [(&str, &str); 34] = [
     ("variance", "var_samp"),
     ("var", "var_samp"),
     ("every", "bool_and"),
@@ -42,9 +42,7 @@ const NAMES: [(&str, &str); 36] = [
     ("truncate", "trunc"),
     ("sign", "signum"),
     ("to_base64", "base64"),
-    ("printf", "format_string"),
     ("sha", "sha1"),
-    ("timestamp_seconds", "to_timestamp_seconds"),
     ("timestamp_millis", "to_timestamp_millis"),
     ("timestamp_micros", "to_timestamp_micros"),
 ];
@@ -79,21 +77,11 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
             format!("{name}('{}', {a}, {b})", unit.value)
         }
         ("dateadd" | "date_add", [Expr::Identifier(unit), a, b]) => format!("timestampadd('{}', {a}, {b})", unit.value),
-        ("date_add", [time, span @ Expr::Interval(_)]) => format!("({time} + {span})"),
-        ("date_sub", [time, span @ Expr::Interval(_)]) => format!("({time} - {span})"),
-        // Numbers are of 64 bits here, and Spark's of 32.
-        ("date_add" | "date_sub" | "add_months", [day, number]) => format!("{name}(CAST({day} AS DATE), CAST({number} AS INT))"),
-        ("space", [number]) => format!("space(CAST({number} AS INT))"),
-        ("width_bucket", [of, from, to, number]) => format!("width_bucket({of}, {from}, {to}, CAST({number} AS INT))"),
-        ("datediff", [to, from]) => format!("date_diff('day', {from}, {to})"),
-        ("from_unixtime", [seconds, pattern]) if pattern.to_string().contains("yy") => {
+        ("from_unixtime", [seconds, pattern]) if is_java(&pattern.to_string()) => {
             let call = expression(&format!("date_format(to_timestamp_seconds({seconds}), {pattern})"))?;
             let Expr::Function(function) = &call else { return Ok(None) };
             return Ok(rewritten(function)?.or(Some(call)));
         }
-        ("e", []) => "exp(1)".into(),
-        ("isnull", [value]) => format!("({value} IS NULL)"),
-        ("isnotnull", [value]) => format!("({value} IS NOT NULL)"),
         ("split_index", [text, between, index]) => {
             format!("CASE WHEN {index} >= 0 THEN string_to_array({text}, {between})[{index} + 1] END")
         }
@@ -121,9 +109,46 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
         ("min_by" | "arg_min" | "argmin", [value, by]) => best(function, value, by, "ASC")?,
         ("group_concat" | "listagg", [value]) => return joined(function, list, value).map(Some),
         ("count", [_, _, ..]) if list.duplicate_treatment.is_some() => return distinct_tuples(function, list, &args).map(Some),
-        _ => return Ok(renamed(function, &name)),
+        (name, args) => match by_sums(name, args) {
+            Some(text) => text,
+            None => return Ok(renamed(function, name)),
+        },
     };
     expression(&text).map(Some)
+}
+
+/// Functions that are sums of others.
+fn by_sums(name: &str, args: &[Expr]) -> Option<String> {
+    Some(match (name, args) {
+        ("date_add", [time, span @ Expr::Interval(_)]) => format!("(({time}) + {span})"),
+        ("date_sub", [time, span @ Expr::Interval(_)]) => format!("(({time}) - {span})"),
+        // Of whole numbers, so that a day that there is not is an error of its row.
+        ("date_add", [day, number]) => format!("CAST(CAST(CAST({day} AS DATE) AS INT) + CAST({number} AS INT) AS DATE)"),
+        ("date_sub", [day, number]) => format!("CAST(CAST(CAST({day} AS DATE) AS INT) - CAST({number} AS INT) AS DATE)"),
+        // Numbers are of 64 bits here, and Spark's of 32.
+        ("add_months", [day, number]) => format!("add_months(CAST({day} AS DATE), CAST({number} AS INT))"),
+        ("space", [number]) => format!("repeat(' ', {number})"),
+        // Down, before 1970 too.
+        ("unix_millis", [time]) => begun("1000", time),
+        ("unix_seconds", [time]) => begun("1000000", time),
+        ("timestamp_seconds", [number]) => format!("to_timestamp_micros(CAST(({number}) * 1000000 AS BIGINT))"),
+        ("width_bucket", [of, from, to, number]) => format!("width_bucket({of}, {from}, {to}, CAST({number} AS INT))"),
+        ("datediff", [to, from]) => format!("date_diff('day', {from}, {to})"),
+        ("e", []) => "exp(1)".to_string(),
+        ("isnull", [value]) => format!("(({value}) IS NULL)"),
+        ("isnotnull", [value]) => format!("(({value}) IS NOT NULL)"),
+        _ => return None,
+    })
+}
+
+/// How many whole units of microseconds have begun since 1970.
+fn begun(unit: &str, time: &Expr) -> String {
+    format!("((unix_micros({time}) - (unix_micros({time}) % {unit} + {unit}) % {unit}) / {unit})")
+}
+
+/// Whether a text is a pattern of times by Java's letters and not the name of a zone.
+fn is_java(text: &str) -> bool {
+    text.contains("yy") || !text.contains('/') && ["HH", "mm", "ss", "MM", "dd"].iter().any(|part| text.contains(part))
 }
 
 /// The first of what a path of JSON leads to.

@@ -105,8 +105,17 @@ fn in_order(window: &str, names: &[&str], arguments: Vec<FunctionArg>) -> Result
         FunctionArg::Unnamed(_) => None,
     };
     let mut placed: Vec<(usize, FunctionArg)> = Vec::new();
+    // Those without a name stand where they stand, and behind all that have one.
+    let mut further = names.len();
+    let mut any_named = false;
     for (at, argument) in arguments.into_iter().enumerate() {
-        let place = match named(&argument) {
+        let name = named(&argument);
+        any_named |= name.is_some();
+        let place = match name {
+            None if any_named => {
+                further += 1;
+                further - 1
+            }
             None => at,
             Some(name) => match names.iter().position(|known| *known == name) {
                 Some(place) => place,

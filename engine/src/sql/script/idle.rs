@@ -1,5 +1,7 @@
-//! When tables are idle: a table that was given no rows for some epochs, or for some time of the clock, does not hold back what closes
-//! by it and other tables. Found from the history, so that a run that is restored finds the same.
+//! When tables are idle: a table that was given no row with a time for some epochs, or for some time of the clock, does not hold back what
+//! closes by it and other tables. Found from the history, so that a run that is restored finds the same.
+
+use arrow::array::Array;
 
 use super::options::Idle;
 use crate::flow::gather::merge;
@@ -12,6 +14,8 @@ pub struct Seen<'a> {
     pub name: &'a str,
     /// For how long it counts without rows.
     pub idle: Idle,
+    /// The column of its event time: a row without one says nothing of when it is.
+    pub time: usize,
     /// The epoch that it is there from.
     pub since: u64,
 }
@@ -56,7 +60,8 @@ pub fn marks(
     for (epoch, _, updates) in history.iter().filter(|(_, name, _)| name == table.name) {
         // What takes a row away and puts it back gives no row.
         let net = merge(std::slice::from_ref(updates), &updates.rows.schema()).map_err(|e| e.to_string())?;
-        if (0..net.rows.num_rows()).any(|row| net.diff(row) > 0) {
+        let is_timed = |row: usize| net.rows.columns().get(table.time).is_some_and(|times| times.is_valid(row));
+        if (0..net.rows.num_rows()).any(|row| net.diff(row) > 0 && is_timed(row)) {
             active.push(*epoch);
         }
     }
@@ -100,7 +105,7 @@ mod tests {
         let row = Updates::insertions(RecordBatch::try_from_iter([("v", column)]).unwrap_or_else(|_| unreachable!()));
         let (active, said, last) = ([3, 4, 9, 20], [31, 1, 2, 7, 8, 5, 10, 12, 12, 15, 19, 30], 30);
         let history: Vec<_> = active.iter().map(|epoch| (*epoch, "t".to_string(), row.clone())).collect();
-        let found = marks(&Seen { name: "t", idle: Idle::Epochs(2), since: 0 }, &history, &Clock::new(&[]), last, &said);
+        let found = marks(&Seen { name: "t", idle: Idle::Epochs(2), time: 0, since: 0 }, &history, &Clock::new(&[]), last, &said);
         // Idle from 2, 6, 11 and 22 on.
         let expected = [2, 6, 7, 8, 11, 12, 12, 15, 19, 22, 30].map(|epoch| ("t".to_string(), epoch, IDLE));
         assert_eq!(found, Ok(expected.to_vec()));

@@ -168,8 +168,8 @@ impl Tables {
         self.count_files(|_| false)?;
         let clock = Clock::new(&self.clock);
         for (name, table) in &self.tables {
-            if let Some(idle) = table.idle {
-                let seen = Seen { name, idle, since: table.since };
+            if let (Some(idle), Some(time)) = (table.idle, table.clock.column()) {
+                let seen = Seen { name, idle, time, since: table.since };
                 let said: Vec<u64> = self.watermarks.iter().filter(|(table, ..)| table == name).map(|(_, epoch, _)| *epoch).collect();
                 self.watermarks.extend(marks(&seen, &self.history, &clock, self.epoch, &said)?);
             }

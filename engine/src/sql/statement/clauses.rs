@@ -93,11 +93,13 @@ pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
 type Partitioned = (usize, Option<(usize, Vec<TokenWithSpan>)>);
 
 fn partitioned(tokens: &[TokenWithSpan], start: usize) -> Result<Partitioned, (String, Place)> {
-    // The table may be named: DATA => TABLE t.
-    let open = start.saturating_sub(if start > 5 && at(tokens, start - 3, &Token::RArrow) { 5 } else { 3 });
-    let time = |i: usize| if at(tokens, i + 1, &Token::RArrow) { i + 2 } else { i };
-    let end = (start..tokens.len()).find(|i| at(tokens, i + 1, &Token::Comma) && are(tokens, time(i + 2), &["DESCRIPTOR"]));
-    let (Some(first), Some(end), true) = (tokens.get(start), end, open > 0 && are(tokens, open - 1, &["SESSION"])) else {
+    let open = around(tokens, start);
+    // The next argument is the time, or has a name.
+    let is_next = |i: usize| at(tokens, i, &Token::Comma) && (are(tokens, i + 1, &["DESCRIPTOR"]) || at(tokens, i + 2, &Token::RArrow));
+    let is_end = |i: usize| is_next(i + 1) || open.and_then(|open| closing(tokens, open)) == Some(i + 1);
+    let end = (start..tokens.len()).find(|i| is_end(*i));
+    let of_session = open.filter(|open| *open > 0 && are(tokens, open - 1, &["SESSION"]));
+    let (Some(first), Some(end), Some(open)) = (tokens.get(start), end, of_session) else {
         let from = tokens.get(start).map_or((1, 1), place);
         return Err(("PARTITION BY in a window is known as SESSION(TABLE t PARTITION BY key, DESCRIPTOR(time), gap)".into(), from));
     };
@@ -105,6 +107,22 @@ fn partitioned(tokens: &[TokenWithSpan], start: usize) -> Result<Partitioned, (S
     let keys = if bracketed { start + 3..end } else { start + 2..end + 1 };
     let keys = std::iter::once(token(Token::Comma, first.span)).chain(tokens.get(keys).unwrap_or_default().iter().cloned());
     Ok((end + 1, closing(tokens, open).map(|close| (close, keys.collect()))))
+}
+
+/// The place of the bracket that a token stands in.
+fn around(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    (0..at).rev().find(|i| match tokens.get(*i).map(|t| &t.token) {
+        Some(Token::RParen) => {
+            depth += 1;
+            false
+        }
+        Some(Token::LParen) if depth > 0 => {
+            depth -= 1;
+            false
+        }
+        token => token == Some(&Token::LParen),
+    })
 }
 
 /// How many tokens say when rows are given, when these do.

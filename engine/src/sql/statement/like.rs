@@ -3,7 +3,7 @@
 //! Behind the columns it is Flink's, and takes keys, computed columns, the watermark and options along, unless it says otherwise; among the
 //! columns it is Postgres's, and takes names, types and `NOT NULL`. It is made a plain `CREATE TABLE` here: nothing else knows of it.
 
-use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, CreateTable, CreateTableOptions, SqlOption, Statement};
+use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, CreateTable, CreateTableOptions, ObjectName, SqlOption, Statement};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::table::COMPUTED;
@@ -16,6 +16,8 @@ use crate::sql::program::normal;
 pub struct Like {
     table: String,
     place: Place,
+    /// How many columns of its own stand before.
+    pub behind: usize,
     /// Key, computed columns and watermark.
     rules: bool,
     /// Options.
@@ -40,25 +42,23 @@ pub fn read(tokens: &[TokenWithSpan], from: usize, among_columns: bool) -> Resul
         ("" | "INCLUDING ALL", false) => (true, true),
         (other, _) => return Err((format!("LIKE … {other} is not supported yet"), here)),
     };
-    Ok((Like { table, place: here, rules, options }, length))
+    Ok((Like { table, place: here, behind: 0, rules, options }, length))
 }
 
 /// The statement with what it takes from the table that it is like.
 pub fn merged(mut parsed: Parsed, earlier: &[Parsed]) -> Result<Parsed, (String, Place)> {
     let Some(like) = parsed.taken.like.take() else { return Ok(parsed) };
-    let base = earlier.iter().rev().find_map(|p| match &p.statement {
-        Statement::CreateTable(create) if made(create).as_deref() == Some(like.table.as_str()) => Some((create, &p.taken)),
-        _ => None,
-    });
+    let base = earlier.iter().rev().find_map(|p| made(p, &like.table)).flatten();
     let (Some((base, of_base)), Statement::CreateTable(own)) = (base, &mut parsed.statement) else {
-        let message = format!("LIKE \"{}\": there is no CREATE TABLE of this name before in the script", like.table);
+        let message = format!("LIKE \"{}\": the script makes no table of this name with columns before", like.table);
         return Err((message, like.place));
     };
     if let Some(untyped) = base.columns.iter().find(|c| !like.rules && c.data_type.to_string() == COMPUTED) {
         let message = format!("LIKE \"{}\" without its rules: its computed column \"{}\" says no type", like.table, normal(&untyped.name));
         return Err((message, like.place));
     }
-    own.columns = base.columns.iter().map(|c| column(c, like.rules)).chain(own.columns.drain(..)).collect();
+    let behind = like.behind.min(own.columns.len());
+    own.columns.splice(behind..behind, base.columns.iter().map(|c| column(c, like.rules)));
     if like.rules {
         own.constraints.splice(0..0, base.constraints.iter().cloned());
         let Taken { watermark, append_only, .. } = &mut parsed.taken;
@@ -72,8 +72,15 @@ pub fn merged(mut parsed: Parsed, earlier: &[Parsed]) -> Result<Parsed, (String,
     Ok(parsed)
 }
 
-fn made(create: &CreateTable) -> Option<String> {
-    create.name.0.last().and_then(|part| part.as_ident()).map(normal)
+/// What a statement makes of a name: a table that says its columns, or none such.
+fn made<'a>(parsed: &'a Parsed, table: &str) -> Option<Option<(&'a CreateTable, &'a Taken)>> {
+    let is = |name: &ObjectName| name.0.last().and_then(|part| part.as_ident()).is_some_and(|n| normal(n) == table);
+    match &parsed.statement {
+        Statement::CreateTable(create) if is(&create.name) => Some(create.query.is_none().then_some((create, &parsed.taken))),
+        Statement::CreateView(view) if is(&view.name) => Some(None),
+        Statement::Drop { names, .. } if names.iter().any(is) => Some(None),
+        _ => None,
+    }
 }
 
 fn column(column: &ColumnDef, with_rules: bool) -> ColumnDef {

@@ -53,8 +53,14 @@ pub fn table(tokens: &mut Vec<TokenWithSpan>) -> Result<Taken, (String, Place)> 
     {
         let inside: Vec<TokenWithSpan> = tokens.get(open + 1..close).unwrap_or_default().to_vec();
         let mut kept: Vec<TokenWithSpan> = Vec::new();
+        let mut columns = 0;
         for part in parts(&inside) {
-            let Some(part) = column(part, &mut taken)? else { continue };
+            let is_like = are(&part, 0, &["LIKE"]);
+            let Some(part) = column(part, &mut taken)? else {
+                taken.like.iter_mut().filter(|_| is_like).for_each(|like| like.behind = columns);
+                continue;
+            };
+            columns += usize::from(!is_constraint(part.first()));
             if let (false, Some(first)) = (kept.is_empty(), part.first()) {
                 kept.push(token(Token::Comma, first.span));
             }
@@ -169,12 +175,17 @@ fn column(mut part: Vec<TokenWithSpan>, taken: &mut Taken) -> Result<Option<Vec<
     Ok(Some(part))
 }
 
+/// Whether a part of a table begins as a constraint does.
+fn is_constraint(first: Option<&TokenWithSpan>) -> bool {
+    const WORDS: [&str; 7] = ["CONSTRAINT", "PRIMARY", "FOREIGN", "UNIQUE", "CHECK", "EXCLUDE", "LIKE"];
+    first.is_some_and(|first| WORDS.iter().any(|word| is(first, word)))
+}
+
 /// A column's name is no keyword, whatever it is: `key TEXT` is no index.
 fn quoted(part: &mut [TokenWithSpan]) {
-    const CONSTRAINTS: [&str; 7] = ["CONSTRAINT", "PRIMARY", "FOREIGN", "UNIQUE", "CHECK", "EXCLUDE", "LIKE"];
     let typed = part.get(1).is_some_and(|t| matches!(t.token, Token::Word(_)));
     if let (Some(first), true) = (part.first_mut(), typed)
-        && !CONSTRAINTS.iter().any(|c| is(first, c))
+        && !is_constraint(Some(first))
         && let Some(name) = name(first)
     {
         first.token = Token::make_word(&name, Some('"'));

@@ -11,6 +11,7 @@ use super::side::Taken;
 use super::state::{Cursor, Given, JoinState, Work, of, of_mut};
 use crate::flow::updates::Updates;
 use crate::sql::plan::Expression;
+use crate::sql::render::rows::guarded;
 use crate::sql::store::NOWHERE;
 
 /// Pairs that are put together at once: enough that work a batch costs little a row, few enough to stay near.
@@ -210,7 +211,7 @@ pub fn changes(rows: RecordBatch, diffs: &[i64], fits: Option<&BooleanArray>) ->
 /// Which pairs fulfil a condition; those on which it fails are told, with their diffs.
 fn fitting(condition: &Expression, rows: &RecordBatch, diffs: &[i64], errors: &mut Vec<(String, i64)>) -> BooleanArray {
     let of = |rows: &RecordBatch| {
-        let value = condition.evaluate(rows)?.into_array(rows.num_rows())?;
+        let value = guarded(|| condition.evaluate(rows)?.into_array(rows.num_rows()))?;
         let fits = value.as_boolean();
         let known = if fits.null_count() > 0 { prep_null_mask_filter(fits) } else { fits.clone() };
         Ok::<_, datafusion::common::DataFusionError>(known)
