@@ -32,7 +32,10 @@ pub fn history(seed: u64) -> History {
         };
         let changes = (0..1 + dice.below(2)).map(|_| match dice.below(6) {
             0 if changing => Change::Other(format!("DELETE FROM t0 WHERE v = {}", dice.between(0, 4))),
-            1 if changing => Change::Other(format!("UPDATE t0 SET v = v + 1 WHERE k = {}", dice.between(0, 1))),
+            // The time too, which every query reads: one that reads no changed column sees no change, and what was late stays so.
+            1 if changing => {
+                Change::Other(format!("UPDATE t0 SET v = v + 1, ts = ts + INTERVAL '1 microsecond' WHERE k = {}", dice.between(0, 1)))
+            }
             _ => Change::Insert("t0".to_string(), rows(dice)),
         });
         epochs.push(changes.collect());
