@@ -404,14 +404,14 @@ fn common(inputs: &[Vec<Option<Closing>>], column: usize) -> Option<Closing> {
 }
 
 /// The values of a `coalesce`, also as the `CASE` that it is made.
-fn coalesced(expr: &Expr) -> Vec<&Expr> {
+fn coalesced(expr: &Expr) -> Option<Vec<&Expr>> {
     match expr {
-        Expr::ScalarFunction(f) if ["coalesce", "nvl"].contains(&f.name()) => f.args.iter().collect(),
+        Expr::ScalarFunction(f) if ["coalesce", "nvl"].contains(&f.name()) => Some(f.args.iter().collect()),
         Expr::Case(Case { expr: None, when_then_expr, else_expr: Some(other) }) => match when_then_expr.as_slice() {
-            [(when, then)] if matches!(when.as_ref(), Expr::IsNotNull(of) if of == then) => vec![then.as_ref(), other.as_ref()],
-            _ => Vec::new(),
+            [(when, then)] if matches!(when.as_ref(), Expr::IsNotNull(of) if of == then) => Some(vec![then, other]),
+            _ => None,
         },
-        _ => Vec::new(),
+        _ => None,
     }
 }
 
@@ -441,6 +441,9 @@ fn through(exprs: &[Expr], frame: &DFSchema, input: &[Option<Closing>]) -> Vec<O
 pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> Option<Closing> {
     let inner = |e: &Expr| through_one(e, frame, input);
     let shaped = |closing: Closing, shape: Shape| Some(Closing { shape, ..closing });
+    if let Some(values) = coalesced(expr) {
+        return first_of(&values, &inner);
+    }
     match expr {
         Expr::Alias(alias) => inner(&alias.expr),
         Expr::Column(column) => input.get(frame.index_of_column(column).ok()?).cloned().flatten(),
@@ -456,7 +459,6 @@ pub fn through_one(expr: &Expr, frame: &DFSchema, input: &[Option<Closing>]) -> 
             let closing = inner(w.params.args.first()?)?;
             Some(Closing { loose: closing.loose || !closing.grows, ..closing })
         }
-        _ if !coalesced(expr).is_empty() => first_of(&coalesced(expr), &inner),
         Expr::ScalarFunction(f) => {
             let argument = |i: usize| f.args.get(i);
             match f.name() {

@@ -1,6 +1,6 @@
 //! One zero in comparisons: −0.0 is 0.0 in SQL, as `=` of DataFusion has it, but two literals to its rules, and two values to `IN`
 //! with constants, `CASE x WHEN …` and `nullif`, which compare bits. This is done before the rules make one condition of two.
-//! Not here: keys, orders and partitions (`orders.rs`).
+//! And one NaN in medians and percentiles. Not here: keys, orders and partitions (`orders.rs`).
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -68,8 +68,8 @@ fn compared(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
-/// A median or percentile of floats, with one NaN: DataFusion's own takes one with a sign for the least, and then looks for the greatest of those before
-/// the middle in whatever order they come.
+/// A median or percentile of floats, with one NaN: DataFusion's own takes one with a sign for the least, and then looks for the greatest
+/// of those before the middle in whatever order they come.
 fn one_nan(mut call: AggregateFunction, frame: &DFSchema) -> Result<Transformed<Expr>> {
     let nan = |kind: &DataType| match kind {
         DataType::Float64 => Some(lit(f64::NAN)),
@@ -77,8 +77,8 @@ fn one_nan(mut call: AggregateFunction, frame: &DFSchema) -> Result<Transformed<
         _ => None,
     };
     let Some(of) = call.params.args.first_mut() else { return Ok(Transformed::no(Expr::AggregateFunction(call))) };
-    let done = matches!(of, Expr::ScalarFunction(f) if f.name() == "nanvl");
-    match nan(&of.get_type(frame)?).filter(|_| !done) {
+    let is_done = |nan: &Expr| matches!(&*of, Expr::ScalarFunction(f) if f.name() == "nanvl" && f.args.get(1) == Some(nan));
+    match nan(&of.get_type(frame)?).filter(|nan| !is_done(nan)) {
         Some(nan) => {
             *of = nanvl(std::mem::take(of), nan);
             Ok(Transformed::yes(Expr::AggregateFunction(call)))

@@ -14,6 +14,8 @@ use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use crate::sql::window::calendar::{DAY, FIRST_MONDAY};
+
 /// The functions.
 pub fn functions() -> Vec<ScalarUDF> {
     [
@@ -50,9 +52,6 @@ enum Unit {
 }
 
 const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
-/// 1970-01-01 was a Thursday; weeks begin on Mondays.
-const FIRST_MONDAY: i64 = 4 * DAY;
 
 impl Unit {
     fn of(name: &str) -> Option<Self> {

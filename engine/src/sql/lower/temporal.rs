@@ -15,12 +15,11 @@ use super::{Refused, filter, physical};
 use crate::sql::catalog::is_now;
 use crate::sql::closing::{Span, is_utc, unit_span};
 use crate::sql::plan::{Bound, Expression, Node, Plan, Step};
-use crate::sql::window::calendar::DAY;
+use crate::sql::window::calendar::{DAY, FIRST_MONDAY};
+use crate::sql::window::micros_of;
 
 const ELSEWHERE: &str = "now() elsewhere than on one side of a comparison with a time in WHERE";
 const MONTHS: &str = "now() with months or years, which are not of one length (write days)";
-/// 1970-01-01 was a Thursday; weeks begin on Mondays.
-const FIRST_MONDAY: i64 = 4 * DAY;
 
 /// Whether an expression asks for the clock.
 pub fn asks_now(expr: &Expr) -> bool {
@@ -133,15 +132,10 @@ fn whole(length: i64, clock: &Expr, frame: &DFSchema) -> Result<i64, Refused> {
 
 /// A span of fixed length in microseconds.
 fn length(expr: &Expr) -> Result<i64, Refused> {
-    let micros = match expr {
-        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(i)), _) if i.months == 0 => {
-            i64::from(i.days).checked_mul(DAY).and_then(|days| days.checked_add(i.nanoseconds / 1000))
-        }
-        Expr::Literal(ScalarValue::IntervalDayTime(Some(i)), _) => {
-            i64::from(i.days).checked_mul(DAY).and_then(|days| days.checked_add(i64::from(i.milliseconds) * 1000))
-        }
-        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(_)) | ScalarValue::IntervalYearMonth(Some(_)), _) => return Err(MONTHS.into()),
-        _ => None,
-    };
-    micros.ok_or_else(|| ELSEWHERE.into())
+    match expr {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(i)), _) if i.months != 0 => Err(MONTHS.into()),
+        Expr::Literal(ScalarValue::IntervalYearMonth(Some(_)), _) => Err(MONTHS.into()),
+        Expr::Literal(span, _) => micros_of(span).ok_or_else(|| ELSEWHERE.into()),
+        _ => Err(ELSEWHERE.into()),
+    }
 }

@@ -128,9 +128,9 @@ fn by_sums(name: &str, args: &[Expr]) -> Option<String> {
         // Numbers are of 64 bits here, and Spark's of 32.
         ("add_months", [day, number]) => format!("add_months(CAST({day} AS DATE), CAST({number} AS INT))"),
         ("space", [number]) => format!("repeat(' ', {number})"),
-        // Down, before 1970 too.
-        ("unix_millis", [time]) => begun("1000", time),
-        ("unix_seconds", [time]) => begun("1000000", time),
+        // Down, before 1970 too, where date_trunc does not so for milliseconds.
+        ("unix_millis", [time]) => format!("((unix_micros({time}) - (unix_micros({time}) % 1000 + 1000) % 1000) / 1000)"),
+        ("unix_seconds", [time]) => format!("(unix_micros(date_trunc('second', {time})) / 1000000)"),
         ("timestamp_seconds", [number]) => format!("to_timestamp_micros(CAST(({number}) * 1000000 AS BIGINT))"),
         ("width_bucket", [of, from, to, number]) => format!("width_bucket({of}, {from}, {to}, CAST({number} AS INT))"),
         ("datediff", [to, from]) => format!("date_diff('day', {from}, {to})"),
@@ -139,11 +139,6 @@ fn by_sums(name: &str, args: &[Expr]) -> Option<String> {
         ("isnotnull", [value]) => format!("(({value}) IS NOT NULL)"),
         _ => return None,
     })
-}
-
-/// How many whole units of microseconds have begun since 1970.
-fn begun(unit: &str, time: &Expr) -> String {
-    format!("((unix_micros({time}) - (unix_micros({time}) % {unit} + {unit}) % {unit}) / {unit})")
 }
 
 /// Whether a text is a pattern of times by Java's letters and not the name of a zone.

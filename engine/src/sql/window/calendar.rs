@@ -8,6 +8,8 @@ use super::zone::Zone;
 
 /// Microseconds of a day.
 pub const DAY: i64 = 86_400_000_000;
+/// Where weeks are counted from, which begin on Mondays: 1970-01-01 was a Thursday.
+pub const FIRST_MONDAY: i64 = 4 * DAY;
 
 /// A length on a calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
