@@ -9,6 +9,7 @@ pub mod host;
 pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod map_keys;
 pub mod open;
 pub mod setting;
 pub mod simulator;

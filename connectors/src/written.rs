@@ -11,6 +11,7 @@ use arrow::datatypes::Schema;
 use arrow::json::LineDelimitedWriter;
 use parquet::arrow::ArrowWriter;
 
+use crate::map_keys::text_keys;
 use crate::sink::{Sink, SinkError};
 
 /// NDJSON lines; times as RFC 3339 in UTC.
@@ -39,7 +40,7 @@ fn create(path: &Path) -> Result<File, SinkError> {
 /// Rows as NDJSON bytes.
 pub fn to_lines(rows: &RecordBatch) -> Result<Vec<u8>, arrow::error::ArrowError> {
     let mut writer = LineDelimitedWriter::new(Vec::new());
-    writer.write(rows)?;
+    writer.write(&text_keys(rows)?)?;
     writer.finish()?;
     Ok(writer.into_inner())
 }

@@ -12,6 +12,7 @@ use arrow::json::LineDelimitedWriter;
 use arrow::json::writer::LineDelimited;
 use arrow::util::pretty::pretty_format_batches;
 use clap::{Args, ValueEnum};
+use littoral_connectors::map_keys::text_keys;
 use littoral_engine::flow::updates::Updates;
 use littoral_engine::sql::Functions;
 use littoral_engine::sql::arrange::set_memory_limit;
@@ -168,7 +169,7 @@ fn nested_as_json(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
 
 fn json(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let mut writer = arrow::json::WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
-    writer.write(&RecordBatch::try_from_iter_with_nullable([("v", column.clone(), true)])?)?;
+    writer.write(&text_keys(&RecordBatch::try_from_iter_with_nullable([("v", column.clone(), true)])?)?)?;
     writer.finish()?;
     let text = String::from_utf8_lossy(&writer.into_inner()).into_owned();
     let value = |line: &str| line.strip_prefix("{\"v\":").and_then(|l| l.strip_suffix('}')).unwrap_or(line).to_string();
@@ -185,7 +186,7 @@ fn written(rows: &RecordBatch, format: Format) -> Result<String, ArrowError> {
         }
         Format::Json => {
             let mut writer = LineDelimitedWriter::new(Vec::new());
-            writer.write(rows)?;
+            writer.write(&text_keys(rows)?)?;
             writer.finish()?;
             String::from_utf8_lossy(&writer.into_inner()).into_owned()
         }

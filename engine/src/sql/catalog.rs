@@ -37,6 +37,7 @@ use super::overflow::Overflow;
 use super::pushing::{NUMBERS_RIGHT, rules};
 use super::rewrite::{EventTime, Versions, ambiguous, of_calls, rewrite};
 use super::subqueries::{above_joins, of_one_row, place, refuse};
+use super::subscripts::planners;
 use super::types::Types;
 use super::watermark::NOW;
 use super::window::window_functions;
@@ -108,7 +109,7 @@ impl Catalog {
             scalars: HashMap::new(),
             aggregates: HashMap::new(),
             windows: HashMap::new(),
-            planners: SessionStateDefaults::default_expr_planners(),
+            planners: planners(),
             relations: vec![Arc::new(MergedColumns)],
             options,
             event_times: HashMap::new(),

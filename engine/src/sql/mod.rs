@@ -34,6 +34,7 @@ pub(crate) mod stack;
 mod statement;
 mod store;
 mod subqueries;
+mod subscripts;
 mod types;
 mod watermark;
 mod window;

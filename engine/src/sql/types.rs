@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{DataType as Written, ObjectName, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType as Written, ExactNumberInfo, ObjectName, TimezoneInfo};
 
 /// The zone of times that have one.
 pub const UTC: &str = "+00:00";
@@ -45,9 +45,36 @@ fn of(written: &Written) -> Result<Option<DataType>> {
         W::UInt32 => DataType::UInt32,
         W::Custom(name, _) => return named(name),
         W::Uuid => return plan_err!("type UUID is not supported yet (write VARCHAR)"),
-        W::Map(..) => return plan_err!("type {written} is not supported yet"),
+        W::Map(key, value) => map(whole(key)?, whole(value)?),
         _ => return Ok(None),
     }))
+}
+
+/// A type within a map, where nothing but this knows DataFusion's own.
+fn whole(written: &Written) -> Result<DataType> {
+    use Written as W;
+    if let Some(known) = of(written)? {
+        return Ok(known);
+    }
+    Ok(match written {
+        W::Varchar(_) | W::Char(_) | W::Text | W::String(_) => DataType::Utf8,
+        W::Boolean | W::Bool => DataType::Boolean,
+        W::TinyInt(_) => DataType::Int8,
+        W::SmallInt(_) | W::Int2(_) => DataType::Int16,
+        W::Int(_) | W::Integer(_) | W::Int4(_) => DataType::Int32,
+        W::BigInt(_) | W::Int8(_) => DataType::Int64,
+        W::Real | W::Float4 | W::Float(_) => DataType::Float32,
+        W::Double(ExactNumberInfo::None) | W::DoublePrecision | W::Float8 => DataType::Float64,
+        W::Date => DataType::Date32,
+        W::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        W::Array(ArrayElemTypeDef::AngleBracket(of) | ArrayElemTypeDef::SquareBracket(of, None)) => DataType::new_list(whole(of)?, true),
+        other => return plan_err!("type {other} within a MAP is not supported yet"),
+    })
+}
+
+fn map(key: DataType, value: DataType) -> DataType {
+    let entry = [Field::new("key", key, false), Field::new("value", value, true)];
+    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry.into_iter().collect()), false)), false)
 }
 
 fn utc() -> DataType {

@@ -102,7 +102,7 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
         }
         ("json_array", _) if list.clauses.is_empty() => return Ok(Some(with_name(function, "json_build_array"))),
         ("proctime", []) => {
-            return Err("PROCTIME() is not supported yet: times are given by rows; now() is the clock, in conditions".into());
+            return Err("PROCTIME() is known as a column of a table alone (p AS PROCTIME()); now() is the clock, in conditions".into());
         }
         ("current_watermark", _) => return Err("CURRENT_WATERMARK is not supported yet".into()),
         ("max_by" | "arg_max" | "argmax", [value, by]) => best(function, value, by, "DESC")?,

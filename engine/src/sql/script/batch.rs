@@ -32,6 +32,7 @@ use crate::sql::pushing::rules;
 use crate::sql::rewrite::{has_join_by_time, rewrite};
 use crate::sql::statement::parse;
 use crate::sql::subqueries::{by_absence, of_one_row};
+use crate::sql::subscripts::planners;
 use crate::sql::types::Types;
 use crate::sql::window::calendar::DAY;
 use crate::sql::window::window_functions;
@@ -133,7 +134,7 @@ fn session(now: Option<i64>, functions: &Functions, strict: bool) -> SessionCont
     // Fields of structs that are read early take columns of one name for each other.
     config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
     let builder = SessionStateBuilder::new().with_config(config).with_default_features().with_type_planner(Arc::new(Types));
-    let builder = builder.with_relation_planners(vec![Arc::new(MergedColumns)]);
+    let builder = builder.with_relation_planners(vec![Arc::new(MergedColumns)]).with_expr_planners(planners());
     let builder = builder.with_optimizer_rules(rules()).with_physical_optimizer_rules(physical());
     let builder = if strict { builder.with_analyzer_rule(Arc::new(Overflow)) } else { builder };
     let context = SessionContext::new_with_state(builder.build());

@@ -15,6 +15,7 @@ use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow::row::OwnedRow;
 use littoral_connectors::files::keys::as_written;
 use littoral_connectors::files::ndjson::Decoder;
+use littoral_connectors::map_keys::text_keys;
 use serde_json::value::RawValue;
 
 use super::batch::conform;
@@ -200,6 +201,7 @@ fn decode(rows: &[String], schema: &SchemaRef) -> Result<RecordBatch, String> {
 pub fn write(out: &mut impl Write, rows: &RecordBatch, diff: impl Fn(usize) -> i64, key: &[usize]) -> Result<(), String> {
     // A row is told whole, nulls too: a reader may know its columns from nowhere else.
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+    let rows = &text_keys(rows).map_err(|e| e.to_string())?;
     writer.write(rows).and_then(|()| writer.finish()).map_err(|e| e.to_string())?;
     let text = String::from_utf8(writer.into_inner()).map_err(|e| e.to_string())?;
     let lines: Vec<&str> = text.lines().collect();

@@ -16,7 +16,7 @@ use super::tables::columns::{Around, Columns, computed};
 use crate::sql::catalog::Catalog;
 use crate::sql::problem::said;
 use crate::sql::program::normal;
-use crate::sql::statement::{COMPUTED, Taken, Watermark};
+use crate::sql::statement::{ARRIVAL, COMPUTED, Taken, Watermark};
 use crate::sql::window::micros_of;
 
 /// A table's definition.
@@ -177,10 +177,14 @@ fn checked(catalog: &Catalog, given: &SchemaRef, columns: &Columns) -> Result<()
     scratch.add_table("rows given", given.clone());
     let mut text = "SELECT * FROM \"rows given\"".to_string();
     for (name, expression) in &columns.computed {
+        // A row keeps the time at which it came.
+        let expression = if expression == ARRIVAL { "CAST(NULL AS TIMESTAMP)" } else { expression };
         text = format!("SELECT *, ({expression}) AS \"{name}\" FROM ({text}) AS \"rows given\"");
         let plan = scratch.plan_query(&text).map_err(|e| format!("column \"{name}\": {}", said(&e)))?;
         if crate::sql::catalog::asks_now(&plan).map_err(|e| said(&e))? {
-            return Err(format!("column \"{name}\": now() in a computed column is not supported yet (give it as a DEFAULT)"));
+            return Err(format!(
+                "column \"{name}\": now() within a computed column is not supported yet: let one column be now(), or PROCTIME(), and compute others from it"
+            ));
         }
     }
     for (name, expression) in &columns.defaults {
@@ -204,7 +208,12 @@ fn watermark(taken: &Taken, options: &options::Options, columns: &Columns) -> Re
     };
     match (&taken.watermark, by_options) {
         (Some(_), Some(_)) => Err("WATERMARK FOR and event_time_field both give the event time".into()),
-        (None, by_options) => Ok(by_options),
+        (None, Some(by_options)) => Ok(Some(by_options)),
+        // Rows come in the order in which they came.
+        (None, None) => {
+            let arrival = columns.computed.iter().find(|(_, expression)| expression == ARRIVAL);
+            Ok(arrival.map(|(column, _)| Watermark { column: column.clone(), expression: None }))
+        }
         (Some(written), None) => Ok(Some(written.clone())),
     }
 }

@@ -6,6 +6,7 @@
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::Place;
+use super::maps;
 use super::tokens::{are, at, closing, is, place, token, word};
 use crate::sql::rewrite::VERSION;
 
@@ -20,6 +21,9 @@ pub struct Stripped {
 
 /// Takes such clauses off.
 pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
+    if maps::is_made(tokens) {
+        return strip(&maps::made(tokens));
+    }
     let mut out = Stripped::default();
     let (mut i, mut keys) = (0, None);
     while let Some(here) = tokens.get(i) {

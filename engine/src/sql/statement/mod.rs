@@ -6,6 +6,7 @@
 mod clauses;
 mod depth;
 mod like;
+mod maps;
 mod sink;
 mod table;
 mod tokens;
@@ -17,7 +18,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::SqlProblem;
 use super::dialect::Sql;
-pub use table::{COMPUTED, Taken};
+pub use table::{ARRIVAL, COMPUTED, Taken};
 use whole::Whole;
 
 /// Bytes of a SQL file.

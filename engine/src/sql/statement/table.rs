@@ -6,11 +6,14 @@
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::like::{self, Like};
+use super::maps;
 use super::tokens::{are, at, closing, is, name, parts, place, text, token, word, words};
 use super::{Place, Watermark};
 
 /// The type of a computed column that does not say it.
 pub const COMPUTED: &str = "computed_type";
+/// What a column is that holds when a row came, by the clock.
+pub const ARRIVAL: &str = "CAST(now() AS TIMESTAMP)";
 
 /// What was taken off a `CREATE TABLE`.
 #[derive(Clone, Debug, Default)]
@@ -211,6 +214,9 @@ fn computed(part: &mut Vec<TokenWithSpan>) {
     if stored.is_some_and(|s| s + 1 == expression.len()) {
         expression.pop();
     }
+    if is_clock(&expression) {
+        expression = words("CAST ( now ( ) AS TIMESTAMP )", span).collect();
+    }
     let mut new: Vec<TokenWithSpan> = Vec::new();
     if i == 1 {
         new.push(word(COMPUTED, span));
@@ -219,13 +225,28 @@ fn computed(part: &mut Vec<TokenWithSpan>) {
     part.splice(i..i, new);
 }
 
+/// Whether an expression is the clock and no more.
+fn is_clock(expression: &[TokenWithSpan]) -> bool {
+    const CLOCKS: [&str; 4] = ["PROCTIME", "NOW", "CURRENT_TIMESTAMP", "LOCALTIMESTAMP"];
+    let Some(first) = expression.first().filter(|first| CLOCKS.iter().any(|clock| is(first, clock))) else { return false };
+    let is_call = at(expression, 1, &Token::LParen) && at(expression, 2, &Token::RParen);
+    match expression.len() {
+        3 => is_call,
+        1 => !is(first, "PROCTIME"),
+        _ => false,
+    }
+}
+
 /// Types in known words: `ROW<…>` is a struct, `t ARRAY` a list, and a local time zone is a time zone.
 fn types(part: &mut Vec<TokenWithSpan>) -> Result<(), (String, Place)> {
     let mut i = 1;
-    while let Some(here) = part.get(i) {
-        let (span, from) = (here.span, place(here));
-        if let Some(kind) = ["MAP", "MULTISET"].iter().find(|k| is(here, k) && at(part, i + 1, &Token::Lt)) {
-            return Err((format!("type {kind} is not supported yet"), from));
+    while let Some(here) = part.get(i).cloned() {
+        let (span, from) = (here.span, place(&here));
+        if is(&here, "MULTISET") && at(part, i + 1, &Token::Lt) {
+            return Err(("type MULTISET is not supported yet".into(), from));
+        }
+        if is(&here, "MAP") && at(part, i + 1, &Token::Lt) && !maps::of_type(part, i) {
+            return Err(("write MAP<key, value>".into(), from));
         }
         if are(part, i, &["WITH", "LOCAL", "TIME", "ZONE"]) {
             part.remove(i + 1);

@@ -9,6 +9,7 @@ use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use littoral_connectors::map_keys::text_keys;
 
 /// The functions.
 pub fn functions() -> Vec<ScalarUDF> {
@@ -108,7 +109,7 @@ fn objects(pairs: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 /// Values as JSON, null as `null`.
 fn written(values: &ArrayRef) -> Result<Vec<String>> {
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
-    writer.write(&RecordBatch::try_from_iter_with_nullable([("v", values.clone(), true)])?)?;
+    writer.write(&text_keys(&RecordBatch::try_from_iter_with_nullable([("v", values.clone(), true)])?)?)?;
     writer.finish()?;
     let bytes = writer.into_inner();
     let text = String::from_utf8_lossy(&bytes);
