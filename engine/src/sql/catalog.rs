@@ -35,7 +35,7 @@ use super::nearest::WholeRows;
 use super::orders;
 use super::overflow::Overflow;
 use super::pushing::{NUMBERS_RIGHT, rules};
-use super::rewrite::{EventTime, Versions, ambiguous, of_calls, rewrite};
+use super::rewrite::{EventTime, Versions, ambiguous, in_brackets, of_calls, rewrite};
 use super::subqueries::{above_joins, of_one_row, place, refuse};
 use super::subscripts::planners;
 use super::types::Types;
@@ -285,9 +285,15 @@ impl Catalog {
     }
 
     /// A statement with its tables and types.
-    fn resolved(&self, statement: Statement) -> Result<LogicalPlan> {
+    fn resolved(&self, mut statement: Statement) -> Result<LogicalPlan> {
         let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
-        SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement)
+        // Each turn writes the fields of one more column of a query around in another way.
+        loop {
+            match SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement.clone()) {
+                Err(DataFusionError::NotImplemented(message)) if in_brackets(&mut statement, &message) => {}
+                done => return done,
+            }
+        }
     }
 
     /// The same with what primary keys say: that a row of a key has all its columns in the key's group. Only asked where a query needs

@@ -32,7 +32,8 @@ impl Dialect for Sql {
     }
 
     fn is_identifier_part(&self, ch: char) -> bool {
-        GenericDialect.is_identifier_part(ch)
+        // `j@>'{}'` is an operator behind a name.
+        ch != '@' && GenericDialect.is_identifier_part(ch)
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {

@@ -19,6 +19,7 @@ mod lateral;
 mod lower;
 mod merged;
 mod minutes;
+mod nanoseconds;
 mod nearest;
 mod orders;
 mod overflow;

@@ -2,7 +2,7 @@
 //! give a wrong number.
 //!
 //! The last rule of the analyser, for streams and for the batch alike, once all types are known; lists, of subqueries too, and orders
-//! are looked at on the way (`in_list.rs`, `orders.rs`), times without seconds (`minutes.rs`), and comparisons of intervals (`intervals.rs`). Operators become calls that fail (`expression/checked.rs`). A sum is one
+//! are looked at on the way (`in_list.rs`, `orders.rs`), times without seconds (`minutes.rs`), and comparisons of intervals (`intervals.rs`) and of times (`nanoseconds.rs`). Operators become calls that fail (`expression/checked.rs`). A sum is one
 //! of decimals, which has room for 10^38, and is made a number of 64 bits where it is given (`functions/whole.rs`): a group whose
 //! sum leaves 64 bits is a row error for as long as it does. A sum or mean of decimals of 128 bits is one of 256 in the same way.
 
@@ -25,6 +25,7 @@ use super::functions::whole;
 use super::in_list::compared;
 use super::intervals;
 use super::minutes;
+use super::nanoseconds;
 use super::orders;
 use super::subqueries::listed;
 use crate::expression::{checked, is_sum, operator_of};
@@ -79,17 +80,20 @@ fn operators(expr: Expr, frame: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_sum(op) && is_whole(&left, frame) && is_whole(&right, frame) => {
             Ok(Transformed::yes(checked(*left, op, *right)))
         }
-        Expr::BinaryExpr(of) => Ok(match intervals::compared(&of, frame) {
+        Expr::BinaryExpr(of) => Ok(match intervals::compared(&of, frame).or_else(|| nanoseconds::compared(&of, frame)) {
             Some(by_length) => Transformed::yes(by_length),
             None => Transformed::no(Expr::BinaryExpr(of)),
         }),
-        Expr::Between(of) => Ok(match intervals::between(&of, frame) {
+        Expr::Between(of) => Ok(match intervals::between(&of, frame).or_else(|| nanoseconds::between(&of, frame)) {
             Some(by_length) => Transformed::yes(by_length),
             None => Transformed::no(Expr::Between(of)),
         }),
         Expr::InList(list) => Ok(match intervals::among(&list, frame) {
             Some(by_length) => Transformed::yes(by_length),
-            None => compared(list),
+            None => match nanoseconds::among(&list, frame) {
+                Some(list) => Transformed::yes(compared(list).data),
+                None => compared(list),
+            },
         }),
         Expr::Cast(cast) => match minutes::literal(&cast.expr, cast.field.data_type()) {
             Some(expr) => Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(expr), ..cast }))),

@@ -57,7 +57,8 @@ pub fn said(error: &DataFusionError) -> String {
             _ => error.strip_backtrace(),
         },
         DataFusionError::Plan(message) if message.starts_with("Projections require unique expression names") => {
-            twice(message.split('"').nth(1).unwrap_or_default())
+            let named = message.split_once('"').map_or("", |(_, rest)| rest);
+            twice(named.split("\" at position").next().unwrap_or_default())
         }
         DataFusionError::Plan(message) => unknown_function(message).unwrap_or_else(|| message.clone()),
         DataFusionError::Execution(message) => message.clone(),
@@ -70,7 +71,6 @@ pub fn said(error: &DataFusionError) -> String {
 fn unknown_function(message: &str) -> Option<String> {
     let name = message.strip_prefix("Invalid function '")?.split('\'').next()?;
     match name {
-        "mz_now" => Some("mz_now() is not supported yet (write now())".into()),
         name if name.starts_with("json") && name.ends_with("agg") => Some(format!("{name} is not supported yet")),
         _ => None,
     }
@@ -94,6 +94,10 @@ fn missing(message: &str) -> String {
         None if message.contains(" { ") => cut(message),
         None => message.to_string(),
     };
-    let told = ["not supported", "not implemented", "nsupported"].iter().any(|words| name.contains(words));
-    if told { name } else { format!("{name} is not supported yet") }
+    let told = ["not supported", "not implemented", "nsupported", "not yet supported", "requires", "was not provided"];
+    let name = name.trim_end_matches('.');
+    match told.iter().any(|words| name.contains(words)) {
+        true => name.to_string(),
+        false => format!("{name} is not supported yet"),
+    }
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, plan_err};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
@@ -13,7 +14,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Distinct, Expr, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Subquery, lit,
+    BinaryExpr, Distinct, Expr, ExprSchemable, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Subquery, lit,
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
@@ -54,6 +55,7 @@ fn refuse_two_out(plan: &LogicalPlan) -> Result<()> {
         node.apply_expressions(|expr| {
             expr.apply(|e| {
                 let Some(subquery) = subquery_of(e) else { return Ok(TreeNodeRecursion::Continue) };
+                refuse_aggregate_outside(&subquery.subquery)?;
                 let there = |c: &Column| node.exists(|n| Ok(n.schema().has_column(c))).unwrap_or(true);
                 match outer_columns(&subquery.subquery)?.into_iter().find(|c| !there(c)) {
                     Some(column) => plan_err!(
@@ -64,6 +66,26 @@ fn refuse_two_out(plan: &LogicalPlan) -> Result<()> {
                 }
             })
         })
+    })?;
+    Ok(())
+}
+
+/// Says which aggregate in a subquery is one of the query around it, by the standard, as it reads nothing but columns of that.
+fn refuse_aggregate_outside(subquery: &LogicalPlan) -> Result<()> {
+    subquery.apply(|node| {
+        let LogicalPlan::Aggregate(aggregate) = node else { return Ok(TreeNodeRecursion::Continue) };
+        for call in &aggregate.aggr_expr {
+            let Expr::AggregateFunction(f) = call.clone().unalias_nested().data else { continue };
+            let (mut own, mut outer) = (false, false);
+            for argument in &f.params.args {
+                own |= argument.any_column_refs();
+                outer |= argument.contains_outer();
+            }
+            if outer && !own {
+                return plan_err!("{call} in a subquery, of columns of the query around it alone, is not supported yet");
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
 }
@@ -176,6 +198,53 @@ fn conjuncts(condition: Expr) -> Vec<Expr> {
     parts
 }
 
+/// Whether an `IN` stands within another expression, of which the optimiser may leave it alone: `x NOT IN (…) OR false`.
+fn within(part: &Expr) -> bool {
+    let is_in = |e: &Expr| matches!(e, Expr::InSubquery(_));
+    let inner = match part {
+        Expr::Not(inner) => inner,
+        other => other,
+    };
+    !is_in(inner) && part.exists(|e| Ok(is_in(e))).unwrap_or(false)
+}
+
+/// A condition as the optimiser will have it, whatever its subqueries give; as it is where that does not work out.
+fn simplified(part: Expr, frame: &DFSchema) -> Expr {
+    let (mut asked, mut fields) = (Vec::new(), Vec::new());
+    let hidden = part.clone().transform_down(|e| {
+        let kind = match &e {
+            Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => DataType::Boolean,
+            Expr::ScalarSubquery(_) => e.get_type(frame)?,
+            _ => return Ok(Transformed::no(e)),
+        };
+        let name = Column::new_unqualified(format!("subquery {}", asked.len()));
+        fields.push((None, Arc::new(Field::new(&name.name, kind, true))));
+        let (e, negated) = match e {
+            Expr::InSubquery(of) => (Expr::InSubquery(InSubquery { negated: false, ..of.clone() }), of.negated),
+            other => (other, false),
+        };
+        asked.push((name.clone(), e));
+        let stands = Expr::Column(name);
+        Ok(Transformed::new(if negated { !stands } else { stands }, true, TreeNodeRecursion::Jump))
+    });
+    let shown = |simple: Expr| {
+        let one = |e: Expr| match &e {
+            Expr::Column(c) => match asked.iter().find(|(name, _)| name == c) {
+                Some((_, subquery)) => Ok(Transformed::new(subquery.clone(), true, TreeNodeRecursion::Jump)),
+                None => Ok(Transformed::no(e)),
+            },
+            _ => Ok(Transformed::no(e)),
+        };
+        simple.transform_down(one).map(|done| done.data)
+    };
+    let whole = frame.iter().map(|(table, field)| (table.cloned(), field.clone())).chain(fields).collect();
+    let simple = DFSchema::new_with_metadata(whole, frame.metadata().clone()).and_then(|whole| {
+        let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::new(whole.clone())).build());
+        simplifier.coerce(hidden?.data, &whole).and_then(|e| simplifier.simplify(e)).and_then(shown)
+    });
+    simple.unwrap_or(part)
+}
+
 /// The parts of a `NOT IN` whose comparison would be lost.
 fn lost_not_in<'a>(expr: &'a Expr, frame: &DFSchema) -> Option<&'a InSubquery> {
     let of = not_in(expr, frame)?;
@@ -274,8 +343,9 @@ pub fn by_absence(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// A filter with those of its `NOT IN`s that are chosen as the absence of rows.
 fn without(filter: Filter, chosen: for<'a> fn(&'a Expr, &DFSchema) -> Option<&'a InSubquery>) -> Result<Transformed<LogicalPlan>> {
-    let parts = conjuncts(filter.predicate.clone());
     let frame = filter.input.schema();
+    let simple = |part: Expr| if within(&part) { conjuncts(simplified(part, frame)) } else { vec![part] };
+    let parts: Vec<Expr> = conjuncts(filter.predicate.clone()).into_iter().flat_map(simple).collect();
     if !parts.iter().any(|part| chosen(part, frame).is_some()) {
         return Ok(Transformed::no(LogicalPlan::Filter(filter)));
     }

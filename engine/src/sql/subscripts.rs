@@ -9,10 +9,12 @@ use datafusion::functions_nested::expr_fn::{array_element, map_extract};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawFieldAccessExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, lit};
 
-/// What plans expressions: this, then DataFusion's own.
+use super::functions::JsonOperators;
+
+/// What plans expressions whose meaning hangs on types: maps' keys, operators of JSON, then DataFusion's own.
 pub fn planners() -> Vec<Arc<dyn ExprPlanner>> {
-    let own = Arc::new(MapKeys) as Arc<dyn ExprPlanner>;
-    std::iter::once(own).chain(SessionStateDefaults::default_expr_planners()).collect()
+    let own: [Arc<dyn ExprPlanner>; 2] = [Arc::new(MapKeys), Arc::new(JsonOperators)];
+    own.into_iter().chain(SessionStateDefaults::default_expr_planners()).collect()
 }
 
 /// The type of a map's keys.

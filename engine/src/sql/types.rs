@@ -9,6 +9,8 @@ use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType as Written, ExactNumberInfo, ObjectName, TimezoneInfo};
 
+use super::functions::as_json;
+
 /// The zone of times that have one.
 pub const UTC: &str = "+00:00";
 
@@ -18,7 +20,9 @@ pub struct Types;
 
 impl TypePlanner for Types {
     fn plan_type_field(&self, written: &Written) -> Result<Option<FieldRef>> {
-        Ok(of(written)?.map(|kind| Arc::new(Field::new("", kind, true))))
+        let field = of(written)?.map(|kind| Field::new("", kind, true));
+        let is_json = matches!(written, Written::JSON | Written::JSONB);
+        Ok(field.map(|field| Arc::new(if is_json { as_json(field) } else { field })))
     }
 }
 
@@ -32,6 +36,8 @@ fn of(written: &Written) -> Result<Option<DataType>> {
         W::TinyText | W::MediumText | W::LongText => DataType::Utf8,
         W::Bytes(_) | W::Binary(_) | W::Varbinary(_) | W::Blob(_) => DataType::Binary,
         W::Timestamp(_, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => utc(),
+        // As rows have them: nanoseconds end in 2262.
+        W::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Timestamp(TimeUnit::Microsecond, None),
         W::Datetime(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
         W::Time(Some(_), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Time64(TimeUnit::Nanosecond),
         W::Int64 => DataType::Int64,
@@ -43,6 +49,11 @@ fn of(written: &Written) -> Result<Option<DataType>> {
         W::USmallInt | W::UInt16 => DataType::UInt16,
         W::UTinyInt | W::UInt8 => DataType::UInt8,
         W::UInt32 => DataType::UInt32,
+        W::Dec(ExactNumberInfo::None) => DataType::Decimal128(38, 10),
+        W::Dec(ExactNumberInfo::Precision(precision @ 1..=38)) => DataType::Decimal128(*precision as u8, 0),
+        W::Dec(ExactNumberInfo::PrecisionAndScale(precision @ 1..=38, scale)) if *scale >= 0 && *scale as u64 <= *precision => {
+            DataType::Decimal128(*precision as u8, *scale as i8)
+        }
         W::Custom(name, _) => return named(name),
         W::Uuid => return plan_err!("type UUID is not supported yet (write VARCHAR)"),
         W::Map(key, value) => map(whole(key)?, whole(value)?),

@@ -1,7 +1,7 @@
 //! Subqueries in WHERE that are correlated, where nulls meet on either side: `IN`, `NOT IN`, `EXISTS`, `NOT EXISTS` and scalars, also
-//! with `HAVING` over an aggregate of all rows.
+//! with `HAVING` over an aggregate of all rows, and over two tables whose columns have the same names.
 //!
-//! DataFusion loses rows of a correlated `NOT IN` itself. So the batch is asked for what it means: each row outside is numbered
+//! DataFusion loses rows of a correlated `NOT IN` itself, and takes two columns of one name for one. So the batch is asked for what it means: each row outside is numbered
 //! and held against every row within, and counts say whether there is an equal value, one that is unknown, or any.
 
 use super::check::Pair;
@@ -20,6 +20,18 @@ struct Asked {
     counted: String,
     pairs: String,
     condition: String,
+    /// What is counted.
+    within: &'static str,
+}
+
+/// What a subquery is of.
+struct Inside {
+    columns: Vec<Column>,
+    /// For the engine.
+    from: String,
+    /// For the batch, all pairs; which of them there are.
+    all: &'static str,
+    on: &'static str,
 }
 
 /// A history and cases over it.
@@ -37,7 +49,7 @@ fn of(alias: &str, columns: &[(&str, Kind)]) -> Vec<Column> {
 }
 
 fn case(dice: &mut Dice, columns: &[(&str, Kind)]) -> Pair {
-    let (mut outside, inside) = (of("a", columns), of("b", columns));
+    let mut outside = of("a", columns);
     let mut from = "t0 AS a".to_string();
     if dice.percent(30) {
         // What an outer join leaves without a partner is null too.
@@ -45,7 +57,8 @@ fn case(dice: &mut Dice, columns: &[(&str, Kind)]) -> Pair {
         outside.extend(of("c", columns));
     }
     let count = 1 + usize::from(dice.percent(25));
-    let asked: Vec<Asked> = (0..count).map(|at| asked(dice, at, &outside, &inside)).collect();
+    let inside: Vec<Inside> = (0..count).map(|_| inside(dice, columns)).collect();
+    let asked: Vec<Asked> = inside.iter().enumerate().map(|(at, of)| asked(dice, at, &outside, of)).collect();
     let (mut engine, mut batch) = (asked[0].engine.clone(), asked[0].condition.clone());
     if let Some(other) = asked.get(1) {
         let word = dice.of(&["AND", "OR"]);
@@ -77,21 +90,37 @@ fn numbered_name(text: &str) -> String {
 }
 
 fn counts(at: usize, asked: &Asked) -> String {
-    let (counted, pairs) = (numbered_name(&asked.counted), numbered_name(&asked.pairs));
+    let (counted, pairs, within) = (numbered_name(&asked.counted), numbered_name(&asked.pairs), asked.within);
     format!(
-        " LEFT JOIN (SELECT o.number AS number, count(*) AS n, {counted} FROM o CROSS JOIN t1 AS b WHERE {pairs} GROUP BY o.number) AS m{at} \
+        " LEFT JOIN (SELECT o.number AS number, count(*) AS n, {counted} FROM o CROSS JOIN {within} WHERE {pairs} GROUP BY o.number) AS m{at} \
          ON m{at}.number = o.number"
     )
+}
+
+/// One table, or two that are joined.
+fn inside(dice: &mut Dice, columns: &[(&str, Kind)]) -> Inside {
+    let (b, both) = (of("b", columns), of("b", columns).into_iter().chain(of("d", columns)).collect());
+    let all = "t1 AS b CROSS JOIN t2 AS d";
+    match dice.below(6) {
+        0 => Inside { columns: both, from: "t1 AS b JOIN t2 AS d ON b.k = d.k".into(), all, on: "b.k = d.k AND " },
+        1 => Inside { columns: both, from: "t1 AS b, t2 AS d".into(), all, on: "" },
+        2 => Inside { columns: both, from: "(SELECT * FROM t1) AS b JOIN t2 AS d USING (k)".into(), all, on: "b.k = d.k AND " },
+        _ => Inside { columns: b, from: "t1 AS b".into(), all: "t1 AS b", on: "" },
+    }
 }
 
 /// Which rows within belong to one outside.
 fn pairs(dice: &mut Dice, outside: &[Column], inside: &[Column]) -> String {
     let mut all = Vec::new();
-    for _ in 0..1 + usize::from(dice.percent(25)) {
+    // Of two tables more is asked, so that it is of both.
+    let two = inside.len() > NAMES.len();
+    let more = if two { 75 } else { 25 };
+    for _ in 0..1 + usize::from(dice.percent(more)) {
         let alike: Vec<(&Column, &Column)> =
             outside.iter().flat_map(|o| inside.iter().filter(|i| i.kind == o.kind).map(move |i| (o, i))).collect();
         let (o, i) = dice.pick(&alike);
-        let word = dice.of(&["=", "=", "=", "=", "<", ">=", "<>", "IS NOT DISTINCT FROM"]);
+        let equal = if two && dice.percent(60) { "<>" } else { "=" };
+        let word = dice.of(&[equal, equal, equal, equal, "<", ">=", "<>", "IS NOT DISTINCT FROM"]);
         all.push(format!("{} {word} {}", i.name, o.name));
     }
     match dice.below(8) {
@@ -103,16 +132,18 @@ fn pairs(dice: &mut Dice, outside: &[Column], inside: &[Column]) -> String {
     all.join(" AND ")
 }
 
-fn asked(dice: &mut Dice, at: usize, outside: &[Column], inside: &[Column]) -> Asked {
+fn asked(dice: &mut Dice, at: usize, outside: &[Column], of: &Inside) -> Asked {
+    let Inside { columns: inside, from, .. } = of;
     let pairs = pairs(dice, outside, inside);
-    match dice.below(6) {
-        5 => having(dice, at, pairs),
+    let mut asked = match dice.below(6) {
+        5 => having(dice, at, from, pairs),
         0 => {
             let (word, test) = [("EXISTS", "> 0"), ("NOT EXISTS", "= 0")][dice.below(2)];
             let condition = format!("coalesce(m{at}.n, 0) {test}");
-            Asked { engine: format!("{word} (SELECT 1 FROM t1 AS b WHERE {pairs})"), counted: "0 AS x".into(), pairs, condition }
+            let engine = format!("{word} (SELECT 1 FROM {from} WHERE {pairs})");
+            Asked { engine, counted: "0 AS x".into(), pairs, condition, within: "" }
         }
-        1 => scalar(dice, at, pairs, (outside, inside)),
+        1 => scalar(dice, at, (from, pairs), (outside, inside)),
         _ => {
             let kind = dice.pick(inside).kind;
             let left = match dice.below(8) {
@@ -138,17 +169,20 @@ fn asked(dice: &mut Dice, at: usize, outside: &[Column], inside: &[Column]) -> A
             let condition = format!(
                 "({not}CASE WHEN coalesce(m{at}.e, 0) > 0 THEN true WHEN coalesce(m{at}.u, 0) > 0 THEN CAST(NULL AS BOOLEAN) ELSE false END)"
             );
-            Asked { engine: format!("{left} {not}IN (SELECT {right} FROM t1 AS b WHERE {pairs})"), counted, pairs, condition }
+            Asked { engine: format!("{left} {not}IN (SELECT {right} FROM {from} WHERE {pairs})"), counted, pairs, condition, within: "" }
         }
-    }
+    };
+    asked.within = of.all;
+    asked.pairs = format!("{}{}", of.on, asked.pairs);
+    asked
 }
 
 /// What is asked of an aggregate of all rows within, which has a row where there are none; or given beside it.
-fn having(dice: &mut Dice, at: usize, pairs: String) -> Asked {
+fn having(dice: &mut Dice, at: usize, from: &str, pairs: String) -> Asked {
     let n = format!("coalesce(m{at}.n, 0)");
     let more = dice.of(&["", "", "", " AND a.k IS NOT NULL"]);
     let test = format!("{} {}{more}", dice.of(&["=", "<>", "<", ">="]), dice.below(3));
-    let (from, holds) = (format!("FROM t1 AS b WHERE {pairs}"), format!("({n} {test})"));
+    let (from, holds) = (format!("FROM {from} WHERE {pairs}"), format!("({n} {test})"));
     let (engine, condition) = match dice.below(6) {
         0 => (format!("EXISTS (SELECT 1 {from} HAVING count(*) {test})"), holds),
         1 => (format!("NOT EXISTS (SELECT 1 {from} HAVING count(*) {test})"), format!("NOT {holds}")),
@@ -160,7 +194,7 @@ fn having(dice: &mut Dice, at: usize, pairs: String) -> Asked {
         ),
         _ => (format!("((SELECT coalesce(max(1), 7) {from}) = 7)"), format!("({n} = 0)")),
     };
-    Asked { engine, counted: "0 AS x".into(), pairs, condition }
+    Asked { engine, counted: "0 AS x".into(), pairs, condition, within: "" }
 }
 
 fn column_of(dice: &mut Dice, columns: &[Column], kind: Kind) -> Sql {
@@ -168,7 +202,7 @@ fn column_of(dice: &mut Dice, columns: &[Column], kind: Kind) -> Sql {
     dice.of(&own).into()
 }
 
-fn scalar(dice: &mut Dice, at: usize, pairs: String, (outside, inside): (&[Column], &[Column])) -> Asked {
+fn scalar(dice: &mut Dice, at: usize, (from, pairs): (&str, String), (outside, inside): (&[Column], &[Column])) -> Asked {
     let of = dice.pick(inside);
     let (call, kind) = match dice.below(3) {
         0 if of.kind != Kind::Bool => (format!("min({})", of.name), of.kind),
@@ -178,6 +212,6 @@ fn scalar(dice: &mut Dice, at: usize, pairs: String, (outside, inside): (&[Colum
     let left = Expressions { dice, columns: outside, outer: &[] }.of(kind, 1);
     let word = dice.of(&["=", "<", ">=", "<>", "IS DISTINCT FROM"]);
     let value = if call.starts_with("count") { format!("coalesce(m{at}.x, 0)") } else { format!("m{at}.x") };
-    let engine = format!("({left} {word} (SELECT {call} FROM t1 AS b WHERE {pairs}))");
-    Asked { engine, counted: format!("{call} AS x"), pairs, condition: format!("({left} {word} {value})") }
+    let engine = format!("({left} {word} (SELECT {call} FROM {from} WHERE {pairs}))");
+    Asked { engine, counted: format!("{call} AS x"), pairs, condition: format!("({left} {word} {value})"), within: "" }
 }

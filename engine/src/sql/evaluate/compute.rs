@@ -68,7 +68,7 @@ impl Compute {
             Compute::Unnest { .. } => DataType::Int64,
             _ => DataType::UInt32,
         };
-        let columns = input.fields().iter().enumerate().map(|(i, f)| Field::new(column_name(i), f.data_type().clone(), true));
+        let columns = input.fields().iter().enumerate().map(|(i, f)| f.as_ref().clone().with_name(column_name(i)).with_nullable(true));
         let fields: Vec<Field> = std::iter::once(Field::new(TAG, tag, false)).chain(columns).collect();
         std::sync::Arc::new(Schema::new(fields))
     }

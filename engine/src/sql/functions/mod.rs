@@ -9,6 +9,7 @@ mod times;
 mod to_char;
 mod whole;
 
+pub use json::{JsonOperators, as_json};
 pub use whole::whole;
 
 use datafusion::logical_expr::ScalarUDF;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result, plan_err};
+use datafusion::common::{Column, NullEquality, Result, plan_err};
 use datafusion::functions::core::expr_fn::{get_field, named_struct};
 use datafusion::functions_nested::expr_fn::make_array;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, DistinctOn, Expr, ExprFunctionExt, FetchType, Join, JoinType, Limit, LogicalPlan, LogicalPlanBuilder, Projection,
-    SkipType, SortExpr, Union, Values, Window, WindowFrame, cast, lit, when,
+    Aggregate, BinaryExpr, Distinct, DistinctOn, Expr, ExprFunctionExt, FetchType, Join, JoinType, Limit, LogicalPlan, LogicalPlanBuilder,
+    Operator, Projection, SkipType, SortExpr, Union, Values, Window, WindowFrame, cast, lit, when,
 };
 
 use super::{columns, is_not_distinct, reads_outside};
@@ -189,7 +189,13 @@ impl Base {
             return plan_err!("a {} JOIN in a subquery that reads the query around it is not supported yet", join.join_type);
         }
         let (again, mut right) = (|i: usize| format!("{}.{i} on the right", self.name), join.right.as_ref().clone());
-        let on = join.on.iter().map(|(l, r)| l.clone().eq(r.clone())).chain(join.filter.clone());
+        // INTERSECT and EXCEPT take nulls as equal.
+        let operator = match join.null_equality {
+            NullEquality::NullEqualsNothing => Operator::Eq,
+            NullEquality::NullEqualsNull => Operator::IsNotDistinctFrom,
+        };
+        let equal = |(l, r): &(Expr, Expr)| Expr::BinaryExpr(BinaryExpr::new(Box::new(l.clone()), operator, Box::new(r.clone())));
+        let on = join.on.iter().map(equal).chain(join.filter.clone());
         let mut on = on.map(|e| self.read_here(e)).collect::<Result<Vec<_>>>()?;
         if reads_outside(&right)? {
             let renamed = self.columns.iter().enumerate().map(|(i, (_, own))| Expr::Column(own.clone()).alias(again(i)));

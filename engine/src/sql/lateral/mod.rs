@@ -13,10 +13,14 @@ mod typed;
 mod unknown;
 mod values;
 
+use std::collections::HashSet;
+
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, SubqueryAlias, lit};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Subquery, SubqueryAlias, lit,
+};
 
 use base::{Base, Numbered};
 pub use single::single_value;
@@ -53,8 +57,9 @@ fn subquery_of(right: &LogicalPlan) -> Option<(LogicalPlan, Option<TableReferenc
 }
 
 /// Whether DataFusion's rules take a subquery apart as they should: what it reads is pulled up out of filters, through nodes
-/// that do not mind. Groups only let equalities through. A group of all rows has a row where there are none, which the rules
-/// mend for its columns and for arithmetic with them; not so what is asked of that row (`HAVING`), or what does not hang on it.
+/// that do not mind. Groups only let equalities with a column of theirs through, by its name, which nothing between may change. A group of
+/// all rows has a row where there are none, which the rules mend for its columns and for arithmetic with them; not so what is asked of
+/// that row (`HAVING`), or what does not hang on it. What is pulled up loses the names of tables: two columns of one name would be one.
 fn is_simple(inner: &LogicalPlan) -> Result<bool> {
     let (mut simple, mut grouped, mut asked, mut named) = (true, false, false, false);
     inner.apply(|node| {
@@ -66,11 +71,11 @@ fn is_simple(inner: &LogicalPlan) -> Result<bool> {
             }
             LogicalPlan::Projection(projection) => {
                 asked |= !projection.expr.iter().all(|e| is_arithmetic(e) && e.any_column_refs());
-                !node.contains_outer_reference()
+                !node.contains_outer_reference() && !hides(projection)
             }
             LogicalPlan::SubqueryAlias(_) => {
                 named = true;
-                !node.contains_outer_reference()
+                !grouped && !node.contains_outer_reference()
             }
             LogicalPlan::TableScan(_) => !node.contains_outer_reference(),
             LogicalPlan::Filter(filter) => {
@@ -78,13 +83,32 @@ fn is_simple(inner: &LogicalPlan) -> Result<bool> {
                 !grouped || split_conjunction(&filter.predicate).into_iter().all(is_equality)
             }
             LogicalPlan::Sort(sort) => sort.fetch.is_none() && !node.contains_outer_reference(),
-            LogicalPlan::Join(join) => join.join_type == JoinType::Inner,
+            LogicalPlan::Join(join) => join.join_type == JoinType::Inner && !node.contains_outer_reference(),
             // What reads nothing from outside may be anything.
             _ => !reads_outside(node)?,
         };
-        Ok(if simple && reads_outside(node)? { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+        let reads = reads_outside(node)?;
+        simple &= !reads || !node.inputs().into_iter().any(has_twice);
+        Ok(if simple && reads { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     })?;
     Ok(simple)
+}
+
+/// Whether a plan gives two columns of one name.
+fn has_twice(plan: &LogicalPlan) -> bool {
+    let mut seen = HashSet::new();
+    !plan.schema().fields().iter().all(|field| seen.insert(field.name()))
+}
+
+/// Whether what is chosen has the name of another column beneath.
+fn hides(projection: &Projection) -> bool {
+    let beneath = projection.input.schema();
+    let is_itself = |e: &Expr, name: &str| matches!(e.clone().unalias_nested().data, Expr::Column(c) if c.name == name);
+    projection
+        .expr
+        .iter()
+        .zip(projection.schema.fields())
+        .any(|(e, field)| !is_itself(e, field.name()) && beneath.fields().iter().any(|other| other.name() == field.name()))
 }
 
 /// Whether an expression is columns and numbers, added and multiplied.
@@ -103,15 +127,18 @@ fn is_arithmetic(expr: &Expr) -> bool {
     }
 }
 
-/// Whether a condition reads nothing from outside, or compares it for equality with what is within.
+/// Whether a condition reads nothing from outside, or compares it for equality with a column within.
 fn is_equality(condition: &Expr) -> bool {
-    let within = |e: &Expr| !e.contains_outer();
+    let within = |e: &Expr| match e {
+        Expr::Cast(cast) => matches!(*cast.expr, Expr::Column(_)),
+        other => matches!(other, Expr::Column(_)),
+    };
     let outside = |e: &Expr| e.contains_outer() && e.column_refs().is_empty();
     match condition {
         Expr::BinaryExpr(b) if b.op == Operator::Eq && condition.contains_outer() => {
             within(&b.left) && outside(&b.right) || outside(&b.left) && within(&b.right)
         }
-        other => within(other),
+        other => !other.contains_outer(),
     }
 }
 

@@ -118,7 +118,7 @@ fn schema_of(plan: &LogicalPlan) -> SchemaRef {
 }
 
 fn fields_of(schema: &DFSchema) -> SchemaRef {
-    let fields: Vec<Field> = schema.fields().iter().map(|f| Field::new(f.name(), f.data_type().clone(), true)).collect();
+    let fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
     Arc::new(Schema::new(fields))
 }
 

@@ -7,10 +7,10 @@ use datafusion::sql::sqlparser::ast::{
     Ident, JsonNullClause, ObjectName, Value,
 };
 
-use super::{expression, patterns};
+use super::{expression, json_aggregates, patterns};
 
 /// Functions that are others by another name.
-const NAMES: [(&str, &str); 34] = [
+const NAMES: [(&str, &str); 35] = [
     ("variance", "var_samp"),
     ("var", "var_samp"),
     ("every", "bool_and"),
@@ -35,6 +35,7 @@ const NAMES: [(&str, &str); 34] = [
     ("len", "length"),
     ("regexp", "regexp_like"),
     ("string_split", "string_to_array"),
+    ("split", "string_to_array"),
     ("list_contains", "array_has"),
     ("list_length", "array_length"),
     ("array_size", "cardinality"),
@@ -59,7 +60,14 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
     {
         return expression(&format!("json_build_object({})", pairs.join(", "))).map(Some);
     }
+    if let Some(call) = json_aggregates::rewritten(function, list, &name)? {
+        return Ok(Some(call));
+    }
     let Some(args) = plain_arguments(list) else { return Ok(None) };
+    if name == "unix_timestamp" && args.len() == 2 {
+        let Expr::Function(call) = with_name(function, "to_unixtime") else { return Ok(None) };
+        return Ok(by_pattern(&call, "to_unixtime", &args)?.or(Some(Expr::Function(call))));
+    }
     if let Some(new) = by_pattern(function, &name, &args)? {
         return Ok(Some(new));
     }
@@ -77,6 +85,10 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
             format!("{name}('{}', {a}, {b})", unit.value)
         }
         ("dateadd" | "date_add", [Expr::Identifier(unit), a, b]) => format!("timestampadd('{}', {a}, {b})", unit.value),
+        ("date_trunc" | "timestamp_trunc", [time, Expr::Identifier(unit)]) if !matches!(time, Expr::Value(_)) && is_unit(unit) => {
+            format!("date_trunc('{}', {time})", unit.value)
+        }
+        ("mz_now", []) => "now()".to_string(),
         ("from_unixtime", [seconds, pattern]) if is_java(&pattern.to_string()) => {
             let call = expression(&format!("date_format(to_timestamp_seconds({seconds}), {pattern})"))?;
             let Expr::Function(function) = &call else { return Ok(None) };
@@ -108,6 +120,7 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
         ("max_by" | "arg_max" | "argmax", [value, by]) => best(function, value, by, "DESC")?,
         ("min_by" | "arg_min" | "argmin", [value, by]) => best(function, value, by, "ASC")?,
         ("group_concat" | "listagg", [value]) => return joined(function, list, value).map(Some),
+        ("count_if" | "countif", [condition]) if list.duplicate_treatment.is_none() => return counted(function, list, condition).map(Some),
         ("count", [_, _, ..]) if list.duplicate_treatment.is_some() => return distinct_tuples(function, list, &args).map(Some),
         (name, args) => match by_sums(name, args) {
             Some(text) => text,
@@ -115,6 +128,12 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
         },
     };
     expression(&text).map(Some)
+}
+
+/// Whether a word is a part of a time.
+fn is_unit(word: &Ident) -> bool {
+    let word = word.value.to_lowercase();
+    PARTS.contains(&word.as_str()) || ["millisecond", "microsecond"].contains(&word.as_str())
 }
 
 /// Functions that are sums of others.
@@ -135,6 +154,7 @@ fn by_sums(name: &str, args: &[Expr]) -> Option<String> {
         ("width_bucket", [of, from, to, number]) => format!("width_bucket({of}, {from}, {to}, CAST({number} AS INT))"),
         ("datediff", [to, from]) => format!("date_diff('day', {from}, {to})"),
         ("e", []) => "exp(1)".to_string(),
+        ("from_base64", [text]) => format!("CAST(decode({text}, 'base64') AS VARCHAR)"),
         ("isnull", [value]) => format!("(({value}) IS NULL)"),
         ("isnotnull", [value]) => format!("(({value}) IS NOT NULL)"),
         _ => return None,
@@ -168,7 +188,7 @@ fn returning(function: &Function, list: &FunctionArgumentList, name: &str) -> Re
 }
 
 /// `JSON_OBJECT(key VALUE value, …)`, as keys and values one after the other; none where it is not written so.
-fn pairs(list: &FunctionArgumentList) -> Result<Option<Vec<String>>, String> {
+pub fn pairs(list: &FunctionArgumentList) -> Result<Option<Vec<String>>, String> {
     let is_pair = |operator: &FunctionArgOperator| matches!(operator, FunctionArgOperator::Value | FunctionArgOperator::Colon);
     let mut pairs = Vec::new();
     for arg in &list.args {
@@ -184,12 +204,12 @@ fn pairs(list: &FunctionArgumentList) -> Result<Option<Vec<String>>, String> {
     }
 }
 
-fn with_name(function: &Function, name: &str) -> Expr {
+pub fn with_name(function: &Function, name: &str) -> Expr {
     Expr::Function(Function { name: ObjectName::from(vec![Ident::new(name)]), ..function.clone() })
 }
 
 /// Arguments without names; none when one has a name, or is a wildcard.
-fn plain_arguments(list: &FunctionArgumentList) -> Option<Vec<Expr>> {
+pub fn plain_arguments(list: &FunctionArgumentList) -> Option<Vec<Expr>> {
     let one = |arg: &FunctionArg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,
@@ -269,6 +289,14 @@ fn joined(function: &Function, list: &FunctionArgumentList, value: &Expr) -> Res
     function.name = ObjectName::from(vec![Ident::new("string_agg")]);
     function.args = FunctionArguments::List(list);
     Ok(Expr::Function(function))
+}
+
+/// `count_if(condition)`: how often it is true.
+fn counted(function: &Function, list: &FunctionArgumentList, condition: &Expr) -> Result<Expr, String> {
+    let one = expression(&format!("CASE WHEN {condition} THEN 1 END"))?;
+    let args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(one))];
+    let args = FunctionArguments::List(FunctionArgumentList { args, ..list.clone() });
+    Ok(Expr::Function(Function { name: ObjectName::from(vec![Ident::new("count")]), args, ..function.clone() }))
 }
 
 /// `count(DISTINCT a, b)`: rows in which neither is null, each pair once.

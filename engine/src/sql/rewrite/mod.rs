@@ -7,15 +7,19 @@
 mod by_time;
 mod calls;
 mod first_rows;
+mod json_aggregates;
+mod likes;
 mod merged_away;
 mod named_windows;
 mod names;
+mod outer_fields;
 mod patterns;
 mod recursion;
 mod refused;
 mod series;
 mod spellings;
 mod tuples;
+mod unqualified;
 mod using;
 mod windows;
 
@@ -32,6 +36,7 @@ use super::dialect::Sql;
 pub use by_time::{EventTime, NEAREST, VERSION, Versions, is_in as has_join_by_time};
 pub use merged_away::name_of;
 pub use names::{ambiguous, apart, numbered};
+pub use outer_fields::in_brackets;
 pub use refused::of_calls;
 pub use using::{MERGED, constraint};
 
@@ -110,6 +115,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
         flow(refused::of_select(select))?;
+        flow(unqualified::check(select))?;
         flow(tuples::rewrite(select))?;
         for item in &select.projection {
             if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) = item {

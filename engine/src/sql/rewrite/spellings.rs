@@ -2,14 +2,14 @@
 
 use datafusion::sql::sqlparser::ast::{AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, Query, SetExpr, UnaryOperator};
 
-use super::{calls, expression, tuples};
+use super::{calls, expression, likes, tuples};
 use crate::sql::program::normal;
 
 /// The expression in DataFusion's words; none when it is said so already.
 pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
     let text = match expr {
         Expr::Function(function) => return calls::rewritten(function),
-        Expr::BinaryOp { left, op, right } => match operator(left, op, right) {
+        Expr::BinaryOp { left, op, right } => match tuples::compared(left, op, right).or_else(|| operator(left, op, right)) {
             Some(text) => text,
             None => return Ok(None),
         },
@@ -20,10 +20,23 @@ pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
                 return Ok(taken.map(|subquery| Expr::InSubquery { expr: expr.clone(), subquery, negated: *negated }));
             }
         },
+        Expr::InList { expr, list, negated } => match tuples::listed(expr, list, *negated) {
+            Some(text) => text,
+            None => return Ok(None),
+        },
         Expr::RLike { negated, expr, pattern, .. } => format!("{}regexp_like({expr}, {pattern})", not(*negated)),
         Expr::Like { any: true, negated, expr, pattern, escape_char } => any_like("LIKE", *negated, expr, pattern, escape_char.is_some())?,
         Expr::ILike { any: true, negated, expr, pattern, escape_char } => {
             any_like("ILIKE", *negated, expr, pattern, escape_char.is_some())?
+        }
+        Expr::Like { any: false, negated, expr, pattern, escape_char: Some(escape) } if !likes::is_usual(escape) => {
+            format!("{expr} {}LIKE {}", not(*negated), likes::escaped("LIKE", pattern, escape)?)
+        }
+        Expr::ILike { any: false, negated, expr, pattern, escape_char: Some(escape) } if !likes::is_usual(escape) => {
+            format!("{expr} {}ILIKE {}", not(*negated), likes::escaped("ILIKE", pattern, escape)?)
+        }
+        Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+            format!("{}regexp_like({expr}, {})", not(*negated), likes::similar(pattern, escape_char.as_ref())?)
         }
         Expr::InUnnest { expr, array_expr, negated } => format!("{}({expr} = ANY({array_expr}))", not(*negated)),
         Expr::Floor { expr, field: CeilFloorKind::DateTimeField(field) } if *field != DateTimeField::NoDateTime => {

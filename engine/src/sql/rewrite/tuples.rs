@@ -1,4 +1,4 @@
-//! Several values as one: `(a, b) IN (SELECT …)`, and `GROUP BY ()`.
+//! Several values as one: `(a, b) IN (SELECT …)` or a list, `(a, b) < (c, d)`, and `GROUP BY ()`.
 //!
 //! Two rows are equal when all their values are, and it is unknown whether they are when none differs and some is null. Where only true
 //! counts, as in `WHERE`, `IN` asks whether an equal row exists, and `NOT IN` whether none exists that is equal or may be; as a value
@@ -40,6 +40,37 @@ fn condition(of: &mut Expr) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// A comparison of rows of one length, value by value: DataFusion would compare structs, in which nulls are equal.
+pub fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<String> {
+    let (Expr::Tuple(left), Expr::Tuple(right)) = (left, right) else { return None };
+    if left.len() != right.len() || left.is_empty() {
+        return None;
+    }
+    let pairs = left.iter().zip(right);
+    let all = |word: &str, between: &str| pairs.clone().map(|(a, b)| format!("({a}) {word} ({b})")).collect::<Vec<_>>().join(between);
+    // The first that differs decides, and of the last whether equal rows count.
+    let ordered = |word: &str| {
+        let first = word.trim_end_matches('=');
+        pairs.clone().rev().fold(String::new(), |rest, (a, b)| match rest.is_empty() {
+            true => format!("({a}) {word} ({b})"),
+            false => format!("(({a}) {first} ({b}) OR (({a}) = ({b}) AND {rest}))"),
+        })
+    };
+    Some(match op {
+        BinaryOperator::Eq => all("=", " AND "),
+        BinaryOperator::NotEq => all("<>", " OR "),
+        BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq => ordered(&op.to_string()),
+        _ => return None,
+    })
+}
+
+/// `(a, b) IN ((1, 2), …)`.
+pub fn listed(row: &Expr, list: &[Expr], negated: bool) -> Option<String> {
+    let each = list.iter().map(|other| compared(row, &BinaryOperator::Eq, other)).collect::<Option<Vec<_>>>()?;
+    let any = each.iter().map(|equal| format!("({equal})")).collect::<Vec<_>>().join(" OR ");
+    Some(if negated { format!("NOT ({any})") } else { any })
 }
 
 /// `(a, b) IN (SELECT …)` as a value.

@@ -61,6 +61,14 @@ pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
                 continue;
             }
         }
+        // INTERVAL 1 MINUTE, which the planner takes in some places and not before PRECEDING.
+        if let (true, Some(TokenWithSpan { token: Token::Number(number, false), span })) = (is(here, "INTERVAL"), tokens.get(i + 1))
+            && tokens.get(i + 2).is_some_and(|t| matches!(t.token, Token::Word(_)))
+        {
+            out.tokens.extend([here.clone(), token(Token::SingleQuotedString(number.clone()), *span)]);
+            i += 2;
+            continue;
+        }
         // JSON_OBJECT(KEY 'a' VALUE b): the word says nothing.
         let begins = i > 0 && tokens.get(i - 1).is_some_and(|t| matches!(t.token, Token::LParen | Token::Comma));
         if begins && is(here, "KEY") && are(tokens, i + 2, &["VALUE"]) {

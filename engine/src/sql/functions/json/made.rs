@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
 use datafusion::common::{Result, exec_err, plan_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use littoral_connectors::map_keys::text_keys;
+
+use super::{as_json, is_json};
 
 /// The functions.
 pub fn functions() -> Vec<ScalarUDF> {
@@ -57,9 +59,16 @@ impl ScalarUDFImpl for Made {
         }
     }
 
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let kinds: Vec<DataType> = args.arg_fields.iter().map(|f| f.data_type().clone()).collect();
+        let field = Field::new(self.name, self.return_type(&kinds)?, true);
+        Ok(Arc::new(if self.makes == Makes::Check { field } else { as_json(field) }))
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
         let arrays = args.args.iter().map(|a| a.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        let written = |of: (usize, &ArrayRef)| values(of, &args.arg_fields);
         let out: ArrayRef = match (self.makes, arrays.as_slice()) {
             (Makes::Check, [text]) => {
                 let text = cast(text, &DataType::Utf8)?;
@@ -68,15 +77,15 @@ impl ScalarUDFImpl for Made {
             }
             // A value that is null is no document.
             (Makes::Value, [value]) => {
-                let texts = written(value)?;
+                let texts = written((0, value))?;
                 Arc::new(texts.into_iter().enumerate().map(|(row, t)| value.is_valid(row).then_some(t)).collect::<StringArray>())
             }
             (Makes::Array, values) => {
-                let columns = values.iter().map(written).collect::<Result<Vec<_>>>()?;
+                let columns = values.iter().enumerate().map(written).collect::<Result<Vec<_>>>()?;
                 let row = |row: usize| format!("[{}]", cells(&columns, row).join(","));
                 Arc::new((0..rows).map(|r| Some(row(r))).collect::<StringArray>())
             }
-            (Makes::Object, pairs) => objects(pairs, rows)?,
+            (Makes::Object, pairs) => objects(pairs, rows, &written)?,
             _ => return exec_err!("{} is {}(value)", self.name, self.name),
         };
         Ok(ColumnarValue::Array(out))
@@ -87,10 +96,12 @@ fn cells(columns: &[Vec<String>], row: usize) -> Vec<&str> {
     columns.iter().filter_map(|c| c.get(row)).map(String::as_str).collect()
 }
 
-fn objects(pairs: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+type Written<'a> = &'a dyn Fn((usize, &ArrayRef)) -> Result<Vec<String>>;
+
+fn objects(pairs: &[ArrayRef], rows: usize, written: Written<'_>) -> Result<ArrayRef> {
     let (keys, values): (Vec<_>, Vec<_>) = pairs.iter().enumerate().partition(|(i, _)| i % 2 == 0);
     let keys = keys.into_iter().map(|(_, k)| Ok(cast(k, &DataType::Utf8)?)).collect::<Result<Vec<_>>>()?;
-    let columns = values.into_iter().map(|(_, v)| written(v)).collect::<Result<Vec<_>>>()?;
+    let columns = values.into_iter().map(written).collect::<Result<Vec<_>>>()?;
     let mut out = Vec::with_capacity(rows);
     for row in 0..rows {
         let mut members = Vec::with_capacity(keys.len());
@@ -104,6 +115,25 @@ fn objects(pairs: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         out.push(format!("{{{}}}", members.join(",")));
     }
     Ok(Arc::new(StringArray::from(out)))
+}
+
+/// An argument's values as JSON, by its place among the fields of all.
+pub fn values((at, values): (usize, &ArrayRef), fields: &[FieldRef]) -> Result<Vec<String>> {
+    match fields.get(at).is_some_and(|field| is_json(field)) {
+        true => documents(values),
+        false => written(values),
+    }
+}
+
+/// Documents as they are, null as `null`; what turns out to be none is a string.
+fn documents(values: &ArrayRef) -> Result<Vec<String>> {
+    let texts = cast(values, &DataType::Utf8)?;
+    let one = |text: Option<&str>| match text {
+        None => "null".to_string(),
+        Some(text) if serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() => text.trim().to_string(),
+        Some(text) => serde_json::Value::from(text).to_string(),
+    };
+    Ok(texts.as_string::<i32>().iter().map(one).collect())
 }
 
 /// Values as JSON, null as `null`.

@@ -4,18 +4,23 @@
 //! and what is no JSON, is null. Nothing is parsed but what leads to the place (`find.rs`).
 
 mod find;
+mod gathered;
 mod made;
+mod operators;
 mod path;
+mod value;
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, StringArray, StringBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::{Result, exec_err, plan_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+pub use operators::JsonOperators;
 use path::Step;
+pub use value::{as_json, is_json};
 
 /// What a function gives of what stands at the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,7 +101,7 @@ pub fn functions() -> Vec<ScalarUDF> {
     let read = FUNCTIONS.map(|(name, place, gives)| {
         ScalarUDF::from(Read { name, place, gives, signature: Signature::variadic_any(Volatility::Immutable) })
     });
-    read.into_iter().chain(made::functions()).collect()
+    read.into_iter().chain(made::functions()).chain(gathered::functions()).chain([operators::includes(), operators::concat()]).collect()
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -141,6 +146,12 @@ impl ScalarUDFImpl for Read {
             Gives::Bool | Gives::Exists => DataType::Boolean,
             Gives::Keys | Gives::Elements | Gives::Texts | Gives::All => texts(),
         })
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let kinds: Vec<DataType> = args.arg_fields.iter().map(|f| f.data_type().clone()).collect();
+        let field = Field::new(self.name, self.return_type(&kinds)?, true);
+        Ok(Arc::new(if matches!(self.gives, Gives::Json | Gives::Whole) { as_json(field) } else { field }))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
