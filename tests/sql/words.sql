@@ -16,3 +16,6 @@ SELECT id, coalesce(until, TIMESTAMP '9999-12-31 00:00:00') AS until FROM valid 
 SELECT a.id, b.id AS other FROM valid a JOIN valid b ON a.day = b.since WHERE a.since BETWEEN '2000-01-01' AND '9999-01-01';
 SELECT id FROM valid WHERE since IN ('9999-12-31', '2021-01-01');
 SELECT id FROM valid WHERE now() BETWEEN since AND coalesce(until, TIMESTAMP '9999-12-31 00:00:00');
+-- Sets of groups by what is computed; a length below nought.
+SELECT a % 2 AS odd, count(*) AS n, grouping(a % 2) AS all_of_them FROM t GROUP BY ROLLUP (a % 2) ORDER BY all_of_them, odd;
+SELECT a, lpad(name, a - 2, '*') AS l, rpad(name, a + 2, '*') AS r FROM t ORDER BY a;

@@ -56,9 +56,14 @@ impl AnalyzerRule for Overflow {
         plan.transform_up_with_subqueries(|node| {
             let frame = frame(&node)?;
             let names = NamePreserver::new(&node);
-            let strict = node.map_expressions(|expr| {
+            let named = |expr: Expr| {
                 let name = names.save(&expr);
                 Ok(operators(expr, &frame)?.update_data(|e| name.restore(e)))
+            };
+            let strict = node.map_expressions(|expr| match expr {
+                // A set has no name: its columns have.
+                set @ Expr::GroupingSet(_) => set.map_children(named),
+                other => named(other),
             })?;
             strict.transform_data(|node| sums(orders::of_node(node), &frame))
         })

@@ -64,20 +64,15 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
         return Ok(Some(call));
     }
     let Some(args) = plain_arguments(list) else { return Ok(None) };
-    if name == "unix_timestamp" && args.len() == 2 {
-        let Expr::Function(call) = with_name(function, "to_unixtime") else { return Ok(None) };
-        return Ok(by_pattern(&call, "to_unixtime", &args)?.or(Some(Expr::Function(call))));
-    }
     if let Some(new) = by_pattern(function, &name, &args)? {
         return Ok(Some(new));
+    }
+    if let Some(text) = by_sums(&name, &args) {
+        return expression(&text).map(Some);
     }
     let text = match (name.as_str(), args.as_slice()) {
         ("if" | "iff", [when, then, otherwise]) => format!("CASE WHEN {when} THEN {then} ELSE {otherwise} END"),
         (part, [time]) if PARTS.contains(&part) => format!("date_part('{part}', {time})"),
-        ("mod", [a, b]) => format!("(({a}) % ({b}))"),
-        ("dayofmonth", [time]) => format!("date_part('day', {time})"),
-        ("dayofyear", [time]) => format!("date_part('doy', {time})"),
-        ("dayofweek", [time]) => format!("(date_part('dow', {time}) + 1)"),
         ("to_timestamp_ltz", [number]) => format!("to_timestamp_seconds({number})"),
         ("to_timestamp_ltz", [number, digits]) if digits.to_string() == "0" => format!("to_timestamp_seconds({number})"),
         ("to_timestamp_ltz", [number, digits]) if digits.to_string() == "3" => format!("to_timestamp_millis({number})"),
@@ -88,7 +83,6 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
         ("date_trunc" | "timestamp_trunc", [time, Expr::Identifier(unit)]) if !matches!(time, Expr::Value(_)) && is_unit(unit) => {
             format!("date_trunc('{}', {time})", unit.value)
         }
-        ("mz_now", []) => "now()".to_string(),
         ("from_unixtime", [seconds, pattern]) if is_java(&pattern.to_string()) => {
             let call = expression(&format!("date_format(to_timestamp_seconds({seconds}), {pattern})"))?;
             let Expr::Function(function) = &call else { return Ok(None) };
@@ -122,12 +116,14 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
         ("group_concat" | "listagg", [value]) => return joined(function, list, value).map(Some),
         ("count_if" | "countif", [condition]) if list.duplicate_treatment.is_none() => return counted(function, list, condition).map(Some),
         ("count", [_, _, ..]) if list.duplicate_treatment.is_some() => return distinct_tuples(function, list, &args).map(Some),
-        (name, args) => match by_sums(name, args) {
-            Some(text) => text,
-            None => return Ok(renamed(function, name)),
-        },
+        (name, _) => return Ok(renamed(function, name)),
     };
     expression(&text).map(Some)
+}
+
+/// Whether an expression is a number that is not negative.
+fn is_length(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
 }
 
 /// Whether a word is a part of a time.
@@ -153,8 +149,18 @@ fn by_sums(name: &str, args: &[Expr]) -> Option<String> {
         ("timestamp_seconds", [number]) => format!("to_timestamp_micros(CAST(({number}) * 1000000 AS BIGINT))"),
         ("width_bucket", [of, from, to, number]) => format!("width_bucket({of}, {from}, {to}, CAST({number} AS INT))"),
         ("datediff", [to, from]) => format!("date_diff('day', {from}, {to})"),
+        ("mz_now", []) => "now()".to_string(),
+        ("mod", [a, b]) => format!("(({a}) % ({b}))"),
+        ("dayofmonth", [time]) => format!("date_part('day', {time})"),
+        ("dayofyear", [time]) => format!("date_part('doy', {time})"),
+        ("dayofweek", [time]) => format!("(date_part('dow', {time}) + 1)"),
         ("e", []) => "exp(1)".to_string(),
         ("from_base64", [text]) => format!("CAST(decode({text}, 'base64') AS VARCHAR)"),
+        // Of a negative length there is nothing, where DataFusion's panics.
+        ("lpad" | "rpad", [text, length, ..]) if !is_length(length) => {
+            let all = args.iter().map(Expr::to_string).collect::<Vec<_>>().join(", ");
+            format!("CASE WHEN ({length}) < 0 THEN left({text}, 0) ELSE \"{name}\"({all}) END")
+        }
         ("isnull", [value]) => format!("(({value}) IS NULL)"),
         ("isnotnull", [value]) => format!("(({value}) IS NOT NULL)"),
         _ => return None,
@@ -232,6 +238,9 @@ fn renamed(function: &Function, name: &str) -> Option<Expr> {
 
 /// Times as text by another engine's pattern.
 fn by_pattern(function: &Function, name: &str, args: &[Expr]) -> Result<Option<Expr>, String> {
+    if let ("unix_timestamp", [_, _], Expr::Function(call)) = (name, args, with_name(function, "to_unixtime")) {
+        return Ok(by_pattern(&call, "to_unixtime", args)?.or(Some(Expr::Function(call))));
+    }
     const FUNCTIONS: [&str; 9] = [
         "to_char",
         "date_format",

@@ -52,27 +52,8 @@ pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
         if are(tokens, i, &["FROM", "LAST"]) && i > 0 && at(tokens, i - 1, &Token::RParen) && are(tokens, i + 2, &["OVER"]) {
             return Err(("FROM LAST of a window function is not supported yet (turn its order round)".into(), place(here)));
         }
-        // WITH t AS [NOT] MATERIALIZED (…): how often it is computed is the engine's business.
-        if is(here, "AS") && (are(tokens, i + 1, &["MATERIALIZED"]) || are(tokens, i + 1, &["NOT", "MATERIALIZED"])) {
-            let word = if are(tokens, i + 1, &["MATERIALIZED"]) { 1 } else { 2 };
-            if at(tokens, i + word + 1, &Token::LParen) {
-                out.tokens.push(here.clone());
-                i += word + 1;
-                continue;
-            }
-        }
-        // INTERVAL 1 MINUTE, which the planner takes in some places and not before PRECEDING.
-        if let (true, Some(TokenWithSpan { token: Token::Number(number, false), span })) = (is(here, "INTERVAL"), tokens.get(i + 1))
-            && tokens.get(i + 2).is_some_and(|t| matches!(t.token, Token::Word(_)))
-        {
-            out.tokens.extend([here.clone(), token(Token::SingleQuotedString(number.clone()), *span)]);
-            i += 2;
-            continue;
-        }
-        // JSON_OBJECT(KEY 'a' VALUE b): the word says nothing.
-        let begins = i > 0 && tokens.get(i - 1).is_some_and(|t| matches!(t.token, Token::LParen | Token::Comma));
-        if begins && is(here, "KEY") && are(tokens, i + 2, &["VALUE"]) {
-            i += 1;
+        if let Some(length) = without_words(tokens, i, &mut out.tokens) {
+            i += length;
             continue;
         }
         // TABLE t and DESCRIPTOR(ts) within a window, and the TABLE(…) around it.
@@ -98,6 +79,29 @@ pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
         i += 1;
     }
     Ok(out)
+}
+
+/// Says without words that say nothing what the tokens from a place on say; how many those are, where there are such words.
+fn without_words(tokens: &[TokenWithSpan], i: usize, out: &mut Vec<TokenWithSpan>) -> Option<usize> {
+    let here = tokens.get(i)?;
+    // WITH t AS [NOT] MATERIALIZED (…): how often it is computed is the engine's business.
+    if is(here, "AS") && (are(tokens, i + 1, &["MATERIALIZED"]) || are(tokens, i + 1, &["NOT", "MATERIALIZED"])) {
+        let word = if are(tokens, i + 1, &["MATERIALIZED"]) { 1 } else { 2 };
+        if at(tokens, i + word + 1, &Token::LParen) {
+            out.push(here.clone());
+            return Some(word + 1);
+        }
+    }
+    // INTERVAL 1 MINUTE, which the planner takes in some places and not before PRECEDING.
+    if let (true, Some(TokenWithSpan { token: Token::Number(number, false), span })) = (is(here, "INTERVAL"), tokens.get(i + 1))
+        && tokens.get(i + 2).is_some_and(|t| matches!(t.token, Token::Word(_)))
+    {
+        out.extend([here.clone(), token(Token::SingleQuotedString(number.clone()), *span)]);
+        return Some(2);
+    }
+    // JSON_OBJECT(KEY 'a' VALUE b)
+    let begins = i > 0 && tokens.get(i - 1).is_some_and(|t| matches!(t.token, Token::LParen | Token::Comma));
+    (begins && is(here, "KEY") && are(tokens, i + 2, &["VALUE"])).then_some(1)
 }
 
 /// The keys of `SESSION(TABLE t PARTITION BY key, …)`, which are its last arguments, with the place of the bracket that they stand
