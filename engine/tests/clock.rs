@@ -7,7 +7,7 @@ use std::fmt::Write;
 use littoral_engine::sql::script::{ScriptOptions, run};
 
 /// Conditions; `$` is the clock.
-const CONDITIONS: [&str; 18] = [
+const CONDITIONS: [&str; 20] = [
     "ts > $ - INTERVAL '1 hour' AND ts <= $",
     "ts >= date_trunc('second', $)",
     "ts < date_trunc('minute', $ - INTERVAL '90 seconds')",
@@ -26,6 +26,8 @@ const CONDITIONS: [&str; 18] = [
     "ts = CAST($ AS TIMESTAMP(0))",
     "ts BETWEEN CAST($ - INTERVAL '250 milliseconds' AS TIMESTAMP(3)) AND $",
     "day BETWEEN CAST(date_trunc('week', $) AS DATE) AND CAST($ AS DATE)",
+    "$ - ts < INTERVAL '90 minutes' AND ts - $ <= INTERVAL '36' HOUR",
+    "INTERVAL '3' DAY > ($ - ts) AND INTERVAL '0' SECOND <= $ - ts",
 ];
 
 /// Moments around where days, weeks, months, quarters and years begin.

@@ -33,3 +33,11 @@ INSERT INTO offers VALUES (1, '9999-12-31 00:00:00'), (2, '0001-01-01 00:00:00')
 SELECT id FROM offers WHERE until > current_date;
 SELECT id FROM offers WHERE NOT (until >= CAST(now() AS DATE)) AND current_date <= DATE '2300-01-01';
 SELECT * FROM row_errors;
+-- How old a row is.
+SET now = TIMESTAMP '2024-01-03 00:00:00';
+CREATE TABLE seen (id INT, ts TIMESTAMP);
+CREATE VIEW young AS SELECT id FROM seen WHERE now() - ts < INTERVAL '1 hour' AND INTERVAL '2' HOUR > (ts - now());
+INSERT INTO seen VALUES (1, '2024-01-02 23:30:00'), (2, '2024-01-03 01:00:00'), (3, '2024-01-03 03:30:00');
+SET now = TIMESTAMP '2024-01-03 00:30:00';
+SET now = TIMESTAMP '2024-01-03 01:45:00';
+SELECT * FROM young;

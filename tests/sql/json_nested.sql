@@ -17,3 +17,14 @@ INSERT INTO docs VALUES (4, 3, '{"a": 1, "b": [1, {"c": 2.0}]}', '{"z":0}');
 SELECT id, d @> '{"b": [{"c": 2}]}' AS has, '{"a":1}' <@ d AS is_in, d -> 'b' @> '1' AS holds, d || '{"a": 7}' AS merged, (d -> 'b') || '[3]' AS longer, t || '!' AS text
 FROM docs WHERE id = 4;
 SELECT id FROM docs WHERE d@>'{"a":1}';
+-- All rows as one group; a key that is null is an error where it counts.
+CREATE TABLE pairs (k VARCHAR, v BIGINT);
+INSERT INTO pairs VALUES ('a', 1);
+CREATE VIEW of_all AS SELECT json_object_agg(k, v) AS made FROM pairs;
+INSERT INTO pairs VALUES (NULL, 2);
+SELECT json_object_agg(k, v) FILTER (WHERE k IS NOT NULL) AS made FROM pairs;
+DELETE FROM pairs WHERE k IS NULL;
+SELECT * FROM of_all;
+SELECT error FROM row_errors;
+-- What is no JSON is text beside it.
+SELECT 'is ' || (d -> 'a') AS text, (d -> 'a') || '!' AS more FROM docs WHERE id = 4;

@@ -19,3 +19,8 @@ SELECT id FROM valid WHERE now() BETWEEN since AND coalesce(until, TIMESTAMP '99
 -- Sets of groups by what is computed; a length below nought.
 SELECT a % 2 AS odd, count(*) AS n, grouping(a % 2) AS all_of_them FROM t GROUP BY ROLLUP (a % 2) ORDER BY all_of_them, odd;
 SELECT a, lpad(name, a - 2, '*') AS l, rpad(name, a + 2, '*') AS r FROM t ORDER BY a;
+SELECT 'aa' SIMILAR TO 'a{1,2}' AS times, 'a1' SIMILAR TO '[[:alnum:]]+' AS class, ']x' SIMILAR TO '[]a]%' AS bracket, 'b' SIMILAR TO '[^a-c]' AS none, 'a-' SIMILAR TO '[a\-]*' AS escaped;
+CREATE TABLE named (map BIGINT[], day TIMESTAMP);
+INSERT INTO named VALUES ([4, 5], '2024-01-01');
+SELECT map[1] AS first FROM named;
+SELECT x.map[2] AS second FROM named x, named y WHERE timestampdiff(DAY, x.day, y.day) < 1;

@@ -77,7 +77,7 @@ fn refuse_aggregate_outside(subquery: &LogicalPlan) -> Result<()> {
         for call in &aggregate.aggr_expr {
             let Expr::AggregateFunction(f) = call.clone().unalias_nested().data else { continue };
             let (mut own, mut outer) = (false, false);
-            for argument in &f.params.args {
+            for argument in f.params.args.iter().chain(f.params.filter.as_deref()).chain(f.params.order_by.iter().map(|o| &o.expr)) {
                 own |= argument.any_column_refs();
                 outer |= argument.contains_outer();
             }

@@ -68,7 +68,9 @@ impl Base {
             return Ok(self.plan.clone());
         }
         if !reads_outside(plan)? {
-            return LogicalPlanBuilder::from(self.plan.clone()).cross_join(plan.clone())?.build();
+            // Last, so that tables within are joined with each other before, where their joins are put in order.
+            let beside = LogicalPlanBuilder::from(plan.clone()).cross_join(self.plan.clone())?;
+            return beside.project(self.carried.iter().cloned().chain(columns(plan)))?.build();
         }
         match plan {
             LogicalPlan::Projection(p) => self.projection(&p.input, p.expr.iter().cloned()),

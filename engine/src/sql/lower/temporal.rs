@@ -19,6 +19,7 @@ use crate::sql::window::calendar::{DAY, FIRST_MONDAY};
 use crate::sql::window::micros_of;
 
 const ELSEWHERE: &str = "now() elsewhere than on one side of a comparison with a time in WHERE";
+const BESIDE_OR: &str = "now() beside OR (write a UNION of both)";
 const MONTHS: &str = "now() with months or years, which are not of one length (write days)";
 
 /// Whether an expression asks for the clock.
@@ -58,6 +59,9 @@ fn temporal(input: Plan, from: Vec<Bound>, until: Vec<Bound>) -> Plan {
 /// What a comparison says of the clock: whether it is where the row begins, and the bound; an equality says both.
 fn bounds(condition: &Expr, frame: &DFSchema, input: &Plan) -> Result<Vec<(bool, Bound)>, Refused> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else { return Err(ELSEWHERE.into()) };
+    if *op == Operator::Or {
+        return Err(BESIDE_OR.into());
+    }
     let (clock, op, row) = match (asks_now(left), asks_now(right)) {
         (true, false) => (left, Some(*op), right),
         (false, true) => (right, op.swap(), left),

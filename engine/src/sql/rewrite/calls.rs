@@ -80,7 +80,7 @@ pub fn rewritten(function: &Function) -> Result<Option<Expr>, String> {
             format!("{name}('{}', {a}, {b})", unit.value)
         }
         ("dateadd" | "date_add", [Expr::Identifier(unit), a, b]) => format!("timestampadd('{}', {a}, {b})", unit.value),
-        ("date_trunc" | "timestamp_trunc", [time, Expr::Identifier(unit)]) if !matches!(time, Expr::Value(_)) && is_unit(unit) => {
+        ("date_trunc" | "timestamp_trunc", [time, Expr::Identifier(unit)]) if !matches!(time, Expr::Value(_)) && is_unit(&unit.value) => {
             format!("date_trunc('{}', {time})", unit.value)
         }
         ("from_unixtime", [seconds, pattern]) if is_java(&pattern.to_string()) => {
@@ -127,8 +127,8 @@ fn is_length(expr: &Expr) -> bool {
 }
 
 /// Whether a word is a part of a time.
-fn is_unit(word: &Ident) -> bool {
-    let word = word.value.to_lowercase();
+pub fn is_unit(word: &str) -> bool {
+    let word = word.to_lowercase();
     PARTS.contains(&word.as_str()) || ["millisecond", "microsecond"].contains(&word.as_str())
 }
 

@@ -3,6 +3,9 @@
 //! DataFusion takes what stands behind `SIMILAR TO` for a regular expression that may be found anywhere. By the standard it is
 //! the whole text, `%` any characters, `_` one; `|`, `*`, `+`, `?`, `{m,n}`, brackets as in regular expressions, and nothing else.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
 use datafusion::sql::sqlparser::ast::{Expr, Value, ValueWithSpan};
 
 /// Whether an escape is the one that DataFusion has.
@@ -34,35 +37,50 @@ pub fn similar(pattern: &Expr, escape: Option<&ValueWithSpan>) -> Result<String,
     const WORD: &str = "SIMILAR TO";
     let (pattern, escape) = (constant(WORD, pattern)?, one(WORD, escape)?);
     let mut out = String::from("^(?s:");
-    let (mut rest, mut in_class) = (pattern.chars().peekable(), false);
+    let (mut rest, mut in_braces) = (pattern.chars().peekable(), false);
     while let Some(c) = rest.next() {
         match c {
             c if Some(c) == escape => match rest.next() {
                 Some(c) => literal(c, &mut out),
                 None => return Err(format!("the pattern of {WORD} ends with its escape")),
             },
-            '[' if !in_class => {
-                in_class = true;
-                out.push('[');
-                if rest.next_if_eq(&'^').is_some() {
-                    out.push('^');
-                }
-            }
-            ']' if in_class => {
-                in_class = false;
-                out.push(']');
-            }
-            // `[:digit:]` and ranges are as they are.
-            '[' | ':' | '-' if in_class => out.push(c),
-            c if in_class => literal(c, &mut out),
+            '[' => class(&mut rest, escape, &mut out),
             '%' => out.push_str(".*"),
             '_' => out.push('.'),
-            '|' | '*' | '+' | '?' | '(' | ')' | '{' | '}' => out.push(c),
+            '{' | '}' => {
+                in_braces = c == '{';
+                out.push(c);
+            }
+            ',' if in_braces => out.push(c),
+            '|' | '*' | '+' | '?' | '(' | ')' => out.push(c),
             c => literal(c, &mut out),
         }
     }
     out.push_str(")$");
     Ok(quoted(&out))
+}
+
+/// One of some characters: `[a-z]`, `[^0-9_]`, `[[:alnum:]]`; a bracket that closes at once is one of them.
+fn class(rest: &mut Peekable<Chars<'_>>, escape: Option<char>, out: &mut String) {
+    out.push('[');
+    if rest.next_if_eq(&'^').is_some() {
+        out.push('^');
+    }
+    let mut is_first = true;
+    while let Some(c) = rest.next() {
+        match c {
+            ']' if !is_first => return out.push(']'),
+            '[' if rest.next_if_eq(&':').is_some() => {
+                out.push_str("[:");
+                out.extend(rest.by_ref().take_while(|c| *c != ']'));
+                out.push(']');
+            }
+            '-' => out.push('-'),
+            c if Some(c) == escape => rest.next().into_iter().for_each(|c| literal(c, out)),
+            c => literal(c, out),
+        }
+        is_first = false;
+    }
 }
 
 fn literal(c: char, out: &mut String) {

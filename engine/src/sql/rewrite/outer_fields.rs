@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::common::Column;
-use datafusion::sql::sqlparser::ast::{AccessExpr, Expr, Ident, Statement, Subscript, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Expr, Ident, ObjectName, Statement, Subscript, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut, visit_relations,
+};
 
 use crate::sql::program::normal;
 
@@ -12,13 +14,44 @@ const REFUSED: &str = "Nested identifiers are not yet supported for OuterReferen
 /// Writes the fields of the column that an error names with brackets; whether there were any.
 pub fn in_brackets(statement: &mut Statement, error: &str) -> bool {
     let Some((_, name)) = error.split_once(REFUSED) else { return false };
-    let mut fields = Fields { column: Column::from_qualified_name(name.lines().next().unwrap_or_default().trim()), any: false };
-    let _ = statement.visit(&mut fields);
+    let column = Column::from_qualified_name(name.lines().next().unwrap_or_default().trim());
+    let is_named = |relation: &ObjectName| relation.0.last().and_then(|part| part.as_ident()).is_some_and(|i| normal(i) == column.name);
+    // Behind the name of a table stands a column, and no field.
+    let names_table =
+        visit_relations(statement, |relation| if is_named(relation) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+    let mut aliases = Aliases { name: column.name.clone() };
+    let is_table = names_table.is_break() || Visit::visit(&*statement, &mut aliases).is_break();
+    let mut fields = Fields { column, is_table, any: false };
+    let _ = VisitMut::visit(statement, &mut fields);
     fields.any
+}
+
+/// Looks for a table that is called like a column.
+struct Aliases {
+    name: String,
+}
+
+impl Visitor for Aliases {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        let alias = match factor {
+            TableFactor::Table { alias, .. }
+            | TableFactor::Derived { alias, .. }
+            | TableFactor::Function { alias, .. }
+            | TableFactor::UNNEST { alias, .. }
+            | TableFactor::TableFunction { alias, .. }
+            | TableFactor::NestedJoin { alias, .. } => alias.as_ref(),
+            _ => None,
+        };
+        if alias.is_some_and(|alias| normal(&alias.name) == self.name) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 struct Fields {
     column: Column,
+    /// Whether a table is called so too.
+    is_table: bool,
     any: bool,
 }
 
@@ -29,7 +62,7 @@ impl Fields {
         let table = self.column.relation.as_ref().map(|table| table.table());
         let length = match table {
             Some(table) if is(0, table) && is(1, &self.column.name) => 2,
-            _ if is(0, &self.column.name) => 1,
+            _ if is(0, &self.column.name) && !self.is_table => 1,
             _ => return None,
         };
         (parts.len() > length).then_some(length)

@@ -7,9 +7,12 @@ use crate::sql::program::normal;
 
 /// The expression in DataFusion's words; none when it is said so already.
 pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
+    if let Some(text) = tuples::by_value(expr) {
+        return expression(&format!("({text})")).map(Some);
+    }
     let text = match expr {
         Expr::Function(function) => return calls::rewritten(function),
-        Expr::BinaryOp { left, op, right } => match tuples::compared(left, op, right).or_else(|| operator(left, op, right)) {
+        Expr::BinaryOp { left, op, right } => match age(left, op, right).or_else(|| operator(left, op, right)) {
             Some(text) => text,
             None => return Ok(None),
         },
@@ -19,10 +22,6 @@ pub fn rewritten(expr: &Expr) -> Result<Option<Expr>, String> {
                 let taken = taken(subquery)?.map(Box::new);
                 return Ok(taken.map(|subquery| Expr::InSubquery { expr: expr.clone(), subquery, negated: *negated }));
             }
-        },
-        Expr::InList { expr, list, negated } => match tuples::listed(expr, list, *negated) {
-            Some(text) => text,
-            None => return Ok(None),
         },
         Expr::RLike { negated, expr, pattern, .. } => format!("{}regexp_like({expr}, {pattern})", not(*negated)),
         Expr::Like { any: true, negated, expr, pattern, escape_char } => any_like("LIKE", *negated, expr, pattern, escape_char.is_some())?,
@@ -96,6 +95,48 @@ fn operator(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<String> {
         BinaryOperator::Multiply if is_interval(right) => Some(format!("interval_times({right}, {left})")),
         _ => None,
     }
+}
+
+/// An age that is compared with a length, as the clock that is compared with a time: `now() - ts < INTERVAL '1 hour'` holds until an hour
+/// after the time, and a row's end is known when it comes.
+fn age(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<String> {
+    use BinaryOperator::{Gt, GtEq, Lt, LtEq};
+    let turned = match op {
+        Lt => Gt,
+        LtEq => GtEq,
+        Gt => Lt,
+        GtEq => LtEq,
+        _ => return None,
+    };
+    let (difference, op, length) = match (is_interval(left), is_interval(right)) {
+        (false, true) => (left, op.clone(), right),
+        (true, false) => (right, turned, left),
+        _ => return None,
+    };
+    // Months have a length in a comparison, and another when they are added.
+    let length_text = length.to_string().to_lowercase();
+    if ["mon", "year", "quarter"].iter().any(|unit| length_text.contains(unit)) {
+        return None;
+    }
+    match bare(difference) {
+        // a - b < length is a < b + length, whichever is the clock.
+        Expr::BinaryOp { left: a, op: BinaryOperator::Minus, right: b } if is_clock(a) != is_clock(b) => {
+            Some(format!("{a} {op} {b} + {length}"))
+        }
+        _ => None,
+    }
+}
+
+fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => bare(inner),
+        other => other,
+    }
+}
+
+fn is_clock(expr: &Expr) -> bool {
+    let clocks = ["now", "current_timestamp", "localtimestamp"];
+    matches!(bare(expr), Expr::Function(f) if clocks.contains(&f.name.to_string().to_lowercase().as_str()))
 }
 
 /// The name of a field that is read with a dot.

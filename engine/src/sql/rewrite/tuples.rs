@@ -4,8 +4,11 @@
 //! counts, as in `WHERE`, `IN` asks whether an equal row exists, and `NOT IN` whether none exists that is equal or may be; as a value
 //! it has three answers.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, Query, Select, SetExpr, TableFactor, UnaryOperator};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, FunctionArguments, GroupByExpr, Query, Select, SetExpr, TableFactor, UnaryOperator,
+};
 
+use super::calls::plain_arguments;
 use super::{apart, expression};
 
 /// Rewrites the conditions and the groups of a query.
@@ -42,13 +45,24 @@ fn condition(of: &mut Expr) -> Result<(), String> {
     }
 }
 
-/// A comparison of rows of one length, value by value: DataFusion would compare structs, in which nulls are equal.
-pub fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<String> {
-    let (Expr::Tuple(left), Expr::Tuple(right)) = (left, right) else { return None };
+/// A comparison of rows that are written out, value by value: DataFusion would compare structs, in which nulls are equal.
+pub fn by_value(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::BinaryOp { left, op, right } => compared(left, op, right),
+        Expr::InList { expr, list, negated } => listed(expr, list, *negated),
+        Expr::Between { expr, negated, low, high } => between(expr, low, high, *negated),
+        Expr::IsDistinctFrom(left, right) => distinct(left, right, false),
+        Expr::IsNotDistinctFrom(left, right) => distinct(left, right, true),
+        _ => None,
+    }
+}
+
+fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<String> {
+    let (left, right) = (values(left)?, values(right)?);
     if left.len() != right.len() || left.is_empty() {
         return None;
     }
-    let pairs = left.iter().zip(right);
+    let pairs = left.iter().zip(&right);
     let all = |word: &str, between: &str| pairs.clone().map(|(a, b)| format!("({a}) {word} ({b})")).collect::<Vec<_>>().join(between);
     // The first that differs decides, and of the last whether equal rows count.
     let ordered = |word: &str| {
@@ -66,11 +80,52 @@ pub fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<String
     })
 }
 
+/// The values of a row that is written out.
+fn values(row: &Expr) -> Option<Vec<Expr>> {
+    match row {
+        Expr::Nested(inner) => values(inner),
+        Expr::Tuple(values) => Some(values.clone()),
+        Expr::Function(f) if f.name.to_string().eq_ignore_ascii_case("row") => match &f.args {
+            FunctionArguments::List(list) => plain_arguments(list),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// `(a, b) IN ((1, 2), …)`.
-pub fn listed(row: &Expr, list: &[Expr], negated: bool) -> Option<String> {
+fn listed(row: &Expr, list: &[Expr], negated: bool) -> Option<String> {
     let each = list.iter().map(|other| compared(row, &BinaryOperator::Eq, other)).collect::<Option<Vec<_>>>()?;
-    let any = each.iter().map(|equal| format!("({equal})")).collect::<Vec<_>>().join(" OR ");
+    let any = any_of(&each);
     Some(if negated { format!("NOT ({any})") } else { any })
+}
+
+/// Conditions of which one must hold, in halves: a long chain of OR is as deep as it is long.
+fn any_of(each: &[String]) -> String {
+    match each {
+        [] => "false".into(),
+        [one] => format!("({one})"),
+        more => {
+            let (left, right) = more.split_at(more.len() / 2);
+            format!("({} OR {})", any_of(left), any_of(right))
+        }
+    }
+}
+
+/// `(a, b) BETWEEN (1, 2) AND (3, 4)`.
+fn between(row: &Expr, low: &Expr, high: &Expr, negated: bool) -> Option<String> {
+    let (above, below) = (compared(row, &BinaryOperator::GtEq, low)?, compared(row, &BinaryOperator::LtEq, high)?);
+    Some(format!("{}(({above}) AND ({below}))", if negated { "NOT " } else { "" }))
+}
+
+/// `(a, b) IS [NOT] DISTINCT FROM (1, 2)`.
+fn distinct(left: &Expr, right: &Expr, negated: bool) -> Option<String> {
+    let (left, right) = (values(left)?, values(right)?);
+    if left.len() != right.len() || left.is_empty() {
+        return None;
+    }
+    let (word, between) = if negated { ("IS NOT DISTINCT FROM", " AND ") } else { ("IS DISTINCT FROM", " OR ") };
+    Some(left.iter().zip(&right).map(|(a, b)| format!("(({a}) {word} ({b}))")).collect::<Vec<_>>().join(between))
 }
 
 /// `(a, b) IN (SELECT …)` as a value.

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, TableFactor, Visit, Visitor};
 
+use super::calls::is_unit;
 use super::using::constraint;
 use crate::sql::program::normal;
 
@@ -24,7 +25,8 @@ pub fn check(select: &Select) -> Result<(), String> {
         let of_name = |table: &String| found.qualified.contains(&(table.clone(), (*name).clone()));
         tables.iter().filter(|table| of_name(table)).count() > 1
     };
-    match found.plain.iter().find(twice) {
+    // A word such as `day` may be a unit, as in `timestampdiff(DAY, a.day, b.day)`.
+    match found.plain.iter().filter(|name| !is_unit(name)).find(twice) {
         Some(name) => Err(format!("column \"{name}\" is ambiguous: write its table in front")),
         None => Ok(()),
     }

@@ -7,8 +7,11 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::Place;
 use super::maps;
-use super::tokens::{are, at, closing, is, place, token, word};
+use super::tokens::{are, at, closing, is, place, token, word, words};
 use crate::sql::rewrite::VERSION;
+
+/// The column that a `MERGE` changes where it does nothing.
+pub const NOTHING: &str = "do nothing";
 
 /// A statement's tokens without such clauses, and what those said.
 #[derive(Default)]
@@ -91,6 +94,17 @@ fn without_words(tokens: &[TokenWithSpan], i: usize, out: &mut Vec<TokenWithSpan
             out.push(here.clone());
             return Some(word + 1);
         }
+    }
+    // MERGE … WHEN MATCHED THEN DO NOTHING, as a change of a column that no table has.
+    if are(tokens, i, &["THEN", "DO", "NOTHING"]) {
+        let when = (0..i).rev().find(|at| are(tokens, *at, &["WHEN"])).unwrap_or(0);
+        let is_new = are(tokens, when, &["WHEN", "NOT", "MATCHED"]) && !are(tokens, when + 3, &["BY", "SOURCE"]);
+        let (before, behind) = if is_new { ("INSERT (", ") VALUES ( 0 )") } else { ("UPDATE SET", "= 0") };
+        out.push(here.clone());
+        out.extend(words(before, here.span));
+        out.push(token(Token::make_word(NOTHING, Some('"')), here.span));
+        out.extend(words(behind, here.span));
+        return Some(3);
     }
     // INTERVAL 1 MINUTE, which the planner takes in some places and not before PRECEDING.
     if let (true, Some(TokenWithSpan { token: Token::Number(number, false), span })) = (is(here, "INTERVAL"), tokens.get(i + 1))

@@ -3,7 +3,7 @@
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::tokens::{at, closing, is, token};
+use super::tokens::{at, closing, is, parts, token};
 
 /// Puts round brackets in the place of the angles of a type that begins at `i`; false where they are not closed.
 pub fn of_type(part: &mut Vec<TokenWithSpan>, i: usize) -> bool {
@@ -70,6 +70,11 @@ pub fn made(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     out
 }
 
+/// Whether a map begins: of a column that is called so, `map[1]`, one element is asked for.
 fn begins(tokens: &[TokenWithSpan], i: usize) -> bool {
-    tokens.get(i).is_some_and(|t| is(t, "MAP")) && at(tokens, i + 1, &Token::LBracket)
+    if !tokens.get(i).is_some_and(|t| is(t, "MAP")) || !at(tokens, i + 1, &Token::LBracket) {
+        return false;
+    }
+    let inside = closing(tokens, i + 1).and_then(|close| tokens.get(i + 2..close));
+    inside.is_some_and(|inside| parts(inside).len() > 1)
 }

@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::SqlProblem;
 use super::dialect::Sql;
+pub use clauses::NOTHING;
 pub use table::{ARRIVAL, COMPUTED, Taken};
 use whole::Whole;
 

@@ -37,6 +37,8 @@ pub fn words(text: &str, span: Span) -> impl Iterator<Item = TokenWithSpan> + '_
             ")" => Token::RParen,
             "," => Token::Comma,
             "*" => Token::Mul,
+            "=" => Token::Eq,
+            "0" => Token::Number("0".into(), false),
             one => Token::make_keyword(one),
         };
         TokenWithSpan { token, span }

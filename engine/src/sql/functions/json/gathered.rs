@@ -74,19 +74,22 @@ fn members(keys: &ArrayRef, values: &[String]) -> Result<ArrayRef> {
     let keys = cast(keys, &DataType::Utf8)?;
     let mut out = Vec::with_capacity(values.len());
     for (key, value) in keys.as_string::<i32>().iter().zip(values) {
-        let Some(key) = key else { return exec_err!("a key of a JSON object is null") };
-        out.push(format!("{}:{value}", serde_json::Value::from(key)));
+        // An error where it is a member: a row may be left out by FILTER.
+        out.push(key.map(|key| format!("{}:{value}", serde_json::Value::from(key))));
     }
     Ok(Arc::new(StringArray::from(out)))
 }
 
-/// Lists of texts between brackets; a text that is null is `null`.
+/// Lists of texts between brackets; a text that is null is `null`, and no member.
 fn joined(lists: &ArrayRef, [open, close]: [char; 2]) -> Result<ArrayRef> {
     if lists.data_type().is_null() {
         return Ok(cast(lists, &DataType::Utf8)?);
     }
     let one = |list: ArrayRef| {
         let list = cast(&list, &DataType::Utf8)?;
+        if open == '{' && list.null_count() > 0 {
+            return exec_err!("a key of a JSON object is null");
+        }
         let texts: Vec<&str> = list.as_string::<i32>().iter().map(|text| text.unwrap_or("null")).collect();
         Ok(format!("{open}{}{close}", texts.join(",")))
     };

@@ -1,6 +1,6 @@
 //! Operators on JSON whose meaning hangs on types: `a @> b`, `a <@ b` and `a || b`, as Postgres has them for JSONB.
 //!
-//! Text beside `@>` is JSON, as text has no other meaning for it; beside `||` only what is known to be JSON (`value.rs`), or is a constant.
+//! Text beside `@>` is JSON, as text has no other meaning for it; beside `||` only what is known to be JSON (`value.rs`), or is a constant that is.
 
 use std::sync::Arc;
 
@@ -39,10 +39,11 @@ impl ExprPlanner for JsonOperators {
     }
 }
 
-/// Whether one is JSON, and the other too, or a constant.
+/// Whether one is JSON, and the other too, or a constant that is.
 fn are_json(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
     let json = |e: &Expr| e.to_field(schema).is_ok_and(|(_, field)| is_json(&field));
-    let fits = |e: &Expr| json(e) || matches!(e, Expr::Literal(..));
+    let document = |text: &str| serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
+    let fits = |e: &Expr| json(e) || matches!(e, Expr::Literal(value, _) if value.try_as_str().flatten().is_none_or(document));
     (json(left) || json(right)) && fits(left) && fits(right)
 }
 

@@ -12,6 +12,7 @@ use super::{Change, Table, Tables, plain_table};
 use crate::sql::program::normal;
 use crate::sql::script::batch::conform;
 use crate::sql::script::definition::twice;
+use crate::sql::statement::NOTHING;
 
 /// The name of rows that clauses are decided over.
 struct Parts<'a> {
@@ -51,6 +52,9 @@ impl Tables {
         }
         let new = of(&[MergeClauseKind::NotMatched, MergeClauseKind::NotMatchedByTarget]);
         for (clause, condition) in first_that_holds(&new) {
+            if does_nothing(&clause.action) {
+                continue;
+            }
             let MergeAction::Insert(insert) = &clause.action else { return Err("WHEN NOT MATCHED can only INSERT".into()) };
             let from = format!("FROM {} LEFT ANTI JOIN {} ON ({}) WHERE {condition}", parts.source, parts.own, parts.on);
             come.push(self.inserted(&parts, insert, &from)?);
@@ -73,6 +77,7 @@ impl Tables {
         numbers: &mut Vec<Option<i64>>,
     ) -> Result<(), String> {
         match &clause.action {
+            nothing if does_nothing(nothing) => {}
             MergeAction::Delete { .. } => {
                 let found = self.read(&format!("SELECT {}.\"{NUMBER}\" {from}", parts.known_as), &parts.more)?;
                 numbers.extend(numbers_of(&found)?.iter());
@@ -116,6 +121,16 @@ impl Tables {
         let columns: Vec<String> = columns.collect();
         let rows = self.read(&format!("SELECT {} {from}", columns.join(", ")), &parts.more)?;
         table.columns.filled(conform(&rows, &given)?, &table.schema, self.around())
+    }
+}
+
+/// Whether a clause is `DO NOTHING`.
+fn does_nothing(action: &MergeAction) -> bool {
+    let named = |name: String| name == format!("\"{NOTHING}\"");
+    match action {
+        MergeAction::Update(update) => update.assignments.iter().any(|a| named(a.target.to_string())),
+        MergeAction::Insert(insert) => insert.columns.iter().any(|c| named(c.to_string())),
+        MergeAction::Delete { .. } => false,
     }
 }
 
