@@ -31,3 +31,8 @@ TRUNCATE TABLE t;
 INSERT INTO kept SELECT * FROM total;
 SELECT * FROM kept ORDER BY b;
 SELECT * FROM total;
+-- The sum of a constant over no rows is none.
+CREATE TABLE none (x BIGINT);
+CREATE TABLE sums (s BIGINT, f DOUBLE);
+INSERT INTO sums SELECT sum(c), sum(d) FROM (SELECT 1 AS c, -0.0 AS d FROM none) AS n;
+SELECT * FROM sums;
