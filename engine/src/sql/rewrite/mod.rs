@@ -1,7 +1,8 @@
 //! What other engines and other standards write, as queries of DataFusion's SQL: done on the parsed statement, before it is planned.
 //!
 //! A file a kind: `windows` as table functions, joins `by_time`, `first_rows`, joins that merge columns (`using`, `merged_away`), tables made of values (`series`), the parts of a
-//! `recursion`, other `spellings` of expressions, windows by their names (`named_windows`), several values as one (`tuples`); and what would be left out in silence is `refused`. The window functions themselves stand in `window.rs`;
+//! `recursion`, other `spellings` of expressions, windows by their names (`named_windows`), several values as one (`tuples`), patterns of `LIKE` and `SIMILAR TO` (`likes`), `json_aggregates`, fields of structs of the query around (`outer_fields`); what would be left out in silence is `refused`,
+//! and a column that would be taken for another (`unqualified`). The window functions themselves stand in `window.rs`;
 //! what they mean for a plan, in `windowing.rs`.
 
 mod by_time;

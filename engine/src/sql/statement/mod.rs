@@ -1,6 +1,6 @@
 //! Splits a SQL file into statements, each with its place; takes off what DataFusion's parser does not know.
 //!
-//! A file a kind: `clauses` of queries, columns and the tail of a `table`, what it is `like`, queries of a `sink`, `whole` statements.
+//! A file a kind: `clauses` of queries, columns and the tail of a `table`, what it is `like`, `maps`, queries of a `sink`, `whole` statements.
 //! What was taken off is kept beside the statement.
 
 mod clauses;
