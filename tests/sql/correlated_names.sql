@@ -22,3 +22,6 @@ SELECT a.k, (SELECT max(o) FROM (SELECT v AS o FROM b WHERE b.v = a.k) AS q) AS 
 -- Fields of the query around.
 SELECT k, (SELECT count(*) FROM b WHERE b.id <= a.p.n AND b.v < a.p.q.z) AS n FROM a ORDER BY k;
 SELECT k FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.id = p.q.z);
+-- A table that is called like the struct.
+SELECT a.k FROM a WHERE EXISTS (SELECT 1 FROM b AS p WHERE p.id = a.p.n) ORDER BY k;
+SELECT a.k, (SELECT count(*) FROM b AS p WHERE p.id <= a.p.q.z) AS n FROM a ORDER BY k;

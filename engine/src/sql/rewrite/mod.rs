@@ -46,6 +46,7 @@ pub use using::{MERGED, constraint};
 /// # Errors
 /// With the name of what is not supported, or with what is wrong with its arguments.
 pub fn rewrite(statement: &mut Statement, event_times: &HashMap<String, EventTime>) -> Result<(), String> {
+    outer_fields::of_tables(statement);
     match statement.visit(&mut Rewriter { event_times, window_time: Vec::new() }) {
         ControlFlow::Break(message) => Err(message),
         ControlFlow::Continue(()) => Ok(()),

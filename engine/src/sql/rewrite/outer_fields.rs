@@ -1,10 +1,12 @@
-//! Fields of a struct of the query around, `o.place.city`, as `o.place['city']`: the planner knows the second there and not the first.
+//! Fields of a struct of the query around, `o.place.city`, as `o.place['city']`: the planner knows the second there and not the first. And
+//! where a table is called like the struct, it would take the first for a column of that table.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::common::Column;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Ident, ObjectName, Statement, Subscript, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut, visit_relations,
+    AccessExpr, Expr, Ident, ObjectName, Statement, Subscript, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use crate::sql::program::normal;
@@ -15,24 +17,56 @@ const REFUSED: &str = "Nested identifiers are not yet supported for OuterReferen
 pub fn in_brackets(statement: &mut Statement, error: &str) -> bool {
     let Some((_, name)) = error.split_once(REFUSED) else { return false };
     let column = Column::from_qualified_name(name.lines().next().unwrap_or_default().trim());
-    let is_named = |relation: &ObjectName| relation.0.last().and_then(|part| part.as_ident()).is_some_and(|i| normal(i) == column.name);
     // Behind the name of a table stands a column, and no field.
-    let names_table =
-        visit_relations(statement, |relation| if is_named(relation) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
-    let mut aliases = Aliases { name: column.name.clone() };
-    let is_table = names_table.is_break() || Visit::visit(&*statement, &mut aliases).is_break();
-    let mut fields = Fields { column, is_table, any: false };
+    let is_table = tables(statement).contains(&column.name);
+    let table = column.relation.as_ref().map(|table| table.table().to_string());
+    changed(statement, &|parts| {
+        let is = |at: usize, name: &str| parts.get(at).is_some_and(|part| part == name);
+        match &table {
+            Some(table) if is(0, table) && is(1, &column.name) => Some(2),
+            _ if is(0, &column.name) && !is_table => Some(1),
+            _ => None,
+        }
+    })
+}
+
+/// Writes fields with brackets where the struct is called like a table of the statement.
+pub fn of_tables(statement: &mut Statement) {
+    let tables = tables(statement);
+    changed(statement, &|parts| {
+        let known = |at: usize| parts.get(at).is_some_and(|part| tables.contains(part));
+        (known(0) && known(1)).then_some(2)
+    });
+}
+
+/// Says how many parts of a name are the column; none when it is no such column.
+type Length<'a> = &'a dyn Fn(&[String]) -> Option<usize>;
+
+fn changed(statement: &mut Statement, length: Length<'_>) -> bool {
+    let mut fields = Fields { length, any: false };
     let _ = VisitMut::visit(statement, &mut fields);
     fields.any
 }
 
-/// Looks for a table that is called like a column.
-struct Aliases {
-    name: String,
+/// What the tables of a statement are called.
+fn tables(statement: &Statement) -> HashSet<String> {
+    let mut named = Tables::default();
+    let _ = Visit::visit(statement, &mut named);
+    named.names
 }
 
-impl Visitor for Aliases {
+#[derive(Default)]
+struct Tables {
+    names: HashSet<String>,
+}
+
+impl Visitor for Tables {
     type Break = ();
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        self.names.extend(relation.0.last().and_then(|part| part.as_ident()).map(normal));
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         let alias = match factor {
@@ -44,37 +78,23 @@ impl Visitor for Aliases {
             | TableFactor::NestedJoin { alias, .. } => alias.as_ref(),
             _ => None,
         };
-        if alias.is_some_and(|alias| normal(&alias.name) == self.name) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.names.extend(alias.map(|alias| normal(&alias.name)));
+        ControlFlow::Continue(())
     }
 }
 
-struct Fields {
-    column: Column,
-    /// Whether a table is called so too.
-    is_table: bool,
+struct Fields<'a> {
+    length: Length<'a>,
     any: bool,
 }
 
-impl Fields {
-    /// How many parts of a name are the column; none when it is another, or all of the name.
-    fn column_of(&self, parts: &[Ident]) -> Option<usize> {
-        let is = |at: usize, name: &str| parts.get(at).is_some_and(|part| normal(part) == name);
-        let table = self.column.relation.as_ref().map(|table| table.table());
-        let length = match table {
-            Some(table) if is(0, table) && is(1, &self.column.name) => 2,
-            _ if is(0, &self.column.name) && !self.is_table => 1,
-            _ => return None,
-        };
-        (parts.len() > length).then_some(length)
-    }
-}
-
-impl VisitorMut for Fields {
+impl VisitorMut for Fields<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::CompoundIdentifier(parts) = expr
-            && let Some(length) = self.column_of(parts)
+            && let Some(length) = (self.length)(&parts.iter().map(normal).collect::<Vec<_>>())
+            && length < parts.len()
         {
             let fields = parts.split_off(length);
             let root = match parts.pop() {
