@@ -8,11 +8,11 @@ use arrow::compute::cast;
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
-use arrow::json::LineDelimitedWriter;
 use arrow::json::writer::LineDelimited;
 use arrow::util::pretty::pretty_format_batches;
 use clap::{Args, ValueEnum};
 use littoral_connectors::map_keys::text_keys;
+use littoral_connectors::written::to_lines;
 use littoral_engine::flow::updates::Updates;
 use littoral_engine::sql::Functions;
 use littoral_engine::sql::arrange::set_memory_limit;
@@ -184,11 +184,6 @@ fn written(rows: &RecordBatch, format: Format) -> Result<String, ArrowError> {
             writer.write(&nested_as_json(rows)?)?;
             String::from_utf8_lossy(&writer.into_inner()).into_owned()
         }
-        Format::Json => {
-            let mut writer = LineDelimitedWriter::new(Vec::new());
-            writer.write(&text_keys(rows)?)?;
-            writer.finish()?;
-            String::from_utf8_lossy(&writer.into_inner()).into_owned()
-        }
+        Format::Json => String::from_utf8_lossy(&to_lines(rows)?).into_owned(),
     })
 }

@@ -253,12 +253,12 @@ impl Catalog {
         rewrite(&mut statement, &self.event_times).map_err(DataFusionError::Plan)?;
         let is_scalar = |name: &str| self.scalars.contains_key(name) && !self.aggregates.contains_key(name);
         of_calls(&statement, &is_scalar).map_err(DataFusionError::Plan)?;
-        let plan = self.resolved(statement.clone()).or_else(|error| match error {
+        let plan = self.resolved(&mut statement).or_else(|error| match error {
             error if is_of_a_name_twice(&error) => {
                 let planners = [Arc::new(NamedCasts) as Arc<dyn ExprPlanner>].into_iter().chain(self.planners.iter().cloned());
-                Catalog { planners: planners.collect(), ..self.clone() }.resolved(statement).map_err(|_| error)
+                Catalog { planners: planners.collect(), ..self.clone() }.resolved(&mut statement).map_err(|_| error)
             }
-            error if is_of_no_group(&error) => self.with_keys().resolved(statement).map_err(|_| error),
+            error if is_of_no_group(&error) => self.with_keys().resolved(&mut statement).map_err(|_| error),
             error => Err(error),
         })?;
         if let Some(name) = ambiguous(&plan)? {
@@ -285,12 +285,12 @@ impl Catalog {
     }
 
     /// A statement with its tables and types.
-    fn resolved(&self, mut statement: Statement) -> Result<LogicalPlan> {
+    fn resolved(&self, statement: &mut Statement) -> Result<LogicalPlan> {
         let parser = ParserOptions { map_string_types_to_utf8view: false, ..ParserOptions::default() };
         // Each turn writes the fields of one more column of a query around in another way.
         loop {
             match SqlToRel::new_with_options(self, parser).sql_statement_to_plan(statement.clone()) {
-                Err(DataFusionError::NotImplemented(message)) if in_brackets(&mut statement, &message) => {}
+                Err(DataFusionError::NotImplemented(message)) if in_brackets(statement, &message) => {}
                 done => return done,
             }
         }

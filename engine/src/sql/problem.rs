@@ -60,19 +60,9 @@ pub fn said(error: &DataFusionError) -> String {
             let named = message.split_once('"').map_or("", |(_, rest)| rest);
             twice(named.split("\" at position").next().unwrap_or_default())
         }
-        DataFusionError::Plan(message) => unknown_function(message).unwrap_or_else(|| message.clone()),
-        DataFusionError::Execution(message) => message.clone(),
+        DataFusionError::Plan(message) | DataFusionError::Execution(message) => message.clone(),
         DataFusionError::NotImplemented(message) => missing(message),
         other => other.strip_backtrace(),
-    }
-}
-
-/// What is said of functions that other engines have, and that nothing here is like.
-fn unknown_function(message: &str) -> Option<String> {
-    let name = message.strip_prefix("Invalid function '")?.split('\'').next()?;
-    match name {
-        name if name.starts_with("json") && name.ends_with("agg") => Some(format!("{name} is not supported yet")),
-        _ => None,
     }
 }
 
@@ -94,10 +84,14 @@ fn missing(message: &str) -> String {
         None if message.contains(" { ") => cut(message),
         None => message.to_string(),
     };
-    let told = ["not supported", "not implemented", "nsupported", "not yet supported", "requires", "was not provided"];
-    let name = name.trim_end_matches('.');
-    match told.iter().any(|words| name.contains(words)) {
-        true => name.to_string(),
-        false => format!("{name} is not supported yet"),
+    unsupported(name.trim_end_matches('.'))
+}
+
+/// What is not supported, said once: parts that refuse say so of some things themselves, or what they need.
+pub fn unsupported(what: &str) -> String {
+    const TOLD: [&str; 6] = ["not supported", "not implemented", "nsupported", "not yet supported", "requires", "was not provided"];
+    match TOLD.iter().any(|words| what.contains(words)) {
+        true => what.to_string(),
+        false => format!("{what} is not supported yet"),
     }
 }

@@ -16,7 +16,7 @@ use super::catalog::Catalog;
 use super::closing::{Closing, Shape};
 use super::lower::{closed, keep_loose, lower};
 use super::plan::Plan;
-use super::problem::{SUBQUERY, said};
+use super::problem::{SUBQUERY, said, unsupported};
 use super::render::{self, At, Changes, Named, Renderer, Shared};
 use super::rewrite::apart;
 use super::snapshot::{SavedNode, Size, States, fingerprint, of_text, size_of};
@@ -245,8 +245,7 @@ impl Program {
         let (append_only, closings) = (|table: &str| self.append_only(table), |table: &str| self.closings(table));
         let refused = |what: String| match place(logical) {
             Ok(Some(place)) if what == SUBQUERY => format!("{place} is not supported yet"),
-            _ if what.contains("not supported") => what,
-            _ => format!("{what} is not supported yet"),
+            _ => unsupported(&what),
         };
         let mut plan = lower(logical, &append_only, &closings).map_err(refused)?;
         let names: BTreeSet<&String> = plan.schema.fields().iter().map(|f| f.name()).collect();

@@ -42,14 +42,14 @@ pub fn refuse(plan: &LogicalPlan) -> Result<()> {
         LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(asks_whether) => plan_err!("{IN_ON} is not supported yet"),
         _ => Ok(TreeNodeRecursion::Continue),
     })?;
-    refuse_two_out(plan)
+    refuse_outside(plan)
 }
 
-/// Says which column a subquery reads of a query that is not the next around it.
-fn refuse_two_out(plan: &LogicalPlan) -> Result<()> {
+/// Says which column a subquery reads of a query that is not the next around it, and which aggregate is one of the query around.
+fn refuse_outside(plan: &LogicalPlan) -> Result<()> {
     plan.apply(|node| {
         if let LogicalPlan::Subquery(lateral) = node {
-            refuse_two_out(&lateral.subquery)?;
+            refuse_outside(&lateral.subquery)?;
             return Ok(TreeNodeRecursion::Jump);
         }
         node.apply_expressions(|expr| {
@@ -62,7 +62,7 @@ fn refuse_two_out(plan: &LogicalPlan) -> Result<()> {
                         "a subquery that reads a column of a query two levels out is not supported yet (it reads \"{column}\": join the table \
                          of that column in the query between)"
                     ),
-                    None => refuse_two_out(&subquery.subquery).map(|()| TreeNodeRecursion::Continue),
+                    None => refuse_outside(&subquery.subquery).map(|()| TreeNodeRecursion::Continue),
                 }
             })
         })

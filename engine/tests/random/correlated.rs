@@ -1,8 +1,9 @@
 //! Subqueries in WHERE that are correlated, where nulls meet on either side: `IN`, `NOT IN`, `EXISTS`, `NOT EXISTS` and scalars, also
 //! with `HAVING` over an aggregate of all rows, and over two tables whose columns have the same names.
 //!
-//! DataFusion loses rows of a correlated `NOT IN` itself, and takes two columns of one name for one. So the batch is asked for what it means: each row outside is numbered
-//! and held against every row within, and counts say whether there is an equal value, one that is unknown, or any.
+//! DataFusion loses rows of a correlated `NOT IN` itself, and takes two columns of one name for one. So the batch is asked for what
+//! it means: each row outside is numbered and held against every row within, and counts say whether there is an equal value, one
+//! that is unknown, or any.
 
 use super::check::Pair;
 use super::dice::Dice;
@@ -20,8 +21,6 @@ struct Asked {
     counted: String,
     pairs: String,
     condition: String,
-    /// What is counted.
-    within: &'static str,
 }
 
 /// What a subquery is of.
@@ -72,7 +71,7 @@ fn case(dice: &mut Dice, columns: &[(&str, Kind)]) -> Pair {
     let names =
         |named: fn(&str) -> String| outside.iter().enumerate().map(|(i, c)| format!("{} AS c{i}", named(&c.name))).collect::<Vec<_>>();
     let (selected, numbered) = (names(str::to_string).join(", "), outside.iter().map(|c| c.name.as_str()).collect::<Vec<_>>());
-    let counts: String = asked.iter().enumerate().map(|(at, a)| counts(at, a)).collect();
+    let counts: String = asked.iter().zip(&inside).enumerate().map(|(at, (asked, inside))| counts(at, asked, inside)).collect();
     let within: Vec<String> = outside.iter().map(|c| format!("{} AS {}", c.name, c.name.replace('.', "_"))).collect();
     let batch = format!(
         "WITH o AS (SELECT row_number() OVER (ORDER BY {}) AS number, {} FROM {from}) SELECT {} FROM o{counts} WHERE {}",
@@ -89,10 +88,10 @@ fn numbered_name(text: &str) -> String {
     text.replace("a.", "o.a_").replace("c.", "o.c_")
 }
 
-fn counts(at: usize, asked: &Asked) -> String {
-    let (counted, pairs, within) = (numbered_name(&asked.counted), numbered_name(&asked.pairs), asked.within);
+fn counts(at: usize, asked: &Asked, inside: &Inside) -> String {
+    let (counted, pairs, Inside { all, on, .. }) = (numbered_name(&asked.counted), numbered_name(&asked.pairs), inside);
     format!(
-        " LEFT JOIN (SELECT o.number AS number, count(*) AS n, {counted} FROM o CROSS JOIN {within} WHERE {pairs} GROUP BY o.number) AS m{at} \
+        " LEFT JOIN (SELECT o.number AS number, count(*) AS n, {counted} FROM o CROSS JOIN {all} WHERE {on}{pairs} GROUP BY o.number) AS m{at} \
          ON m{at}.number = o.number"
     )
 }
@@ -135,13 +134,13 @@ fn pairs(dice: &mut Dice, outside: &[Column], inside: &[Column]) -> String {
 fn asked(dice: &mut Dice, at: usize, outside: &[Column], of: &Inside) -> Asked {
     let Inside { columns: inside, from, .. } = of;
     let pairs = pairs(dice, outside, inside);
-    let mut asked = match dice.below(6) {
+    match dice.below(6) {
         5 => having(dice, at, from, pairs),
         0 => {
             let (word, test) = [("EXISTS", "> 0"), ("NOT EXISTS", "= 0")][dice.below(2)];
             let condition = format!("coalesce(m{at}.n, 0) {test}");
             let engine = format!("{word} (SELECT 1 FROM {from} WHERE {pairs})");
-            Asked { engine, counted: "0 AS x".into(), pairs, condition, within: "" }
+            Asked { engine, counted: "0 AS x".into(), pairs, condition }
         }
         1 => scalar(dice, at, (from, pairs), (outside, inside)),
         _ => {
@@ -169,12 +168,9 @@ fn asked(dice: &mut Dice, at: usize, outside: &[Column], of: &Inside) -> Asked {
             let condition = format!(
                 "({not}CASE WHEN coalesce(m{at}.e, 0) > 0 THEN true WHEN coalesce(m{at}.u, 0) > 0 THEN CAST(NULL AS BOOLEAN) ELSE false END)"
             );
-            Asked { engine: format!("{left} {not}IN (SELECT {right} FROM {from} WHERE {pairs})"), counted, pairs, condition, within: "" }
+            Asked { engine: format!("{left} {not}IN (SELECT {right} FROM {from} WHERE {pairs})"), counted, pairs, condition }
         }
-    };
-    asked.within = of.all;
-    asked.pairs = format!("{}{}", of.on, asked.pairs);
-    asked
+    }
 }
 
 /// What is asked of an aggregate of all rows within, which has a row where there are none; or given beside it.
@@ -194,7 +190,7 @@ fn having(dice: &mut Dice, at: usize, from: &str, pairs: String) -> Asked {
         ),
         _ => (format!("((SELECT coalesce(max(1), 7) {from}) = 7)"), format!("({n} = 0)")),
     };
-    Asked { engine, counted: "0 AS x".into(), pairs, condition, within: "" }
+    Asked { engine, counted: "0 AS x".into(), pairs, condition }
 }
 
 fn column_of(dice: &mut Dice, columns: &[Column], kind: Kind) -> Sql {
@@ -213,5 +209,5 @@ fn scalar(dice: &mut Dice, at: usize, (from, pairs): (&str, String), (outside, i
     let word = dice.of(&["=", "<", ">=", "<>", "IS DISTINCT FROM"]);
     let value = if call.starts_with("count") { format!("coalesce(m{at}.x, 0)") } else { format!("m{at}.x") };
     let engine = format!("({left} {word} (SELECT {call} FROM {from} WHERE {pairs}))");
-    Asked { engine, counted: format!("{call} AS x"), pairs, condition: format!("({left} {word} {value})"), within: "" }
+    Asked { engine, counted: format!("{call} AS x"), pairs, condition: format!("({left} {word} {value})") }
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use datafusion::common::Column;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Ident, ObjectName, Statement, Subscript, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, Expr, Ident, ObjectName, Statement, Subscript, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut, visit_expressions,
 };
 
 use crate::sql::program::normal;
@@ -21,7 +21,7 @@ pub fn in_brackets(statement: &mut Statement, error: &str) -> bool {
     let is_table = tables(statement).contains(&column.name);
     let table = column.relation.as_ref().map(|table| table.table().to_string());
     changed(statement, &|parts| {
-        let is = |at: usize, name: &str| parts.get(at).is_some_and(|part| part == name);
+        let is = |at: usize, name: &str| parts.get(at).is_some_and(|part| normal(part) == name);
         match &table {
             Some(table) if is(0, table) && is(1, &column.name) => Some(2),
             _ if is(0, &column.name) && !is_table => Some(1),
@@ -32,15 +32,20 @@ pub fn in_brackets(statement: &mut Statement, error: &str) -> bool {
 
 /// Writes fields with brackets where the struct is called like a table of the statement.
 pub fn of_tables(statement: &mut Statement) {
+    let is_field = |e: &Expr| matches!(e, Expr::CompoundIdentifier(parts) if parts.len() > 2);
+    let found = visit_expressions(statement, |e| if is_field(e) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+    if found.is_continue() {
+        return;
+    }
     let tables = tables(statement);
     changed(statement, &|parts| {
-        let known = |at: usize| parts.get(at).is_some_and(|part| tables.contains(part));
-        (known(0) && known(1)).then_some(2)
+        let known = |at: usize| parts.get(at).is_some_and(|part| tables.contains(&normal(part)));
+        (parts.len() > 2 && known(0) && known(1)).then_some(2)
     });
 }
 
 /// Says how many parts of a name are the column; none when it is no such column.
-type Length<'a> = &'a dyn Fn(&[String]) -> Option<usize>;
+type Length<'a> = &'a dyn Fn(&[Ident]) -> Option<usize>;
 
 fn changed(statement: &mut Statement, length: Length<'_>) -> bool {
     let mut fields = Fields { length, any: false };
@@ -93,7 +98,7 @@ impl VisitorMut for Fields<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::CompoundIdentifier(parts) = expr
-            && let Some(length) = (self.length)(&parts.iter().map(normal).collect::<Vec<_>>())
+            && let Some(length) = (self.length)(parts)
             && length < parts.len()
         {
             let fields = parts.split_off(length);

@@ -1,9 +1,10 @@
 //! A column without its table in a WHERE that names it with two of them: DataFusion then takes the first for both, as in a join with
 //! USING, where the standard calls it ambiguous.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Select, TableFactor, Visit, Visitor};
 
 use super::calls::is_unit;
 use super::using::constraint;
@@ -19,12 +20,12 @@ pub fn check(select: &Select) -> Result<(), String> {
     }
     let factors = select.from.iter().map(|t| &t.relation).chain(joins().map(|join| &join.relation));
     let tables: Vec<String> = factors.filter_map(name_of).collect();
+    if tables.len() < 2 {
+        return Ok(());
+    }
     let mut found = Names::default();
     let _ = condition.visit(&mut found);
-    let twice = |name: &&String| {
-        let of_name = |table: &String| found.qualified.contains(&(table.clone(), (*name).clone()));
-        tables.iter().filter(|table| of_name(table)).count() > 1
-    };
+    let twice = |name: &&String| tables.iter().filter(|table| found.qualified.contains(&((*table).clone(), (*name).clone()))).count() > 1;
     // A word such as `day` may be a unit, as in `timestampdiff(DAY, a.day, b.day)`.
     match found.plain.iter().filter(|name| !is_unit(name)).find(twice) {
         Some(name) => Err(format!("column \"{name}\" is ambiguous: write its table in front")),
@@ -47,8 +48,8 @@ fn name_of(factor: &TableFactor) -> Option<String> {
 /// Columns that a condition names outside of its subqueries.
 #[derive(Default)]
 struct Names {
-    plain: Vec<String>,
-    qualified: Vec<(String, String)>,
+    plain: BTreeSet<String>,
+    qualified: BTreeSet<(String, String)>,
     depth: usize,
 }
 
@@ -67,12 +68,13 @@ impl Visitor for Names {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if self.depth == 0 {
-            let name = |ident: &Ident| normal(ident);
             match expr {
-                Expr::Identifier(ident) => self.plain.push(name(ident)),
+                Expr::Identifier(ident) => {
+                    self.plain.insert(normal(ident));
+                }
                 Expr::CompoundIdentifier(parts) => {
                     if let [table, column] = parts.as_slice() {
-                        self.qualified.push((name(table), name(column)));
+                        self.qualified.insert((normal(table), normal(column)));
                     }
                 }
                 _ => {}

@@ -55,7 +55,7 @@ pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
         if are(tokens, i, &["FROM", "LAST"]) && i > 0 && at(tokens, i - 1, &Token::RParen) && are(tokens, i + 2, &["OVER"]) {
             return Err(("FROM LAST of a window function is not supported yet (turn its order round)".into(), place(here)));
         }
-        if let Some(length) = without_words(tokens, i, &mut out.tokens) {
+        if let Some(length) = in_known_words(tokens, i, &mut out.tokens) {
             i += length;
             continue;
         }
@@ -84,8 +84,8 @@ pub fn strip(tokens: &[TokenWithSpan]) -> Result<Stripped, (String, Place)> {
     Ok(out)
 }
 
-/// Says without words that say nothing what the tokens from a place on say; how many those are, where there are such words.
-fn without_words(tokens: &[TokenWithSpan], i: usize, out: &mut Vec<TokenWithSpan>) -> Option<usize> {
+/// Says in words that the parser knows what the tokens from a place on say; how many those are, where there are such.
+fn in_known_words(tokens: &[TokenWithSpan], i: usize, out: &mut Vec<TokenWithSpan>) -> Option<usize> {
     let here = tokens.get(i)?;
     // WITH t AS [NOT] MATERIALIZED (…): how often it is computed is the engine's business.
     if is(here, "AS") && (are(tokens, i + 1, &["MATERIALIZED"]) || are(tokens, i + 1, &["NOT", "MATERIALIZED"])) {

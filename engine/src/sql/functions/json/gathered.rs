@@ -5,83 +5,38 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, exec_err, plan_err};
-use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, exec_err};
 
-use super::as_json;
-use super::made::values;
+use super::call::{Call, Given};
+use super::made::member;
 
 /// The functions.
-pub fn functions() -> Vec<ScalarUDF> {
-    [("json_member", Part::Member), ("json_joined", Part::List), ("json_braced", Part::Object)]
-        .map(|(name, part)| ScalarUDF::from(Gathered { name, part, signature: Signature::variadic_any(Volatility::Immutable) }))
-        .into()
+pub fn functions() -> [Call; 3] {
+    let of_list = |name, compute| Call { name, takes: "list of text", fits: is_texts, gives: DataType::Utf8, json: true, compute };
+    [
+        Call { name: "json_member", takes: "key, value", fits: |of| of.len() == 2, gives: DataType::Utf8, json: false, compute: members },
+        of_list("json_joined", |given| joined(given, ['[', ']'])),
+        of_list("json_braced", |given| joined(given, ['{', '}'])),
+    ]
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Part {
-    Member,
-    List,
-    Object,
+fn is_texts(of: &[DataType]) -> bool {
+    let is_text = |t: &DataType| t.is_string() || t.is_null();
+    matches!(of, [DataType::List(element)] if is_text(element.data_type())) || matches!(of, [DataType::Null])
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Gathered {
-    name: &'static str,
-    part: Part,
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for Gathered {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        let is_texts = |t: &DataType| matches!(t, DataType::List(of) if of.data_type().is_string() || of.data_type().is_null());
-        match (self.part, arguments) {
-            (Part::Member, [_, _]) => Ok(DataType::Utf8),
-            (Part::List | Part::Object, [list]) if is_texts(list) || list.is_null() => Ok(DataType::Utf8),
-            (Part::Member, _) => plan_err!("{} is {}(key, value)", self.name, self.name),
-            _ => plan_err!("{} is {}(list of text)", self.name, self.name),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let kinds: Vec<DataType> = args.arg_fields.iter().map(|f| f.data_type().clone()).collect();
-        let field = Field::new(self.name, self.return_type(&kinds)?, true);
-        Ok(Arc::new(if self.part == Part::Member { field } else { as_json(field) }))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = args.args.iter().map(|a| a.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
-        let out = match (self.part, arrays.as_slice()) {
-            (Part::Member, [keys, of]) => members(keys, &values((1, of), &args.arg_fields)?)?,
-            (Part::List, [lists]) => joined(lists, ['[', ']'])?,
-            (Part::Object, [lists]) => joined(lists, ['{', '}'])?,
-            _ => return exec_err!("{} has other arguments", self.name),
-        };
-        Ok(ColumnarValue::Array(out))
-    }
-}
-
-fn members(keys: &ArrayRef, values: &[String]) -> Result<ArrayRef> {
+/// Members; none for a key that is null, which is an error where it is put into an object: a row may be left out by FILTER.
+fn members(given: Given<'_>) -> Result<ArrayRef> {
+    let [keys, _] = given.columns else { return exec_err!("json_member takes a key and a value") };
     let keys = cast(keys, &DataType::Utf8)?;
-    let mut out = Vec::with_capacity(values.len());
-    for (key, value) in keys.as_string::<i32>().iter().zip(values) {
-        // An error where it is a member: a row may be left out by FILTER.
-        out.push(key.map(|key| format!("{}:{value}", serde_json::Value::from(key))));
-    }
-    Ok(Arc::new(StringArray::from(out)))
+    let pairs = keys.as_string::<i32>().iter().zip(given.json(1)?);
+    Ok(Arc::new(pairs.map(|(key, value)| key.map(|key| member(key, &value))).collect::<StringArray>()))
 }
 
 /// Lists of texts between brackets; a text that is null is `null`, and no member.
-fn joined(lists: &ArrayRef, [open, close]: [char; 2]) -> Result<ArrayRef> {
+fn joined(given: Given<'_>, [open, close]: [char; 2]) -> Result<ArrayRef> {
+    let [lists] = given.columns else { return exec_err!("a list is taken") };
     if lists.data_type().is_null() {
         return Ok(cast(lists, &DataType::Utf8)?);
     }

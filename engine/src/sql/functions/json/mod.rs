@@ -3,6 +3,7 @@
 //! A place is given by keys and numbers (`json_get(doc, 'a', 0)`), or by a path (`json_value(doc, '$.a[0]')`). What is not there,
 //! and what is no JSON, is null. Nothing is parsed but what leads to the place (`find.rs`).
 
+mod call;
 mod find;
 mod gathered;
 mod made;
@@ -101,7 +102,8 @@ pub fn functions() -> Vec<ScalarUDF> {
     let read = FUNCTIONS.map(|(name, place, gives)| {
         ScalarUDF::from(Read { name, place, gives, signature: Signature::variadic_any(Volatility::Immutable) })
     });
-    read.into_iter().chain(made::functions()).chain(gathered::functions()).chain([operators::includes(), operators::concat()]).collect()
+    let calls = made::functions().into_iter().chain(gathered::functions()).chain([operators::includes(), operators::concat()]);
+    read.into_iter().chain(calls.map(call::Call::function)).collect()
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -149,9 +151,7 @@ impl ScalarUDFImpl for Read {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let kinds: Vec<DataType> = args.arg_fields.iter().map(|f| f.data_type().clone()).collect();
-        let field = Field::new(self.name, self.return_type(&kinds)?, true);
-        Ok(Arc::new(if matches!(self.gives, Gives::Json | Gives::Whole) { as_json(field) } else { field }))
+        call::field_of(self, &args, matches!(self.gives, Gives::Json | Gives::Whole))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

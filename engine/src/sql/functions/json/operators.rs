@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{DFSchema, Result, exec_err, plan_err};
+use arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, Result, exec_err};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use serde_json::Value;
 
-use super::{as_json, is_json};
+use super::call::{Call, Given};
+use super::is_json;
+use super::made::is_document;
 
 /// Plans the operators as calls.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct JsonOperators;
 
 impl ExprPlanner for JsonOperators {
     fn plan_binary_op(&self, whole: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let call = |function: ScalarUDF, a: Expr, b: Expr| Ok(PlannerResult::Planned(function.call(vec![a, b])));
+        let call = |of: Call, a: Expr, b: Expr| Ok(PlannerResult::Planned(of.function().call(vec![a, b])));
         let is_text = |e: &Expr| e.get_type(schema).is_ok_and(|t| t.is_string() || t.is_null());
         match whole.op {
             BinaryOperator::AtArrow | BinaryOperator::ArrowAt if is_text(&whole.left) && is_text(&whole.right) => {
@@ -42,72 +42,40 @@ impl ExprPlanner for JsonOperators {
 /// Whether one is JSON, and the other too, or a constant that is.
 fn are_json(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
     let json = |e: &Expr| e.to_field(schema).is_ok_and(|(_, field)| is_json(&field));
-    let document = |text: &str| serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
-    let fits = |e: &Expr| json(e) || matches!(e, Expr::Literal(value, _) if value.try_as_str().flatten().is_none_or(document));
+    let fits = |e: &Expr| json(e) || matches!(e, Expr::Literal(value, _) if value.try_as_str().flatten().is_none_or(is_document));
     (json(left) || json(right)) && fits(left) && fits(right)
 }
 
 /// `json_includes(a, b)`: whether all of b is in a.
-pub fn includes() -> ScalarUDF {
-    of("json_includes", Does::Includes)
+pub fn includes() -> Call {
+    Call { name: "json_includes", takes: "json, json", fits: are_texts, gives: DataType::Boolean, json: false, compute: included }
 }
 
 /// `json_concat(a, b)`: members of both, those of b first; elements of both.
-pub fn concat() -> ScalarUDF {
-    of("json_concat", Does::Concat)
+pub fn concat() -> Call {
+    Call { name: "json_concat", takes: "json, json", fits: are_texts, gives: DataType::Utf8, json: true, compute: merged }
 }
 
-fn of(name: &'static str, does: Does) -> ScalarUDF {
-    ScalarUDF::from(Two { name, does, signature: Signature::any(2, Volatility::Immutable) })
+fn are_texts(of: &[DataType]) -> bool {
+    of.len() == 2 && of.iter().all(|t| t.is_string() || t.is_null())
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Does {
-    Includes,
-    Concat,
+fn included(given: Given<'_>) -> Result<ArrayRef> {
+    let held = parsed(given)?.into_iter().map(|pair| pair.map(|(a, b)| holds(&a, &b, true)));
+    Ok(Arc::new(held.collect::<BooleanArray>()))
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Two {
-    name: &'static str,
-    does: Does,
-    signature: Signature,
+fn merged(given: Given<'_>) -> Result<ArrayRef> {
+    let all = parsed(given)?.into_iter().map(|pair| pair.map(|(a, b)| both(a, b).to_string()));
+    Ok(Arc::new(all.collect::<StringArray>()))
 }
 
-impl ScalarUDFImpl for Two {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match (self.does, arguments.iter().all(|t| t.is_string() || t.is_null())) {
-            (_, false) => plan_err!("{} is {}(json, json), and JSON is text", self.name, self.name),
-            (Does::Includes, _) => Ok(DataType::Boolean),
-            (Does::Concat, _) => Ok(DataType::Utf8),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let kinds: Vec<DataType> = args.arg_fields.iter().map(|f| f.data_type().clone()).collect();
-        let field = Field::new(self.name, self.return_type(&kinds)?, true);
-        Ok(Arc::new(if self.does == Does::Concat { as_json(field) } else { field }))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = args.args.iter().map(|a| Ok(cast(&a.to_array(args.number_rows)?, &DataType::Utf8)?)).collect::<Result<Vec<_>>>()?;
-        let [left, right] = arrays.as_slice() else { return exec_err!("{} is {}(json, json)", self.name, self.name) };
-        let parsed = |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Value>(text).ok());
-        let pairs = left.as_string::<i32>().iter().zip(right.as_string::<i32>()).map(|(a, b)| parsed(a).zip(parsed(b)));
-        let out: ArrayRef = match self.does {
-            Does::Includes => Arc::new(pairs.map(|pair| pair.map(|(a, b)| holds(&a, &b, true))).collect::<BooleanArray>()),
-            Does::Concat => Arc::new(pairs.map(|pair| pair.map(|(a, b)| both(a, b).to_string())).collect::<StringArray>()),
-        };
-        Ok(ColumnarValue::Array(out))
-    }
+/// Pairs of documents; none where one is null, or no JSON.
+fn parsed(given: Given<'_>) -> Result<Vec<Option<(Value, Value)>>> {
+    let columns = given.columns.iter().map(|c| Ok(cast(c, &DataType::Utf8)?)).collect::<Result<Vec<_>>>()?;
+    let [left, right] = columns.as_slice() else { return exec_err!("two documents are taken") };
+    let one = |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    Ok(left.as_string::<i32>().iter().zip(right.as_string::<i32>()).map(|(a, b)| one(a).zip(one(b))).collect())
 }
 
 /// Whether all of `part` is in `whole`; a list holds a plain value at the top.
